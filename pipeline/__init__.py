@@ -1,0 +1,1 @@
+"""What every function and consumer must agree on."""

@@ -1,0 +1,160 @@
+"""Kafka: how events are published and acknowledged, and how a consumer is made."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from pipeline.errors import Unavailable
+from pipeline.settings import Settings
+from pipeline.topics import TOPICS
+
+OnCommit = Callable[[KafkaError | None, list[TopicPartition]], None]
+
+_POLL_SECONDS = 0.1
+# Room for a burst of events of at most 4 KB; beyond it `publish` says Unavailable at once.
+_QUEUE_MESSAGES = 20_000
+_SESSION_TIMEOUT_MILLISECONDS = 8_000
+_QUEUED_KILOBYTES = 8_192
+
+
+class Publisher:
+    """One producer for all threads; each event's acknowledgement is awaited by whoever sent it.
+
+    `acks=all` without idempotence: an event written twice by a retry is harmless here, and a
+    producer without sequence numbers has no fatal state to recover from.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._timeout_seconds = settings.produce_timeout_seconds
+        self._producer = Producer(
+            {
+                "bootstrap.servers": settings.kafka_bootstrap_servers,
+                "acks": "all",
+                "linger.ms": 1,
+                "message.timeout.ms": int(settings.produce_timeout_seconds * 1000),
+                "socket.connection.setup.timeout.ms": 1000,
+                "reconnect.backoff.ms": 50,
+                "reconnect.backoff.max.ms": 1000,
+                "queue.buffering.max.messages": _QUEUE_MESSAGES,
+                "message.max.bytes": max(topic.max_event_bytes for topic in TOPICS),
+                "log_level": 3,
+            }
+        )
+        self._closing = threading.Event()
+        self._poller = threading.Thread(target=self._poll, name="kafka-acks", daemon=True)
+        self._poller.start()
+
+    def send(self, topic: str, key: str, value: bytes) -> Future[None]:
+        """Hand an event to the producer; the future ends when the broker has acknowledged it.
+
+        Its exception, if any, is Unavailable; the event may have been written nevertheless.
+        """
+        sent: Future[None] = Future()
+
+        def acknowledged(error: KafkaError | None, _: Message) -> None:
+            if error is None:
+                sent.set_result(None)
+            else:
+                sent.set_exception(Unavailable(f"Kafka did not acknowledge: {error.str()}"))
+
+        try:
+            self._producer.produce(topic, value, key, on_delivery=acknowledged)
+        except BufferError:
+            sent.set_exception(Unavailable("Kafka is slower than the events that come in"))
+        return sent
+
+    def publish(self, topic: str, key: str, value: bytes) -> None:
+        """Send an event and wait until the broker has acknowledged it.
+
+        Raises:
+            Unavailable: not acknowledged in time; the event may have been written nevertheless.
+        """
+        # librdkafka gives up at the same timeout; the extra second is its own delay in saying so.
+        self.wait(self.send(topic, key, value))
+
+    def wait(self, sent: Future[None]) -> None:
+        """Wait for one acknowledgement.
+
+        Raises:
+            Unavailable: not acknowledged in time.
+        """
+        try:
+            sent.result(self._timeout_seconds + 1.0)
+        except TimeoutError as error:
+            raise Unavailable("Kafka did not acknowledge in time") from error
+
+    def close(self) -> None:
+        """Wait for what was sent, then stop."""
+        self._producer.flush(self._timeout_seconds + 1.0)
+        self._closing.set()
+        self._poller.join()
+
+    def _poll(self) -> None:
+        while not self._closing.is_set():
+            self._producer.poll(_POLL_SECONDS)
+
+
+def make_consumer(settings: Settings, on_commit: OnCommit) -> Consumer:
+    """Make a consumer that starts at the earliest event and never commits by itself.
+
+    Args:
+        on_commit: told the outcome of every asynchronous commit, from within `poll`.
+    """
+    return Consumer(
+        {
+            "bootstrap.servers": settings.kafka_bootstrap_servers,
+            "group.id": settings.consumer_group,
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            "on_commit": on_commit,
+            "enable.auto.offset.store": False,
+            "partition.assignment.strategy": "cooperative-sticky",
+            "session.timeout.ms": _SESSION_TIMEOUT_MILLISECONDS,
+            "reconnect.backoff.max.ms": 1000,
+            "queued.max.messages.kbytes": _QUEUED_KILOBYTES,
+            "fetch.wait.max.ms": 100,
+            "log_level": 3,
+        }
+    )
+
+
+class BrokerProbe:
+    """Answers whether Kafka is there and whether a consumer group has members."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._timeout_seconds = settings.produce_timeout_seconds
+        self._group = settings.consumer_group
+        self._client = AdminClient(
+            {"bootstrap.servers": settings.kafka_bootstrap_servers, "log_level": 3}
+        )
+
+    def check_broker(self) -> None:
+        """Ask for the cluster's metadata.
+
+        Raises:
+            Unavailable: no broker answered.
+        """
+        try:
+            self._client.list_topics(timeout=self._timeout_seconds)
+        except KafkaException as error:
+            raise Unavailable(f"Kafka does not answer: {error.args[0].str()}") from error
+
+    def consumers(self) -> int:
+        """Count the members of the consumer group.
+
+        Raises:
+            Unavailable: no broker answered.
+        """
+        described: dict[str, Any] = self._client.describe_consumer_groups(
+            [self._group], request_timeout=self._timeout_seconds
+        )
+        try:
+            return len(described[self._group].result(self._timeout_seconds).members)
+        except (KafkaException, TimeoutError) as error:
+            raise Unavailable("Kafka does not say who is in the consumer group") from error

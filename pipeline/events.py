@@ -1,0 +1,243 @@
+"""The events on Kafka: structured CloudEvents 1.0, under 4 KB, keyed by image id."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.errors import MalformedEvent
+from pipeline.formats import EXTENSIONS
+from pipeline.ids import IMAGE_ID_PATTERN, INPUT_BUCKET, MODEL_ID_PATTERN, TENANT_PATTERN, input_key
+
+CONTENT_TYPE = "application/cloudevents+json"
+BATCH_CONTENT_TYPE = "application/cloudevents-batch+json"
+MAX_EVENT_BYTES = 4096
+
+UPLOADED = "ImageUploaded"
+CLASSIFIED = "ImageClassified"
+FAILED = "ImageFailed"
+
+_DATA_FIELDS = {
+    "tenant_id": "tenantId",
+    "job_id": "jobId",
+    "image_id": "imageId",
+    "model_id": "modelId",
+    "original_file_name": "originalFileName",
+    "storage_provider": "storageProvider",
+    "storage_path": "storagePath",
+    "file_size": "fileSize",
+    "mime_type": "mimeType",
+    "uploaded_at": "uploadedAt",
+    "duplicate": "duplicate",
+}
+
+
+@dataclass(frozen=True)
+class ImageUploaded:
+    """One accepted submission.
+
+    Attributes:
+        attempt: which try of this image its classification will be, from 1.
+        not_before: seconds since 1970 before which a retry must not be made, or 0.
+        redelivered: it may have been worked on before: look for a stored result first.
+    """
+
+    tenant_id: str
+    job_id: str
+    image_id: str
+    model_id: str
+    original_file_name: str
+    storage_path: str
+    file_size: int
+    mime_type: str
+    uploaded_at: str
+    duplicate: bool
+    traceparent: str
+    storage_provider: str = "minio"
+    attempt: int = 1
+    not_before: float = 0.0
+    redelivered: bool = False
+
+    @property
+    def extension(self) -> str:
+        """The input object's file extension."""
+        return self.storage_path.rpartition(".")[2]
+
+    def encode(self) -> bytes:
+        """Render the CloudEvent."""
+        return _dump(self.to_cloud_event())
+
+    def to_cloud_event(self) -> dict[str, Any]:
+        """Build the CloudEvent; its id depends on the job alone."""
+        values = asdict(self)
+        event = _envelope(UPLOADED, "/image-upload", self.job_id, self.image_id, self.traceparent)
+        event["time"] = self.uploaded_at
+        event["data"] = {name: values[field] for field, name in _DATA_FIELDS.items()}
+        if self.attempt > 1:
+            event |= {"attempt": self.attempt, "notbefore": datetime_text(self.not_before)}
+        if self.redelivered:
+            event["redelivered"] = True
+        return event
+
+    def again(self, not_before: float) -> ImageUploaded:
+        """Make the event of the next attempt."""
+        return replace(self, attempt=self.attempt + 1, not_before=not_before)
+
+
+def decode_uploaded(raw: bytes) -> ImageUploaded:
+    """Read an ImageUploaded event.
+
+    Raises:
+        MalformedEvent: it is not one this system wrote; the text says what is wrong.
+    """
+    try:
+        event = json.loads(raw)
+    except ValueError as error:
+        raise MalformedEvent(f"the event is not JSON: {error}") from error
+    return parse_uploaded(event)
+
+
+def parse_uploaded(event: object) -> ImageUploaded:
+    """Check a parsed CloudEvent and take its fields.
+
+    Raises:
+        MalformedEvent: a field is missing or not what it must be.
+    """
+    if not isinstance(event, dict) or event.get("type") != UPLOADED:
+        raise MalformedEvent(f"the event is not a CloudEvent of type {UPLOADED}")
+    data = event.get("data")
+    if not isinstance(data, dict):
+        raise MalformedEvent("the event has no data object")
+    values = {field: _typed(data, field, name) for field, name in _DATA_FIELDS.items()}
+    attempt = event.get("attempt", 1)
+    if not isinstance(attempt, int) or isinstance(attempt, bool) or attempt < 1:
+        raise MalformedEvent("attempt is not a whole number from 1")
+    uploaded = ImageUploaded(
+        **values,
+        traceparent=str(event.get("traceparent", "")),
+        attempt=attempt,
+        not_before=_seconds(event["notbefore"]) if "notbefore" in event else 0.0,
+        redelivered=event.get("redelivered") is True,
+    )
+    _check_names(uploaded)
+    return uploaded
+
+
+def encode_classified(uploaded: ImageUploaded, result: Mapping[str, Any], path: str) -> bytes:
+    """Render the ImageClassified event of one job."""
+    event = _envelope(
+        CLASSIFIED,
+        "/image-process-consumer",
+        uploaded.job_id,
+        uploaded.image_id,
+        uploaded.traceparent,
+    )
+    event["data"] = {
+        "tenantId": uploaded.tenant_id,
+        "jobId": uploaded.job_id,
+        "imageId": uploaded.image_id,
+        "modelId": result["modelId"],
+        "storageProvider": uploaded.storage_provider,
+        "storagePath": path,
+        "labels": result["labels"],
+        "completedAt": datetime_text(datetime.now(UTC).timestamp()),
+    }
+    return _dump(event)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a message was read."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+def encode_failed(
+    raw: bytes, uploaded: ImageUploaded | None, reason: Mapping[str, str], origin: Origin
+) -> bytes:
+    """Render the dead letter of one message; bytes that are no event are kept as base64."""
+    place = f"{origin.topic}/{origin.partition}/{origin.offset}"
+    subject = uploaded.image_id if uploaded else place
+    event = _envelope(
+        FAILED,
+        "/image-process-consumer",
+        uploaded.job_id if uploaded else place,
+        subject,
+        uploaded.traceparent if uploaded else "",
+    )
+    original: dict[str, Any] = (
+        {"originalEvent": uploaded.to_cloud_event()}
+        if uploaded
+        else {"originalBytes": base64.b64encode(raw).decode()}
+    )
+    event["data"] = original | {
+        "reason": dict(reason),
+        "attempts": uploaded.attempt if uploaded else 1,
+        "originTopic": origin.topic,
+        "originPartition": origin.partition,
+        "originOffset": origin.offset,
+    }
+    return _dump(event)
+
+
+def datetime_text(seconds: float) -> str:
+    """Write seconds since 1970 as RFC 3339, UTC, milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def _envelope(
+    kind: str, source: str, identity: str, subject: str, traceparent: str
+) -> dict[str, Any]:
+    event: dict[str, Any] = {
+        "specversion": "1.0",
+        "type": kind,
+        "source": source,
+        "id": hashlib.sha256(f"{kind}\n{identity}".encode()).hexdigest()[:32],
+        "subject": subject,
+        "time": datetime_text(datetime.now(UTC).timestamp()),
+        "datacontenttype": "application/json",
+    }
+    if traceparent:
+        event["traceparent"] = traceparent
+    return event
+
+
+def _dump(event: Mapping[str, Any]) -> bytes:
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _typed(data: Mapping[str, Any], field: str, name: str) -> Any:
+    wanted: type = {"file_size": int, "duplicate": bool}.get(field, str)
+    value = data.get(name)
+    if type(value) is not wanted:
+        raise MalformedEvent(f"data.{name} is {type(value).__name__}; it must be {wanted.__name__}")
+    return value
+
+
+def _seconds(text: object) -> float:
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError as error:
+        raise MalformedEvent(f"notbefore is no time: {error}") from error
+
+
+def _check_names(event: ImageUploaded) -> None:
+    """Refuse names that would lead outside the tenant's objects."""
+    patterns = (
+        ("tenantId", TENANT_PATTERN, event.tenant_id),
+        ("imageId", IMAGE_ID_PATTERN, event.image_id),
+        ("modelId", MODEL_ID_PATTERN, event.model_id),
+    )
+    for name, pattern, value in patterns:
+        if not pattern.fullmatch(value):
+            raise MalformedEvent(f"data.{name} is not well formed")
+    own = input_key(event.tenant_id, event.image_id, event.extension)
+    if event.extension not in EXTENSIONS or event.storage_path != f"{INPUT_BUCKET}/{own}":
+        raise MalformedEvent("data.storagePath is not the image's own object")

@@ -1,0 +1,130 @@
+"""How images, jobs and their objects are named."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pipeline.errors import NotFound
+
+INPUT_BUCKET = "input-images"
+PROCESSED_BUCKET = "processed-images"
+RESULT_BUCKET = "classification-results"
+MODEL_BUCKET = "models"
+BUCKETS = (INPUT_BUCKET, PROCESSED_BUCKET, RESULT_BUCKET, MODEL_BUCKET)
+
+TENANT_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+IMAGE_ID_PATTERN = re.compile(r"[0-9a-f]{64}")
+MODEL_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+
+_VERSION = 1
+_TIME_BYTES = 6  # milliseconds since 1970: enough until the year 10889
+_NONCE_BYTES = 8
+_IMAGE_BYTES = 32
+_MAC_BYTES = 16
+_HEAD_BYTES = 1 + _TIME_BYTES + _NONCE_BYTES + _IMAGE_BYTES
+
+
+def image_id(data: bytes) -> str:
+    """Name an image by its content: SHA-256, lower-case hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def input_key(tenant: str, image: str, extension: str) -> str:
+    """Name the uploaded bytes in `input-images`."""
+    return f"{tenant}/{image[:2]}/{image}.{extension}"
+
+
+def processed_key(tenant: str, image: str, preprocessing: str) -> str:
+    """Name the picture that the model saw in `processed-images`."""
+    return f"{tenant}/{image[:2]}/{image}.{preprocessing}.jpg"
+
+
+def result_key(tenant: str, image: str, model: str) -> str:
+    """Name a result in `classification-results`."""
+    return f"{tenant}/{image[:2]}/{image}/{model}.json"
+
+
+def failure_key(tenant: str, job: str) -> str:
+    """Name a failure in `classification-results`."""
+    return f"failures/{tenant}/{job}.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job id says of itself."""
+
+    job_id: str
+    tenant: str
+    image_id: str
+    model_id: str
+    accepted_at: datetime
+
+
+class JobIds:
+    """Issues and checks job ids: a valid one is the proof that a submission was accepted.
+
+    A job id is base64url over version, acceptance time, nonce, image id, model id and an
+    HMAC-SHA-256 over these and the tenant, so every replica can answer for every job without a
+    table.
+    """
+
+    def __init__(self, signing_key: str) -> None:
+        self._key = signing_key.encode()
+
+    def issue(self, tenant: str, image: str, model: str, accepted_at: datetime) -> str:
+        """Make the id of a new job."""
+        milliseconds = int(accepted_at.timestamp() * 1000)
+        payload = (
+            bytes([_VERSION])
+            + milliseconds.to_bytes(_TIME_BYTES, "big")
+            + os.urandom(_NONCE_BYTES)
+            + bytes.fromhex(image)
+            + model.encode()
+        )
+        return _encode(payload + self._mac(tenant, payload))
+
+    def read(self, job_id: str, tenant: str) -> Job:
+        """Open a job id.
+
+        Raises:
+            NotFound: it was never issued, or to another tenant.
+        """
+        raw = _decode(job_id)
+        payload, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
+        genuine = hmac.compare_digest(mac, self._mac(tenant, payload))
+        if not genuine or len(payload) <= _HEAD_BYTES or payload[0] != _VERSION:
+            raise NotFound("no such job", code="job-not-found", found=job_id[:200])
+        milliseconds = int.from_bytes(payload[1 : 1 + _TIME_BYTES], "big")
+        return Job(
+            job_id=job_id,
+            tenant=tenant,
+            image_id=payload[_HEAD_BYTES - _IMAGE_BYTES : _HEAD_BYTES].hex(),
+            model_id=payload[_HEAD_BYTES:].decode(),
+            accepted_at=datetime.fromtimestamp(milliseconds / 1000, UTC),
+        )
+
+    def _mac(self, tenant: str, payload: bytes) -> bytes:
+        # The zero byte parts tenant and payload: a tenant's name cannot hold one.
+        message = tenant.encode() + b"\0" + payload
+        return hmac.new(self._key, message, hashlib.sha256).digest()[:_MAC_BYTES]
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    """Undo `_encode`; anything else gives bytes no HMAC fits."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+    # Base64 leaves unused bits in the last character: only one spelling is an id.
+    return raw if _encode(raw) == text else b""

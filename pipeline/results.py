@@ -1,0 +1,79 @@
+"""Where the answer of a job is kept and found: Redis first, MinIO always."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.cache import ResultCache
+from pipeline.ids import RESULT_BUCKET, failure_key, result_key
+from pipeline.storage import ObjectStore
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A stored result, byte for byte, and whether it came from the cache."""
+
+    body: bytes
+    from_cache: bool
+
+    @property
+    def x_cache(self) -> str:
+        """The X-Cache header's value."""
+        return "hit" if self.from_cache else "miss"
+
+
+class Results:
+    """Completed results by tenant, image and model; failures by tenant and job."""
+
+    def __init__(self, store: ObjectStore, cache: ResultCache) -> None:
+        self._store = store
+        self._cache = cache
+
+    def find(self, tenant: str, image: str, model: str) -> Found | None:
+        """Look up a result; one found in the store is cached again.
+
+        Raises:
+            Unavailable: it is not in the cache and the store does not answer.
+        """
+        cached = self._cache.get(tenant, image, model)
+        if cached is not None:
+            return Found(cached, from_cache=True)
+        stored = self._store.get(RESULT_BUCKET, result_key(tenant, image, model))
+        if stored is None:
+            return None
+        self._cache.put(tenant, image, model, stored)
+        return Found(stored, from_cache=False)
+
+    def find_cached(self, tenant: str, image: str, model: str) -> bytes | None:
+        """Look up a result in the cache alone."""
+        return self._cache.get(tenant, image, model)
+
+    def save(self, tenant: str, image: str, model: str, body: bytes) -> bytes:
+        """Store a result unless there is one, then cache it; return the one that is stored.
+
+        Raises:
+            Unavailable: the store did not confirm it.
+        """
+        key = result_key(tenant, image, model)
+        if not self._store.create(RESULT_BUCKET, key, body, JSON):
+            body = self._store.get(RESULT_BUCKET, key) or body
+        self._cache.put(tenant, image, model, body)
+        return body
+
+    def find_failure(self, tenant: str, job: str) -> bytes | None:
+        """Look up why a job failed; None when it did not.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        return self._store.get(RESULT_BUCKET, failure_key(tenant, job))
+
+    def save_failure(self, tenant: str, job: str, body: bytes) -> None:
+        """Store why a job failed.
+
+        Raises:
+            Unavailable: the store did not confirm it.
+        """
+        self._store.create(RESULT_BUCKET, failure_key(tenant, job), body, JSON)

@@ -1,0 +1,104 @@
+"""Every environment variable and secret this system reads, with its default and unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+
+class SettingsError(Exception):
+    """The environment cannot be used; the text names every variable that is wrong."""
+
+
+def _setting(default: Any, unit: str, meaning: str, minimum: float | None = None) -> Any:
+    """Declare one setting; its environment variable is the field's name in upper case."""
+    metadata = {"unit": unit, "meaning": meaning, "minimum": minimum}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a process was told by its environment; made once, passed in."""
+
+    minio_endpoint: str = _setting("127.0.0.1:9000", "host:port", "MinIO's S3 API")
+    kafka_bootstrap_servers: str = _setting("127.0.0.1:9092", "host:port,…", "Kafka brokers")
+    redis_url: str = _setting("redis://127.0.0.1:6379/0", "URL", "Redis, the result cache")
+    openfaas_url: str = _setting(
+        "http://127.0.0.1:8081", "URL", "where the functions are invoked: the OpenFaaS gateway"
+    )
+    secrets_dir: str = _setting("/var/openfaas/secrets", "folder", "one file a secret")
+    model_id: str = _setting("current", "model id", "model; `current`: the one published last")
+    log_level: str = _setting("INFO", "level", "DEBUG, INFO, WARNING or ERROR")
+
+    max_image_bytes: int = _setting(20_000_000, "bytes", "largest upload", 1)
+    max_image_pixels: int = _setting(40_000_000, "pixels", "largest width × height", 1)
+    min_image_side_pixels: int = _setting(16, "pixels", "smallest width or height", 1)
+
+    store_timeout_seconds: float = _setting(1.0, "seconds", "one MinIO request, per try", 0.01)
+    produce_timeout_seconds: float = _setting(1.5, "seconds", "Kafka's acknowledgement", 0.01)
+    cache_timeout_seconds: float = _setting(0.25, "seconds", "one Redis command", 0.001)
+    cache_ttl_seconds: int = _setting(3600, "seconds", "how long a result stays in Redis", 1)
+    job_retention_days: int = _setting(30, "days", "age past which a job id answers 410", 1)
+    max_wait_seconds: int = _setting(30, "seconds", "longest `Prefer: wait`", 0)
+    max_waiting_uploads: int = _setting(
+        16, "requests", "uploads per replica held open by `Prefer: wait`; more get 202 at once", 0
+    )
+    top_k: int = _setting(5, "labels", "labels kept in a result", 1)
+
+    consumer_group: str = _setting("image-process-consumer", "name", "Kafka consumer group")
+    consumer_port: int = _setting(8082, "port", "the consumer's /healthz and /metrics", 1)
+    batch_size: int = _setting(32, "images", "references per classifier call", 1)
+    batches_in_flight: int = _setting(3, "calls", "classifier calls at once per consumer", 1)
+    invoke_timeout_seconds: float = _setting(60.0, "seconds", "one classifier call", 0.1)
+    max_attempts: int = _setting(5, "attempts", "tries of one image before its dead letter", 1)
+    retry_base_seconds: float = _setting(1.0, "seconds", "wait before the second attempt", 0.0)
+    retry_max_seconds: float = _setting(60.0, "seconds", "longest wait between attempts", 0.0)
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> Settings:
+        """Read every setting.
+
+        Raises:
+            SettingsError: naming all variables that are wrong, not only the first.
+        """
+        values: dict[str, object] = {}
+        wrong: list[str] = []
+        for spec in fields(cls):
+            text = environment.get(spec.name.upper(), "")
+            if text == "":
+                continue
+            try:
+                values[spec.name] = _parse(text, type(spec.default), spec.metadata["minimum"])
+            except ValueError as error:
+                wrong.append(f"{spec.name.upper()}={text!r}: {error}")
+        if wrong:
+            raise SettingsError("; ".join(wrong))
+        return cls(**values)  # type: ignore[arg-type]
+
+    def secret(self, name: str) -> str:
+        """Read one secret.
+
+        Raises:
+            SettingsError: the file is missing or empty; names the file.
+        """
+        path = Path(self.secrets_dir) / name
+        try:
+            text = path.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SettingsError(f"secret {name}: cannot read {path}: {error.strerror}") from error
+        if not text:
+            raise SettingsError(f"secret {name}: {path} is empty")
+        return text
+
+
+def _parse(text: str, kind: type, minimum: float | None) -> object:
+    readers: dict[type, Callable[[str], Any]] = {int: int, float: float, str: str}
+    try:
+        value = readers[kind](text)
+    except ValueError as error:
+        raise ValueError(f"expected {'a whole number' if kind is int else 'a number'}") from error
+    if minimum is not None and not value >= minimum:
+        raise ValueError(f"the smallest allowed value is {minimum}")
+    return value

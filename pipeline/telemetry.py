@@ -1,0 +1,74 @@
+"""How processes speak of themselves: JSON log lines, trace context, metrics."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import secrets
+import sys
+from datetime import UTC, datetime
+
+from prometheus_client import Counter, Gauge, Histogram
+
+UPLOADS = Counter("image_uploads_total", "uploads answered, by outcome", ["outcome"])
+CLASSIFICATIONS = Counter(
+    "image_classifications_total", "references classified, by outcome", ["outcome"]
+)
+INFERENCES = Counter("image_inferences_total", "images that went through the model")
+INFERENCE_SECONDS = Histogram(
+    "image_inference_seconds",
+    "seconds of one inference, decoding not counted",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+)
+CACHE_LOOKUPS = Counter(
+    "image_cache_lookups_total", "result look-ups in Redis, by outcome", ["outcome"]
+)
+EVENTS = Counter("image_events_total", "events the consumer finished, by outcome", ["outcome"])
+EVENTS_IN_FLIGHT = Gauge("image_events_in_flight", "events read from Kafka and not yet finished")
+ASSIGNED_PARTITIONS = Gauge("image_assigned_partitions", "partitions this consumer owns")
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def trace_id(traceparent: str | None) -> str:
+    """Take the trace id out of a W3C traceparent; a missing or broken one starts a new trace."""
+    match = _TRACEPARENT.fullmatch(traceparent or "")
+    return match.group(1) if match else secrets.token_hex(16)
+
+
+def child_traceparent(trace: str) -> str:
+    """Make the traceparent of a new span in this trace (W3C Trace Context, sampled)."""
+    return f"00-{trace}-{secrets.token_hex(8)}-01"
+
+
+class JsonFormatter(logging.Formatter):
+    """One line of JSON a record, with the fields given as `extra`."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render the record; values JSON does not know become text."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "service": self._service,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line.update(
+            {name: value for name, value in vars(record).items() if name not in _STANDARD_FIELDS}
+        )
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def configure(service: str, level: str) -> None:
+    """Send all log lines of this process to stdout as JSON."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter(service))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
