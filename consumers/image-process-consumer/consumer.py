@@ -1,0 +1,221 @@
+"""When events are read and when their offsets are committed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from typing import Any, cast
+
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from deliveries import Pending, read
+from health import serve
+from invoke import ClassifierClient
+from pipeline import telemetry, topics
+from pipeline.broker import Publisher, make_consumer
+from pipeline.cache import ResultCache
+from pipeline.events import Origin
+from pipeline.results import Results
+from pipeline.settings import Settings
+from pipeline.storage import ObjectStore
+from process import Processor, RetryPolicy
+from progress import Assignment, Place
+from workers import Workers
+
+logger = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.02
+# How long a rebalance waits for the batches in flight, so that less is done twice.
+_REVOKE_SECONDS = 2.0
+_DRAIN_SECONDS = 30.0
+# The main loop is stuck when it has not gone round for this long.
+_STUCK_SECONDS = 30.0
+# How many batches are read ahead of those being worked on.
+_BATCHES_AHEAD = 2
+
+
+class ImageProcessConsumer:
+    """Reads events, has them processed in batches, commits the longest finished prefix."""
+
+    def __init__(self, settings: Settings, processor: Processor) -> None:
+        self._consumer = make_consumer(settings, self._note_commit)
+        self._pending = Pending()
+        self._assignment = Assignment()
+        self._batch_size = settings.batch_size
+        self._workers = Workers(
+            processor, self._pending, settings.batches_in_flight, settings.batch_size
+        )
+        # Bounds memory, and with it how much a restart finds done already.
+        self._window = settings.batch_size * (settings.batches_in_flight + _BATCHES_AHEAD)
+        self._paused: bool | None = None
+        self._stopping = False
+        self._last_round = time.monotonic()
+
+    def is_healthy(self) -> bool:
+        """Tell whether the main loop goes round and owns partitions."""
+        fresh = time.monotonic() - self._last_round < _STUCK_SECONDS
+        return fresh and len(self._assignment) > 0
+
+    def stop(self) -> None:
+        """Ask `run` to finish what it began and return."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Consume until stopped."""
+        self._consumer.subscribe(
+            [topics.UPLOADS.name, topics.RETRY.name],
+            on_assign=self._assigned,
+            on_revoke=self._revoked,
+            on_lost=self._lost,
+        )
+        try:
+            while not self._stopping:
+                self._round()
+            self._workers.wait(_DRAIN_SECONDS)
+            self._collect()
+            self._commit_and_wait()
+        finally:
+            self._workers.close()
+            self._consumer.close()
+
+    def _round(self) -> None:
+        self._last_round = time.monotonic()
+        self._respect_window()
+        self._read()
+        self._workers.start()
+        self._collect()
+        self._commit()
+
+    def _respect_window(self) -> None:
+        """Stop fetching while the window is full; polling goes on, as the group demands."""
+        full = self._assignment.open_offsets() >= self._window
+        if full != self._paused:
+            owned = [TopicPartition(*place) for place in self._assignment]
+            (self._consumer.pause if full else self._consumer.resume)(owned)
+            self._paused = full
+
+    def _read(self) -> None:
+        first = self._consumer.poll(_POLL_SECONDS)
+        if first is None:
+            return
+        # And what else is there already, without waiting: one image alone is not held up.
+        room = min(self._batch_size, self._window - self._assignment.open_offsets()) - 1
+        rest = self._consumer.consume(room, timeout=0) if room > 0 else []
+        for message in (first, *rest):
+            self._take_in(message)
+
+    def _take_in(self, message: Message) -> None:
+        error = message.error()
+        if error is not None:
+            logger.warning("kafka reports", extra={"reason": error.str()})
+            return
+        # The client's types allow None, which only a message with an error carries.
+        origin = Origin(
+            cast(str, message.topic()),
+            cast(int, message.partition()),
+            cast(int, message.offset()),
+        )
+        progress = self._assignment.get((origin.topic, origin.partition))
+        if progress is None:
+            return  # fetched before its partition was taken away
+        # A predecessor cannot have worked further ahead of its commit than the window.
+        again = progress.read(origin.offset) < self._window
+        self._pending.add(read(message.value() or b"", origin, redelivered=again))
+
+    def _collect(self) -> None:
+        for delivery in self._workers.finished():
+            progress = self._assignment.get((delivery.origin.topic, delivery.origin.partition))
+            if progress:
+                progress.finish(delivery.origin.offset)
+
+    def _commit(self) -> None:
+        """Commit without waiting; noted as done until the broker says otherwise."""
+        positions = self._assignment.to_commit()
+        if positions:
+            self._note(positions)
+            self._consumer.commit(offsets=_offsets(positions), asynchronous=True)
+
+    def _commit_and_wait(self) -> None:
+        positions = self._assignment.to_commit()
+        if not positions:
+            return
+        try:
+            self._consumer.commit(offsets=_offsets(positions), asynchronous=False)
+        except KafkaException as error:
+            logger.warning("commit failed", extra={"reason": str(error)})
+        else:
+            self._note(positions)
+
+    def _note(self, positions: dict[Place, int]) -> None:
+        for place, position in positions.items():
+            progress = self._assignment.get(place)
+            if progress:
+                progress.note_committed(position)
+
+    def _note_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
+        if error is None:
+            return
+        logger.warning("commit failed", extra={"reason": error.str()})
+        for place in _places(offsets):
+            progress = self._assignment.get(place)
+            if progress:
+                progress.note_committed(None)
+
+    def _assigned(self, _: Any, partitions: list[TopicPartition]) -> None:
+        self._assignment.add(_places(partitions))
+        self._paused = None  # new partitions are not paused: the window decides anew for all
+        self._report("partitions assigned", partitions)
+
+    def _revoked(self, _: Any, partitions: list[TopicPartition]) -> None:
+        self._workers.wait(_REVOKE_SECONDS)
+        self._collect()
+        self._commit_and_wait()
+        self._forget(partitions)
+        self._report("partitions revoked", partitions)
+
+    def _lost(self, _: Any, partitions: list[TopicPartition]) -> None:
+        self._forget(partitions)
+        self._report("partitions lost", partitions)
+
+    def _forget(self, partitions: list[TopicPartition]) -> None:
+        places = _places(partitions)
+        self._assignment.remove(places)
+        self._pending.drop(places)
+
+    def _report(self, message: str, partitions: list[TopicPartition]) -> None:
+        telemetry.ASSIGNED_PARTITIONS.set(len(self._assignment))
+        names = sorted(f"{topic}/{number}" for topic, number in _places(partitions))
+        logger.info(message, extra={"partitions": names})
+
+
+def _places(partitions: list[TopicPartition]) -> set[Place]:
+    return {(partition.topic, partition.partition) for partition in partitions}
+
+
+def _offsets(positions: dict[Place, int]) -> list[TopicPartition]:
+    return [TopicPartition(*place, position) for place, position in positions.items()]
+
+
+def main() -> None:
+    """Run until SIGTERM."""
+    settings = Settings.from_env(os.environ)
+    telemetry.configure("image-process-consumer", settings.log_level)
+    publisher = Publisher(settings)
+    processor = Processor(
+        ClassifierClient(settings),
+        publisher,
+        Results(ObjectStore(settings), ResultCache(settings)),
+        RetryPolicy(settings.max_attempts, settings.retry_base_seconds, settings.retry_max_seconds),
+    )
+    consumer = ImageProcessConsumer(settings, processor)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: consumer.stop())
+    serve("127.0.0.1", settings.consumer_port, consumer.is_healthy)
+    consumer.run()
+    publisher.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""One message read from Kafka, and which of those read may be worked on now."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from pipeline.errors import MalformedEvent
+from pipeline.events import ImageUploaded, Origin, decode_uploaded
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message, the event in it or what is wrong with it, and when it may be worked on.
+
+    Attributes:
+        due: seconds since 1970 before which it waits.
+    """
+
+    raw: bytes
+    origin: Origin
+    event: ImageUploaded | None
+    problem: MalformedEvent | None = None
+    due: float = 0.0
+
+    @property
+    def key(self) -> Key:
+        """What must not be worked on twice at once: an image of a tenant, else the message."""
+        if self.event is None:
+            return (self.origin.topic, f"{self.origin.partition}/{self.origin.offset}")
+        return (self.event.tenant_id, self.event.image_id)
+
+    def later(self, due: float) -> Delivery:
+        """Put it off; it may have been worked on in part."""
+        event = replace(self.event, redelivered=True) if self.event else None
+        return replace(self, due=due, event=event)
+
+
+def read(raw: bytes, origin: Origin, *, redelivered: bool) -> Delivery:
+    """Make a delivery of a message's bytes; ones that are no event are kept with the reason."""
+    try:
+        event = decode_uploaded(raw)
+    except MalformedEvent as problem:
+        return Delivery(raw, origin, None, problem)
+    if redelivered:
+        event = replace(event, redelivered=True)
+    return Delivery(raw, origin, event, due=event.not_before)
+
+
+class Pending:
+    """Deliveries that wait for their turn: first come, first served, no image twice at once."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Delivery] = deque()
+        self._busy: set[Key] = set()
+
+    def add(self, delivery: Delivery) -> None:
+        """Queue a delivery."""
+        self._waiting.append(delivery)
+
+    def take(self, most: int, now: float) -> list[Delivery]:
+        """Take the next batch; equal images in it are taken together."""
+        batch: list[Delivery] = []
+        kept: deque[Delivery] = deque()
+        while self._waiting and len(batch) < most:
+            delivery = self._waiting.popleft()
+            ready = delivery.due <= now and delivery.key not in self._busy
+            (batch if ready else kept).append(delivery)
+        self._waiting.extendleft(reversed(kept))
+        self._busy.update(delivery.key for delivery in batch)
+        return batch
+
+    def release(self, batch: list[Delivery]) -> None:
+        """Say that a batch is no longer worked on."""
+        self._busy.difference_update(delivery.key for delivery in batch)
+
+    def drop(self, partitions: Collection[tuple[str, int]]) -> None:
+        """Forget what was read from partitions that now belong to another consumer."""
+        self._waiting = deque(
+            delivery
+            for delivery in self._waiting
+            if (delivery.origin.topic, delivery.origin.partition) not in partitions
+        )

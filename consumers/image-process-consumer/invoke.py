@@ -1,0 +1,88 @@
+"""The classifier, called over HTTP through the OpenFaaS route."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import requests
+
+from pipeline import events, telemetry
+from pipeline.errors import PipelineError, Unavailable
+from pipeline.events import ImageUploaded
+from pipeline.settings import Settings
+from pipeline.web import SECRET_HEADER
+
+_CONNECT_SECONDS = 1.0
+# Said by the gateway or the function before any work was done: waited for, costs no attempt.
+_NOT_NOW = frozenset({429, 503})
+
+
+class CallFailed(PipelineError):
+    """The call ended without an answer: nothing is known of its images, one may be the cause."""
+
+    code = "classifier-failed"
+
+
+class ClassifierClient:
+    """Sends batches of references to image-classifier; safe to share between threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = f"{settings.openfaas_url}/function/image-classifier"
+        self._timeout = (_CONNECT_SECONDS, settings.invoke_timeout_seconds)
+        self._session = requests.Session()
+        # Nothing of the machine's proxy settings or .netrc is meant for this call.
+        self._session.trust_env = False
+        adapter = requests.adapters.HTTPAdapter(pool_maxsize=settings.batches_in_flight)
+        self._session.mount("http://", adapter)
+        self._session.headers[SECRET_HEADER] = settings.secret("internal-secret")
+
+    def classify(self, batch: Sequence[ImageUploaded]) -> list[dict[str, Any]]:
+        """Classify a batch.
+
+        Returns:
+            One answer an image, in the order asked: jobId, status (completed, invalid or
+            unavailable), result or error.
+
+        Raises:
+            Unavailable: no replica took the call.
+            CallFailed: a replica took it and did not answer.
+        """
+        response = self._post(batch)
+        if response.status_code in _NOT_NOW:
+            raise Unavailable(f"image-classifier answered {response.status_code}")
+        if response.status_code != 200:
+            raise CallFailed(f"image-classifier answered {response.status_code}")
+        return _answers(response, batch)
+
+    def _post(self, batch: Sequence[ImageUploaded]) -> requests.Response:
+        body = json.dumps([event.to_cloud_event() for event in batch], ensure_ascii=False)
+        trace = telemetry.trace_id(batch[0].traceparent)
+        headers = {
+            "Content-Type": events.BATCH_CONTENT_TYPE,
+            "traceparent": telemetry.child_traceparent(trace),
+        }
+        try:
+            return self._session.post(
+                self._url, body.encode(), headers=headers, timeout=self._timeout
+            )
+        except requests.ConnectTimeout as error:
+            raise Unavailable("image-classifier cannot be reached in time") from error
+        except requests.Timeout as error:
+            raise CallFailed(f"no answer within {self._timeout[1]:g} s") from error
+        except requests.ConnectionError as error:
+            # Refused, or cut by a gateway that went away: the gateway, not an image, is the cause;
+            # when a replica dies the gateway lives on and answers 502.
+            raise Unavailable("image-classifier cannot be reached") from error
+
+
+def _answers(response: requests.Response, batch: Sequence[ImageUploaded]) -> list[dict[str, Any]]:
+    try:
+        answers = response.json()
+        jobs = [answer["jobId"] for answer in answers]
+    except (ValueError, TypeError, KeyError) as error:
+        raise CallFailed("image-classifier answered something else than a list") from error
+    if jobs != [event.job_id for event in batch]:
+        raise CallFailed("image-classifier answered for other jobs than it was asked for")
+    return list(answers)

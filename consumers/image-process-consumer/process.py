@@ -1,0 +1,186 @@
+"""What becomes of one batch: results, retries and dead letters, each acknowledged."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from deliveries import Delivery
+from invoke import CallFailed, ClassifierClient
+from pipeline import events, topics
+from pipeline.broker import Publisher
+from pipeline.errors import InvalidImage, PipelineError, Unavailable
+from pipeline.events import ImageUploaded
+from pipeline.ids import RESULT_BUCKET, result_key
+from pipeline.results import Results
+from pipeline.telemetry import EVENTS
+
+logger = logging.getLogger(__name__)
+
+# What is known of one image after a call: its result, or what stood in the way.
+Outcome = dict[str, Any] | PipelineError
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often an image is tried and how long each wait is; jitter is ±20 %."""
+
+    max_attempts: int
+    base_seconds: float
+    max_seconds: float
+
+    def wait_seconds(self, attempt: int) -> float:
+        """Choose the wait after this attempt."""
+        wait = min(self.base_seconds * 2.0 ** (attempt - 1), self.max_seconds)
+        return wait * random.uniform(0.8, 1.2)
+
+
+class Processor:
+    """Works off batches; safe to call from several threads."""
+
+    def __init__(
+        self,
+        classifier: ClassifierClient,
+        publisher: Publisher,
+        results: Results,
+        policy: RetryPolicy,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._classifier = classifier
+        self._publisher = publisher
+        self._results = results
+        self._policy = policy
+        self._clock = clock
+
+    def process(self, batch: Sequence[Delivery]) -> list[Delivery]:
+        """Work off a batch.
+
+        Returns:
+            What could not be finished because a dependency does not answer: it stays uncommitted
+            and is tried again, at no cost in attempts. Of everything else the result, the retry
+            or the dead letter is acknowledged.
+        """
+        sent: list[tuple[Delivery, Future[None]]] = []
+        unfinished: list[Delivery] = []
+        for delivery, outcome in self._outcomes(batch):
+            try:
+                sent.append((delivery, self._settle(delivery, outcome)))
+            except Unavailable as error:
+                _log_waiting(delivery, error)
+                unfinished.append(delivery)
+        for delivery, acknowledgement in sent:
+            try:
+                self._publisher.wait(acknowledgement)
+            except Unavailable as error:
+                _log_waiting(delivery, error)
+                unfinished.append(delivery)
+        return unfinished
+
+    def _outcomes(self, batch: Sequence[Delivery]) -> Iterator[tuple[Delivery, Outcome]]:
+        images = [(delivery, delivery.event) for delivery in batch if delivery.event]
+        yield from ((delivery, delivery.problem) for delivery in batch if delivery.problem)
+        yield from self._classify(images)
+
+    def _classify(
+        self, images: Sequence[tuple[Delivery, ImageUploaded]]
+    ) -> Iterator[tuple[Delivery, Outcome]]:
+        if not images:
+            return
+        try:
+            answers = self._classifier.classify([event for _, event in images])
+        except CallFailed as error:
+            if len(images) == 1:
+                yield images[0][0], error
+                return
+            # One by one: the image at fault must not drag the others along.
+            for image in images:
+                yield from self._classify([image])
+        except Unavailable as error:
+            yield from ((delivery, error) for delivery, _ in images)
+        else:
+            for (delivery, _), answer in zip(images, answers, strict=True):
+                yield delivery, _outcome(answer)
+
+    def _settle(self, delivery: Delivery, outcome: Outcome) -> Future[None]:
+        if isinstance(outcome, Unavailable):
+            raise outcome
+        if delivery.event is None:
+            return self._bury_unreadable(delivery, outcome)
+        if not isinstance(outcome, PipelineError):
+            return self._complete(delivery.event, outcome)
+        budget_left = delivery.event.attempt < self._policy.max_attempts
+        if isinstance(outcome, CallFailed) and budget_left:
+            return self._retry(delivery.event, outcome)
+        return self._bury(delivery, delivery.event, outcome)
+
+    def _complete(self, event: ImageUploaded, result: dict[str, Any]) -> Future[None]:
+        key = result_key(event.tenant_id, event.image_id, result["modelId"])
+        value = events.encode_classified(event, result, f"{RESULT_BUCKET}/{key}")
+        EVENTS.labels("completed").inc()
+        logger.info("completed", extra=_names(event))
+        return self._publisher.send(topics.RESULTS.name, event.image_id, value)
+
+    def _retry(self, event: ImageUploaded, error: PipelineError) -> Future[None]:
+        again = event.again(self._clock() + self._policy.wait_seconds(event.attempt))
+        EVENTS.labels("retried").inc()
+        logger.warning("retried", extra=_names(event) | {"reason": str(error)})
+        return self._publisher.send(topics.RETRY.name, event.image_id, again.encode())
+
+    def _bury(self, delivery: Delivery, event: ImageUploaded, error: PipelineError) -> Future[None]:
+        """Write the failure, from which the job's state is told, then the dead letter."""
+        reason = {"code": error.code, "detail": str(error)}
+        failure = {
+            "jobId": event.job_id,
+            "imageId": event.image_id,
+            "modelId": event.model_id,
+            "status": "failed",
+            "error": {**reason, "attempts": event.attempt},
+            "failedAt": events.datetime_text(self._clock()),
+        }
+        body = json.dumps(failure, ensure_ascii=False).encode()
+        self._results.save_failure(event.tenant_id, event.job_id, body)
+        letter = events.encode_failed(delivery.raw, event, reason, delivery.origin)
+        EVENTS.labels("dead-lettered").inc()
+        logger.error("dead-lettered", extra=_names(event) | {"reason": str(error)})
+        return self._publisher.send(topics.FAILURES.name, event.image_id, letter)
+
+    def _bury_unreadable(self, delivery: Delivery, outcome: Outcome) -> Future[None]:
+        origin = delivery.origin
+        reason = {"code": getattr(outcome, "code", "malformed-event"), "detail": str(outcome)}
+        letter = events.encode_failed(delivery.raw, None, reason, origin)
+        EVENTS.labels("unreadable").inc()
+        logger.error("unreadable", extra={"origin": str(origin), "reason": reason["detail"]})
+        return self._publisher.send(topics.FAILURES.name, str(origin), letter)
+
+
+def _outcome(answer: dict[str, Any]) -> Outcome:
+    if answer["status"] == "completed":
+        result: dict[str, Any] = answer["result"]
+        return result
+    error = answer.get("error", {})
+    detail = str(error.get("detail", ""))
+    if answer["status"] == "invalid":
+        return InvalidImage(detail, code=str(error.get("code", InvalidImage.code)))
+    return Unavailable(detail)
+
+
+def _log_waiting(delivery: Delivery, error: Unavailable) -> None:
+    names = _names(delivery.event) if delivery.event else {"origin": str(delivery.origin)}
+    logger.warning("waiting", extra=names | {"reason": str(error)})
+
+
+def _names(event: ImageUploaded) -> dict[str, object]:
+    # Named one by one: a log line holds no more of an event than it takes to find it.
+    trace = event.traceparent.split("-")[1] if event.traceparent.count("-") == 3 else ""
+    return {
+        "image_id": event.image_id,
+        "job_id": event.job_id,
+        "attempt": event.attempt,
+        "trace_id": trace,
+    }

@@ -1,0 +1,76 @@
+"""The batches being worked on, a bounded number at once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from deliveries import Delivery, Pending
+from pipeline.telemetry import EVENTS_IN_FLIGHT
+from process import Processor
+
+logger = logging.getLogger(__name__)
+
+# How long a delivery rests after a dependency did not answer.
+_REST_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class _Running:
+    batch: list[Delivery]
+    unfinished: Future[list[Delivery]]
+
+
+class Workers:
+    """Takes batches from the pending deliveries, works them off in threads."""
+
+    def __init__(self, processor: Processor, pending: Pending, batches: int, size: int) -> None:
+        self._processor = processor
+        self._pending = pending
+        self._batches = batches
+        self._size = size
+        self._pool = ThreadPoolExecutor(batches, thread_name_prefix="batch")
+        self._running: list[_Running] = []
+
+    def start(self) -> None:
+        """Start as many batches as there is room for; a single image makes a batch too."""
+        while len(self._running) < self._batches:
+            batch = self._pending.take(self._size, time.time())
+            if not batch:
+                break
+            future = self._pool.submit(self._processor.process, batch)
+            self._running.append(_Running(batch, future))
+        EVENTS_IN_FLIGHT.set(sum(len(running.batch) for running in self._running))
+
+    def finished(self) -> Iterator[Delivery]:
+        """Yield what has become of the batches that ended; the rest goes back to wait."""
+        for running in [running for running in self._running if running.unfinished.done()]:
+            self._running.remove(running)
+            self._pending.release(running.batch)
+            again = {id(delivery) for delivery in self._unfinished(running)}
+            due = time.time() + _REST_SECONDS
+            for delivery in running.batch:
+                if id(delivery) in again:
+                    self._pending.add(delivery.later(due))
+                else:
+                    yield delivery
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the batches being worked on."""
+        wait([running.unfinished for running in self._running], seconds)
+
+    def close(self) -> None:
+        """Start nothing more; a batch still being worked on is another consumer's to repeat."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _unfinished(self, running: _Running) -> list[Delivery]:
+        try:
+            return running.unfinished.result()
+        except Exception:
+            # A bug, and nothing is known of the batch: it must neither be committed nor end the
+            # process, which would only meet it again.
+            logger.exception("batch failed", extra={"images": len(running.batch)})
+            return running.batch

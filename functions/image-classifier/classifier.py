@@ -1,0 +1,139 @@
+"""References in, stored results out: each image is fetched, looked at and stored once."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import answers
+from engine import Engine, Seen
+from pipeline import ids
+from pipeline.errors import InvalidImage, PipelineError, Unavailable
+from pipeline.events import ImageUploaded
+from pipeline.ids import INPUT_BUCKET, PROCESSED_BUCKET
+from pipeline.results import Results
+from pipeline.storage import ObjectStore
+from pipeline.telemetry import CLASSIFICATIONS
+
+logger = logging.getLogger(__name__)
+
+# Fetching and storing wait for MinIO, not for this core.
+_STORE_THREADS = 8
+
+# What is known of one image: its stored result, or what stood in the way.
+Outcome = bytes | PipelineError
+
+
+class Classifier:
+    """Classifies batches of references with one engine; safe to call from several threads."""
+
+    def __init__(self, engine: Engine, store: ObjectStore, results: Results) -> None:
+        self._engine = engine
+        self._store = store
+        self._results = results
+        # Held for a whole batch: held per image, two batches in flight would end together and
+        # leave the core idle while both are stored.
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="store")
+
+    def classify(self, batch: Sequence[ImageUploaded]) -> list[dict[str, Any]]:
+        """Answer for each reference in the order asked; equal images are looked at once."""
+        images = {(event.tenant_id, event.image_id): event for event in reversed(batch)}
+        found = self._find(list(images.values()))
+        missing = [event for key, event in images.items() if key not in found]
+        outcomes = found | self._classify_missing(missing)
+        return [_answer(event, outcomes[event.tenant_id, event.image_id]) for event in batch]
+
+    def look(self, data: bytes) -> Seen:
+        """Classify bytes, storing nothing.
+
+        Raises:
+            InvalidImage: they are no image that can be decoded.
+        """
+        with self._lock:
+            return self._engine.look(data)
+
+    def close(self) -> None:
+        """Finish what is being stored."""
+        self._pool.shutdown()
+
+    def _find(self, images: list[ImageUploaded]) -> dict[tuple[str, str], Outcome]:
+        """Look for results that are there already: in Redis, and in MinIO if they may be."""
+        futures = {
+            (event.tenant_id, event.image_id): self._pool.submit(self._find_one, event)
+            for event in images
+        }
+        outcomes = {key: future.result() for key, future in futures.items()}
+        return {key: outcome for key, outcome in outcomes.items() if outcome is not None}
+
+    def _find_one(self, event: ImageUploaded) -> Outcome | None:
+        names = (event.tenant_id, event.image_id, event.model_id)
+        if not (event.duplicate or event.redelivered or event.attempt > 1):
+            return self._results.find_cached(*names)
+        try:
+            found = self._results.find(*names)
+        except Unavailable as error:
+            return error
+        return found.body if found else None
+
+    def _classify_missing(self, images: list[ImageUploaded]) -> dict[tuple[str, str], Outcome]:
+        fetched = [(event, self._pool.submit(self._fetch, event)) for event in images]
+        stored: list[tuple[ImageUploaded, Future[Outcome]]] = []
+        with self._lock:
+            for event, data in fetched:
+                stored.append((event, self._look_and_store(event, data)))
+        return {(event.tenant_id, event.image_id): future.result() for event, future in stored}
+
+    def _fetch(self, event: ImageUploaded) -> bytes:
+        key = ids.input_key(event.tenant_id, event.image_id, event.extension)
+        data = self._store.get(INPUT_BUCKET, key)
+        if data is None:
+            raise InvalidImage("the stored image is gone", code="image-missing")
+        if ids.image_id(data) != event.image_id:
+            raise InvalidImage("the stored image is not the one sent", code="image-changed")
+        return data
+
+    def _look_and_store(self, event: ImageUploaded, data: Future[bytes]) -> Future[Outcome]:
+        try:
+            seen = self._engine.look(data.result())
+        except (InvalidImage, Unavailable) as error:
+            done: Future[Outcome] = Future()
+            done.set_result(error)
+            return done
+        return self._pool.submit(self._save, event, seen)
+
+    def _save(self, event: ImageUploaded, seen: Seen) -> Outcome:
+        """Store the picture, then the result, then cache it."""
+        manifest = self._engine.manifest
+        tenant, image = event.tenant_id, event.image_id
+        key = ids.processed_key(tenant, image, manifest.preprocessing_name)
+        body = _dump(answers.result_of(event, seen, manifest))
+        try:
+            self._store.put(PROCESSED_BUCKET, key, seen.picture_jpeg(), "image/jpeg")
+            saved = self._results.save(tenant, image, manifest.model_id, body)
+            if event.model_id != manifest.model_id:
+                # The job is answered under the model it was accepted under; the body says which
+                # model it really was.
+                saved = self._results.save(tenant, image, event.model_id, saved)
+        except Unavailable as error:
+            return error
+        names = {"image_id": image, "job_id": event.job_id, "label": seen.labels[0].label}
+        logger.info("classified", extra=names)
+        return saved
+
+
+def _answer(event: ImageUploaded, outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, PipelineError):
+        answer = answers.refused(event, outcome)
+    else:
+        answer = answers.completed(event, outcome)
+    CLASSIFICATIONS.labels(answer["status"]).inc()
+    return answer
+
+
+def _dump(result: dict[str, Any]) -> bytes:
+    return json.dumps(result, ensure_ascii=False, separators=(",", ":")).encode()

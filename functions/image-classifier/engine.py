@@ -1,0 +1,82 @@
+"""Bytes in, labels out: decoding, preprocessing and inference of one image, with their times."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from io import BytesIO
+
+from PIL import Image
+
+from model import Model, Prediction
+from pipeline import images
+from pipeline.manifest import Manifest
+from pipeline.telemetry import INFERENCE_SECONDS, INFERENCES
+from preprocessing import preprocess
+
+_JPEG_QUALITY = 92
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the model made of one image.
+
+    Attributes:
+        picture: 8-bit picture of the model's input size.
+        labels: best first.
+    """
+
+    picture: Image.Image
+    labels: list[Prediction]
+    decode_milliseconds: float
+    infer_milliseconds: float
+
+    def picture_jpeg(self) -> bytes:
+        """Encode the picture the model saw."""
+        buffer = BytesIO()
+        self.picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+        return buffer.getvalue()
+
+
+class Engine:
+    """One model with its limits. Not thread-safe: the caller holds a lock."""
+
+    def __init__(self, model: Model, limits: images.Limits, top_k: int) -> None:
+        self._model = model
+        self._limits = limits
+        self._top_k = top_k
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the loaded model says of itself."""
+        return self._model.manifest
+
+    def look(self, data: bytes) -> Seen:
+        """Classify one image.
+
+        Raises:
+            InvalidImage: the bytes are no image that can be decoded.
+        """
+        started = time.perf_counter()
+        short_side = self.manifest.preprocessing.min_short_side
+        image = images.decode(data, self._limits, short_side)
+        picture, array = preprocess(image, self.manifest)
+        decoded = time.perf_counter()
+        scores = self._model.predict(array)
+        inferred = time.perf_counter()
+        INFERENCES.inc()
+        INFERENCE_SECONDS.observe(inferred - decoded)
+        return Seen(
+            picture,
+            self._model.top_k(scores, self._top_k),
+            decode_milliseconds=(decoded - started) * 1000,
+            infer_milliseconds=(inferred - decoded) * 1000,
+        )
+
+    def warm_up(self) -> None:
+        """Run one image through everything, so that the first real one is not the slowest."""
+        side = self.manifest.input
+        buffer = BytesIO()
+        Image.new("RGB", (max(side.width, 64), max(side.height, 64))).save(buffer, "PNG")
+        image = images.decode(buffer.getvalue(), self._limits)
+        self._model.predict(preprocess(image, self.manifest).array)

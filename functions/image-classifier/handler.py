@@ -1,0 +1,110 @@
+"""image-classifier: references or an image in, predictions out."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from typing import Any
+
+import answers
+from classifier import Classifier
+from engine import Engine
+from model import Model
+from pipeline import bundles, events, telemetry, web
+from pipeline.cache import ResultCache
+from pipeline.errors import PipelineError, Rejected
+from pipeline.images import Limits
+from pipeline.results import Results
+from pipeline.settings import Settings
+from pipeline.storage import ObjectStore
+
+MAX_BATCH = 64
+
+settings = Settings.from_env(os.environ)
+telemetry.configure("image-classifier", settings.log_level)
+
+
+class Function:
+    """The model and the clients of one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.internal_secret = settings.secret("internal-secret")
+        store = ObjectStore(settings)
+        model_id = bundles.current_model_id(settings, store)
+        model = Model.from_files(bundles.read_bundle(store, model_id))
+        self.engine = Engine(model, Limits.from_settings(settings), settings.top_k)
+        self.engine.warm_up()
+        results = Results(store, ResultCache(settings))
+        self.classifier = Classifier(self.engine, store, results)
+
+    def answer(self, call: web.Call) -> web.Response:
+        """Answer references to the consumer, an image to anybody else."""
+        call.require_method("POST")
+        call.require_secret(self.internal_secret)
+        if call.headers.get("Content-Type") == events.BATCH_CONTENT_TYPE:
+            return self._classify_references(call)
+        return self._classify_bytes(call)
+
+    def _classify_references(self, call: web.Call) -> web.Response:
+        if web.TENANT_HEADER in call.headers:
+            # The gateway names a tenant in every request it passes on, the consumer in none.
+            raise Rejected(
+                "references are taken from inside only; send the image itself",
+                code="references-refused",
+                status=403,
+                found=events.BATCH_CONTENT_TYPE,
+                allowed="one image as the body",
+            )
+        return web.respond(200, self.classifier.classify(_parse_batch(call.body)))
+
+    def _classify_bytes(self, call: web.Call) -> web.Response:
+        seen = self.classifier.look(call.body)
+        manifest = self.engine.manifest
+        body = {
+            "modelId": manifest.model_id,
+            "labels": answers.labels_of(seen),
+            "model": answers.model_of(manifest),
+        }
+        return web.respond(200, body)
+
+
+@functools.cache
+def _function() -> Function:
+    return Function(settings)
+
+
+def handle(event: Any, context: Any) -> web.Response:
+    """Answer one request in OpenFaaS' handler shape."""
+    return web.answer(event, lambda call: _function().answer(call))
+
+
+def ready() -> str | None:
+    """Tell why nothing can be classified yet, or None: a warm prediction has succeeded."""
+    try:
+        _function()
+    except PipelineError as error:
+        return str(error)
+    return None
+
+
+def close() -> None:
+    """Finish what is being stored."""
+    if _function.cache_info().currsize:
+        _function().classifier.close()
+
+
+def _parse_batch(body: bytes) -> list[events.ImageUploaded]:
+    try:
+        batch = json.loads(body)
+    except ValueError as error:
+        raise Rejected(f"the batch is not JSON: {error}", code="bad-batch") from error
+    if not isinstance(batch, list) or not 1 <= len(batch) <= MAX_BATCH:
+        found = len(batch) if isinstance(batch, list) else type(batch).__name__
+        raise Rejected(
+            f"a batch is a list of 1 to {MAX_BATCH} events",
+            code="bad-batch",
+            found=found,
+            allowed=f"1 to {MAX_BATCH}",
+        )
+    return [events.parse_uploaded(event) for event in batch]

@@ -1,0 +1,87 @@
+"""image-results: a job's or an image's state and result, and whether the system is ready."""
+
+from __future__ import annotations
+
+import functools
+import os
+from datetime import timedelta
+from typing import Any
+
+from filters import LabelFilter, model_in
+from pipeline import bundles, telemetry, web
+from pipeline.cache import ResultCache
+from pipeline.errors import NotFound, PipelineError
+from pipeline.ids import JobIds
+from pipeline.results import Results
+from pipeline.settings import Settings
+from pipeline.storage import ObjectStore
+from readiness import Readiness, all_ready
+from results import Answer, States
+
+settings = Settings.from_env(os.environ)
+telemetry.configure("image-results", settings.log_level)
+
+
+class Function:
+    """The clients of one process and what they are used for."""
+
+    def __init__(self, settings: Settings) -> None:
+        store, cache = ObjectStore(settings), ResultCache(settings)
+        self.internal_secret = settings.secret("internal-secret")
+        self.model_id = bundles.current_model_id(settings, store)
+        self.states = States(
+            results=Results(store, cache),
+            store=store,
+            job_ids=JobIds(settings.secret("job-signing-key")),
+            retention=timedelta(days=settings.job_retention_days),
+        )
+        self.readiness = Readiness(settings, store, cache)
+
+    def answer(self, call: web.Call) -> web.Response:
+        """Route one request: /jobs/{jobId}, /images/{imageId} or /readyz."""
+        call.require_method("GET", "HEAD")
+        kind, _, name = call.path.strip("/").partition("/")
+        if kind == "readyz" and not name:
+            return self._ready()
+        tenant = call.tenant(self.internal_secret)
+        if kind == "jobs" and name:
+            return _respond(self.states.job(tenant, name))
+        if kind == "images" and name:
+            labels = LabelFilter.from_query(call.query)
+            answer = self.states.image(tenant, name, model_in(call.query, self.model_id))
+            return _respond(Answer(labels.apply(answer.body), answer.found))
+        raise NotFound(
+            f"there is nothing at {call.path[:200]}",
+            found=call.path[:200],
+            allowed="/jobs/{jobId}, /images/{imageId}",
+        )
+
+    def _ready(self) -> web.Response:
+        parts = self.readiness.parts()
+        ready = all_ready(parts)
+        body = {"status": "ready" if ready else "not ready", "parts": parts}
+        return web.respond(200 if ready else 503, body)
+
+
+@functools.cache
+def _function() -> Function:
+    return Function(settings)
+
+
+def handle(event: Any, context: Any) -> web.Response:
+    """Answer one request in OpenFaaS' handler shape."""
+    return web.answer(event, lambda call: _function().answer(call))
+
+
+def ready() -> str | None:
+    """Tell why no state can be told yet, or None: the clients could be made."""
+    try:
+        _function()
+    except PipelineError as error:
+        return str(error)
+    return None
+
+
+def _respond(answer: Answer) -> web.Response:
+    headers = {"X-Cache": answer.found.x_cache} if answer.found else {}
+    return web.respond(200, answer.body, {"Cache-Control": "no-store", **headers})

@@ -1,0 +1,80 @@
+"""What became of a job or an image."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pipeline.errors import NotFound, Rejected
+from pipeline.ids import IMAGE_ID_PATTERN, INPUT_BUCKET, JobIds, input_key
+from pipeline.results import Found, Results
+from pipeline.storage import ObjectStore
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A state in words and, when completed, the result it came from."""
+
+    body: dict[str, Any]
+    found: Found | None = None
+
+
+@dataclass(frozen=True)
+class States:
+    """Answers for every job and image from what is stored, without a table of its own."""
+
+    results: Results
+    store: ObjectStore
+    job_ids: JobIds
+    retention: timedelta
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def job(self, tenant: str, job_id: str) -> Answer:
+        """Tell a job's state: completed, failed or pending; a completed result beats a failure.
+
+        Raises:
+            NotFound: it was never issued to this tenant.
+            Rejected: 410, it is past its retention.
+            Unavailable: MinIO does not answer.
+        """
+        job = self.job_ids.read(job_id, tenant)
+        if self.clock() - job.accepted_at > self.retention:
+            raise Rejected(
+                f"the job was accepted at {job.accepted_at.isoformat(timespec='seconds')};"
+                f" jobs are kept for {self.retention.days} days",
+                code="job-expired",
+                status=410,
+                found=job.accepted_at.isoformat(timespec="seconds"),
+                allowed=f"{self.retention.days} days",
+            )
+        head = {"jobId": job_id, "imageId": job.image_id}
+        found = self.results.find(tenant, job.image_id, job.model_id)
+        if found:
+            return Answer({**head, "status": "completed", "result": json.loads(found.body)}, found)
+        failure = self.results.find_failure(tenant, job_id)
+        if failure:
+            return Answer({**head, "status": "failed", "error": json.loads(failure)["error"]})
+        return Answer({**head, "status": "pending"})
+
+    def image(self, tenant: str, image: str, model: str) -> Answer:
+        """Tell an image's result under a model, or that it is pending.
+
+        Raises:
+            NotFound: the tenant stored no such image.
+            Unavailable: MinIO does not answer.
+        """
+        if not IMAGE_ID_PATTERN.fullmatch(image):
+            raise NotFound(
+                "an image id is 64 lower-case hexadecimal digits",
+                code="image-not-found",
+                found=image[:200],
+            )
+        found = self.results.find(tenant, image, model)
+        if found:
+            return Answer(json.loads(found.body), found)
+        if not any(self.store.keys(INPUT_BUCKET, input_key(tenant, image, ""))):
+            raise NotFound("no such image", code="image-not-found", found=image)
+        return Answer({"imageId": image, "modelId": model, "status": "pending"})

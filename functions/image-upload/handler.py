@@ -1,0 +1,118 @@
+"""image-upload: HTTP in, an accepted job out."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+from typing import Any
+
+from form import read_file
+from pipeline import bundles, telemetry, web
+from pipeline.broker import Publisher
+from pipeline.cache import ResultCache
+from pipeline.errors import PipelineError, Unavailable
+from pipeline.ids import Job, JobIds
+from pipeline.images import Limits
+from pipeline.results import Found, Results
+from pipeline.settings import Settings
+from pipeline.storage import ObjectStore
+from upload import Uploads
+from waiting import Waiter, preferred_seconds
+
+logger = logging.getLogger(__name__)
+
+settings = Settings.from_env(os.environ)
+telemetry.configure("image-upload", settings.log_level)
+
+
+class Function:
+    """The clients of one process and what they are used for."""
+
+    def __init__(self, settings: Settings) -> None:
+        store = ObjectStore(settings)
+        self.internal_secret = settings.secret("internal-secret")
+        self.publisher = Publisher(settings)
+        self.uploads = Uploads(
+            limits=Limits.from_settings(settings),
+            store=store,
+            publisher=self.publisher,
+            job_ids=JobIds(settings.secret("job-signing-key")),
+            model_id=bundles.current_model_id(settings, store),
+        )
+        results = Results(store, ResultCache(settings))
+        self.waiter = Waiter(results, settings.max_waiting_uploads)
+
+    def upload(self, call: web.Call) -> web.Response:
+        """Answer one upload: 202, or 200 with the result when the client preferred to wait."""
+        call.require_method("POST")
+        tenant = call.tenant(self.internal_secret)
+        try:
+            job = self.uploads.accept(tenant, read_file(call), call.trace_id)
+        except PipelineError as error:
+            telemetry.UPLOADS.labels(error.code).inc()
+            raise
+        telemetry.UPLOADS.labels("accepted").inc()
+        seconds = preferred_seconds(call.headers.get("Prefer", ""), settings.max_wait_seconds)
+        found = self._wait(job, seconds)
+        return _completed(job, found) if found else _accepted(job)
+
+    def _wait(self, job: Job, seconds: int) -> Found | None:
+        try:
+            return self.waiter.wait(job, seconds)
+        except Unavailable:
+            return None  # the job is accepted all the same, and its 202 says where to ask
+
+
+@functools.cache
+def _function() -> Function:
+    return Function(settings)
+
+
+def handle(event: Any, context: Any) -> web.Response:
+    """Answer one request in OpenFaaS' handler shape."""
+    return web.answer(event, lambda call: _function().upload(call))
+
+
+def ready() -> str | None:
+    """Tell why uploads cannot be taken yet, or None: the clients could be made."""
+    try:
+        _function()
+    except PipelineError as error:
+        return str(error)
+    return None
+
+
+def close() -> None:
+    """Let the last events be acknowledged."""
+    if _function.cache_info().currsize:
+        _function().publisher.close()
+
+
+def _links(job: Job) -> dict[str, str]:
+    return {
+        "job": f"/api/v1/jobs/{job.job_id}",
+        "image": f"/api/v1/images/{job.image_id}",
+    }
+
+
+def _accepted(job: Job) -> web.Response:
+    body = {
+        "jobId": job.job_id,
+        "imageId": job.image_id,
+        "status": "accepted",
+        "links": _links(job),
+    }
+    return web.respond(202, body, {"Location": _links(job)["job"]})
+
+
+def _completed(job: Job, found: Found) -> web.Response:
+    body = {
+        "jobId": job.job_id,
+        "imageId": job.image_id,
+        "status": "completed",
+        "result": json.loads(found.body),
+    }
+    headers = {"Preference-Applied": "wait", "X-Cache": found.x_cache}
+    return web.respond(200, body, {"Location": _links(job)["job"], **headers})

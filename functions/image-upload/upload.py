@@ -1,0 +1,56 @@
+"""What makes an upload accepted: inspected, stored, published, in this order."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from form import SentFile
+from pipeline import events, ids, images, telemetry, topics
+from pipeline.broker import Publisher
+from pipeline.ids import INPUT_BUCKET, Job, JobIds
+from pipeline.storage import ObjectStore
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """Accepts images under one model."""
+
+    limits: images.Limits
+    store: ObjectStore
+    publisher: Publisher
+    job_ids: JobIds
+    model_id: str
+
+    def accept(self, tenant: str, sent: SentFile, trace_id: str) -> Job:
+        """Make one submission durable; when this returns, the object and its event are.
+
+        Raises:
+            InvalidImage: nothing was stored and no event sent.
+            Unavailable: MinIO or Kafka did not confirm; the event may still land.
+        """
+        info = images.inspect(sent.data, self.limits)
+        image = ids.image_id(sent.data)
+        key = ids.input_key(tenant, image, info.format.extension)
+        created = self.store.create(INPUT_BUCKET, key, sent.data, info.format.mime_type)
+        now = datetime.now(UTC)
+        job_id = self.job_ids.issue(tenant, image, self.model_id, now)
+        event = events.ImageUploaded(
+            tenant_id=tenant,
+            job_id=job_id,
+            image_id=image,
+            model_id=self.model_id,
+            original_file_name=sent.name,
+            storage_path=f"{INPUT_BUCKET}/{key}",
+            file_size=len(sent.data),
+            mime_type=info.format.mime_type,
+            uploaded_at=events.datetime_text(now.timestamp()),
+            duplicate=not created,
+            traceparent=telemetry.child_traceparent(trace_id),
+        )
+        self.publisher.publish(topics.UPLOADS.name, image, event.encode())
+        logger.info("accepted", extra={"image_id": image, "job_id": job_id, "trace_id": trace_id})
+        return Job(job_id, tenant, image, self.model_id, now)

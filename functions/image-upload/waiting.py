@@ -1,0 +1,67 @@
+"""How an upload waits for its own result when the client prefers to (RFC 7240, `Prefer: wait`)."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+
+from pipeline.ids import Job
+from pipeline.results import Found, Results
+
+_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,9})(?:$|[,;\s])")
+# Redis is asked often, as that costs little; the store, which also knows failures, seldom.
+_FIRST_PAUSE_SECONDS = 0.005
+_LONGEST_PAUSE_SECONDS = 0.1
+_STORE_EVERY_SECONDS = 1.0
+
+
+def preferred_seconds(prefer: str, maximum: int) -> int:
+    """Read the seconds out of a Prefer header; 0 when there are none."""
+    match = _WAIT.search(prefer)
+    return min(int(match.group(1)), maximum) if match else 0
+
+
+class Waiter:
+    """Waits for results, for a bounded number of requests at once."""
+
+    def __init__(
+        self, results: Results, places: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._results = results
+        self._places = threading.Semaphore(places)
+        self._clock = clock
+        self._never = threading.Event()
+
+    def wait(self, job: Job, seconds: int) -> Found | None:
+        """Wait for the result of a job.
+
+        Returns:
+            None when it did not complete in time, failed, or all places are taken: the client then
+            asks for the job.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        if seconds <= 0 or not self._places.acquire(blocking=False):
+            return None
+        try:
+            return self._poll(job, self._clock() + seconds)
+        finally:
+            self._places.release()
+
+    def _poll(self, job: Job, deadline: float) -> Found | None:
+        pause, ask_store_at = _FIRST_PAUSE_SECONDS, self._clock() + _STORE_EVERY_SECONDS
+        while (now := self._clock()) < deadline:
+            cached = self._results.find_cached(job.tenant, job.image_id, job.model_id)
+            if cached is not None:
+                return Found(cached, from_cache=True)
+            if now >= ask_store_at:
+                ask_store_at = now + _STORE_EVERY_SECONDS
+                stored = self._results.find(job.tenant, job.image_id, job.model_id)
+                if stored or self._results.find_failure(job.tenant, job.job_id):
+                    return stored
+            self._never.wait(min(pause, deadline - now))
+            pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+        return None

@@ -1,0 +1,179 @@
+"""The classifier looks at each image once and answers for every reference."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import pytest
+from PIL import Image
+
+from classifier import Classifier
+from engine import Seen
+from model import Prediction
+from pipeline import ids
+from pipeline.errors import InvalidImage
+from pipeline.events import ImageUploaded
+from pipeline.manifest import Input, Manifest, Preprocessing, Source
+from pipeline.results import Results
+from tests.fakes import MemoryCache, MemoryStore
+from tests.samples import uploaded
+
+MANIFEST = Manifest(
+    name="stub",
+    version="1",
+    demonstration=False,
+    input=Input(32, 32, 3),
+    preprocessing=Preprocessing("minus-one-to-one", 0.875, 512),
+    output="probabilities",
+    digests={"model.tflite": "0" * 64, "labels.txt": "1" * 64},
+    source=Source("stub.tflite", "0" * 64),
+)
+
+
+class StubEngine:
+    """Sees in every image what its bytes say; `damaged` ones cannot be decoded."""
+
+    manifest = MANIFEST
+
+    def __init__(self) -> None:
+        self.looked_at: list[bytes] = []
+
+    def look(self, data: bytes) -> Seen:
+        self.looked_at.append(data)
+        if data.startswith(b"damaged"):
+            raise InvalidImage("the JPEG file is damaged", code="damaged-image")
+        return Seen(Image.new("RGB", (32, 32)), [Prediction(data.decode(), 0.75)], 1.0, 2.0)
+
+
+class Bench:
+    """A classifier with fakes all round."""
+
+    def __init__(self) -> None:
+        self.engine, self.store, self.cache = StubEngine(), MemoryStore(), MemoryCache()
+        results = Results(cast(Any, self.store), cast(Any, self.cache))
+        self.classifier = Classifier(cast(Any, self.engine), cast(Any, self.store), results)
+
+    def store_image(self, text: str, **changes: Any) -> ImageUploaded:
+        """Upload an image whose bytes are this text."""
+        fields = {"model_id": MANIFEST.model_id, "job_id": f"job-{text}"}
+        event = uploaded(text, **{**fields, **changes})
+        key = ids.input_key(event.tenant_id, event.image_id, "jpg")
+        self.store.put("input-images", key, text.encode(), "image/jpeg")
+        return event
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_a_batch_is_answered_in_the_order_asked(bench: Bench) -> None:
+    batch = [bench.store_image(name) for name in ("c", "a", "b")]
+
+    answers = bench.classifier.classify(batch)
+
+    assert [answer["jobId"] for answer in answers] == ["job-c", "job-a", "job-b"]
+    assert [answer["result"]["labels"][0]["label"] for answer in answers] == ["c", "a", "b"]
+
+
+def test_result_and_picture_are_stored_and_the_result_cached(bench: Bench) -> None:
+    event = bench.store_image("a")
+
+    (answer,) = bench.classifier.classify([event])
+
+    result_key = ids.result_key("default", event.image_id, MANIFEST.model_id)
+    picture_key = ids.processed_key("default", event.image_id, MANIFEST.preprocessing_name)
+    stored = bench.store.objects["classification-results", result_key]
+    assert json.loads(stored) == answer["result"]
+    assert bench.store.objects["processed-images", picture_key].startswith(b"\xff\xd8")
+    assert bench.cache.values["default", event.image_id, MANIFEST.model_id] == stored
+
+
+def test_equal_images_of_a_batch_are_looked_at_once(bench: Bench) -> None:
+    batch = [bench.store_image("a", job_id=f"job-{number}") for number in range(10)]
+
+    answers = bench.classifier.classify(batch)
+
+    assert bench.engine.looked_at == [b"a"]
+    assert [answer["status"] for answer in answers] == ["completed"] * 10
+
+
+def test_equal_images_of_two_tenants_stay_apart(bench: Bench) -> None:
+    batch = [bench.store_image("a"), bench.store_image("a", tenant_id="other")]
+
+    bench.classifier.classify(batch)
+
+    tenants = {key.split("/")[0] for bucket, key in bench.store.objects if bucket != "input-images"}
+    assert tenants == {"default", "other"}
+
+
+def test_a_cached_result_is_not_inferred_again(bench: Bench) -> None:
+    event = bench.store_image("a")
+    bench.classifier.classify([event])
+
+    bench.classifier.classify([event])
+
+    assert len(bench.engine.looked_at) == 1
+
+
+@pytest.mark.parametrize("change", [{"duplicate": True}, {"redelivered": True}, {"attempt": 2}])
+def test_without_redis_a_repeated_image_is_found_in_the_store(
+    bench: Bench, change: dict[str, Any]
+) -> None:
+    bench.cache.down = True
+    bench.classifier.classify([bench.store_image("a")])
+
+    (answer,) = bench.classifier.classify([bench.store_image("a", **change)])
+
+    assert answer["status"] == "completed"
+    assert len(bench.engine.looked_at) == 1
+
+
+def test_damage_fails_its_own_image_alone(bench: Bench) -> None:
+    batch = [bench.store_image("damaged"), bench.store_image("a")]
+
+    bad, good = bench.classifier.classify(batch)
+
+    assert bad["status"] == "invalid"
+    assert bad["error"] == {"code": "damaged-image", "detail": "the JPEG file is damaged"}
+    assert good["status"] == "completed"
+
+
+def test_an_image_that_is_gone_is_invalid(bench: Bench) -> None:
+    event = bench.store_image("a")
+    bench.store.objects.clear()
+
+    (answer,) = bench.classifier.classify([event])
+
+    assert (answer["status"], answer["error"]["code"]) == ("invalid", "image-missing")
+
+
+def test_an_object_with_other_bytes_than_were_sent_is_invalid(bench: Bench) -> None:
+    event = bench.store_image("a")
+    bench.store.put("input-images", event.storage_path.partition("/")[2], b"other", "image/jpeg")
+
+    (answer,) = bench.classifier.classify([event])
+
+    assert (answer["status"], answer["error"]["code"]) == ("invalid", "image-changed")
+
+
+def test_a_store_that_is_down_makes_images_unavailable_not_invalid(bench: Bench) -> None:
+    event = bench.store_image("a")
+    bench.store.down = True
+
+    (answer,) = bench.classifier.classify([event])
+
+    assert answer["status"] == "unavailable"
+
+
+def test_a_job_of_another_model_is_filed_under_both_and_says_which_it_was(bench: Bench) -> None:
+    event = bench.store_image("a", model_id="older-0123456789ab")
+
+    (answer,) = bench.classifier.classify([event])
+
+    filed = [key for bucket, key in bench.store.objects if bucket == "classification-results"]
+    assert sorted(key.rpartition("/")[2] for key in filed) == sorted(
+        ["older-0123456789ab.json", f"{MANIFEST.model_id}.json"]
+    )
+    assert answer["result"]["modelId"] == MANIFEST.model_id

@@ -1,0 +1,117 @@
+"""Which deliveries may be worked on, and how far a partition is finished."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deliveries import Delivery, Pending, read
+from pipeline.events import Origin
+from progress import Assignment, Progress
+from tests.samples import uploaded
+
+
+def delivery(name: str, offset: int = 0, due: float = 0.0) -> Delivery:
+    event = uploaded(name)
+    origin = Origin("image-uploads", 0, offset)
+    return read(event.encode(), origin, redelivered=False).later(due)
+
+
+def test_a_single_delivery_is_a_batch() -> None:
+    pending = Pending()
+    pending.add(delivery("a"))
+
+    assert len(pending.take(32, now=1.0)) == 1
+
+
+def test_a_batch_is_bounded_and_in_order() -> None:
+    pending = Pending()
+    for offset in range(5):
+        pending.add(delivery(str(offset), offset))
+
+    assert [each.origin.offset for each in pending.take(3, now=1.0)] == [0, 1, 2]
+    assert [each.origin.offset for each in pending.take(3, now=1.0)] == [3, 4]
+
+
+def test_equal_images_go_together_or_one_after_the_other_never_at_once() -> None:
+    pending = Pending()
+    for offset, name in enumerate(["a", "a", "b"]):
+        pending.add(delivery(name, offset))
+    first = pending.take(2, now=1.0)
+    pending.add(delivery("a", 3))
+
+    assert [each.origin.offset for each in first] == [0, 1]
+    assert [each.origin.offset for each in pending.take(9, now=1.0)] == [2]
+    pending.release(first)
+    assert [each.origin.offset for each in pending.take(9, now=1.0)] == [3]
+
+
+def test_a_retry_waits_for_its_time_and_holds_nobody_back() -> None:
+    pending = Pending()
+    pending.add(delivery("late", 0, due=10.0))
+    pending.add(delivery("now", 1))
+
+    assert [each.origin.offset for each in pending.take(9, now=5.0)] == [1]
+    assert [each.origin.offset for each in pending.take(9, now=10.0)] == [0]
+
+
+def test_what_was_put_off_is_looked_up_before_it_is_inferred_again() -> None:
+    again = delivery("a").later(1.0)
+
+    assert again.event is not None
+    assert again.event.redelivered
+
+
+def test_a_revoked_partition_is_dropped() -> None:
+    pending = Pending()
+    pending.add(delivery("a"))
+
+    pending.drop({("image-uploads", 0)})
+
+    assert pending.take(9, now=1.0) == []
+
+
+@given(st.permutations(range(10)))
+def test_only_the_finished_prefix_is_committed(order: list[int]) -> None:
+    progress = Progress()
+    for offset in range(100, 110):
+        progress.read(offset)
+
+    for done in range(1, 11):
+        progress.finish(100 + order[done - 1])
+
+        unfinished = [offset for offset in range(10) if offset not in order[:done]]
+        prefix = min(unfinished, default=10)
+        assert progress.to_commit() == (100 + prefix if prefix else None)
+
+
+def test_a_position_is_committed_once_and_again_when_refused() -> None:
+    progress = Progress()
+    progress.read(7)
+    progress.finish(7)
+
+    assert progress.to_commit() == 8
+    progress.note_committed(8)
+    assert progress.to_commit() is None
+    progress.note_committed(None)
+    assert progress.to_commit() == 8
+
+
+def test_the_distance_from_the_first_offset_is_told() -> None:
+    progress = Progress()
+
+    assert [progress.read(offset) for offset in (40, 41, 45)] == [0, 1, 5]
+
+
+def test_an_assignment_counts_what_is_open_in_all_partitions() -> None:
+    assignment = Assignment()
+    assignment.add([("t", 0), ("t", 1)])
+    for place in assignment:
+        progress = assignment.get(place)
+        assert progress is not None
+        progress.read(3)
+
+    assert assignment.open_offsets() == 2
+    assignment.remove([("t", 1)])
+    assert assignment.open_offsets() == 1
+    assert assignment.get(("t", 1)) is None

@@ -1,0 +1,162 @@
+"""What becomes of a batch, whatever the classifier and Kafka do."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import pytest
+
+from deliveries import Delivery, read
+from invoke import CallFailed
+from pipeline import topics
+from pipeline.errors import Unavailable
+from pipeline.events import ImageUploaded, Origin, decode_uploaded
+from pipeline.results import Results
+from process import Processor, RetryPolicy
+from tests.fakes import MemoryCache, MemoryStore, ScriptedClassifier, StubBroker
+from tests.samples import uploaded
+
+NOW = 1_800_000_000.0
+
+
+class Bench:
+    """A processor with fakes all round."""
+
+    def __init__(self) -> None:
+        self.classifier = ScriptedClassifier()
+        self.broker = StubBroker()
+        self.store = MemoryStore()
+        self.processor = Processor(
+            cast(Any, self.classifier),
+            cast(Any, self.broker),
+            Results(cast(Any, self.store), cast(Any, MemoryCache())),
+            RetryPolicy(max_attempts=3, base_seconds=1.0, max_seconds=10.0),
+            clock=lambda: NOW,
+        )
+
+    def failure(self, event: ImageUploaded) -> dict[str, Any]:
+        key = f"failures/{event.tenant_id}/{event.job_id}.json"
+        return cast(dict[str, Any], json.loads(self.store.objects["classification-results", key]))
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def deliver(*events: ImageUploaded) -> list[Delivery]:
+    return [
+        read(event.encode(), Origin("image-uploads", 0, offset), redelivered=False)
+        for offset, event in enumerate(events)
+    ]
+
+
+def test_a_completed_image_becomes_a_result_event(bench: Bench) -> None:
+    event = uploaded()
+
+    unfinished = bench.processor.process(deliver(event))
+
+    (value,) = bench.broker.values(topics.RESULTS.name)
+    assert unfinished == []
+    assert json.loads(value)["data"]["jobId"] == event.job_id
+    assert json.loads(value)["data"]["labels"][0]["label"] == "star"
+
+
+def test_an_undecodable_image_is_dead_lettered_after_one_attempt(bench: Bench) -> None:
+    event = uploaded()
+    error = {"code": "damaged-image", "detail": "the PNG file is damaged"}
+    bench.classifier.script[event.image_id] = {"status": "invalid", "error": error}
+
+    unfinished = bench.processor.process(deliver(event, uploaded("b")))
+
+    (letter,) = bench.broker.values(topics.FAILURES.name)
+    assert unfinished == []
+    assert json.loads(letter)["data"]["reason"] == error
+    assert json.loads(letter)["data"]["originalEvent"] == event.to_cloud_event()
+    assert bench.failure(event)["error"] == {**error, "attempts": 1}
+    assert len(bench.broker.values(topics.RESULTS.name)) == 1
+    assert len(bench.classifier.calls) == 1
+
+
+def test_bytes_that_are_no_event_are_dead_lettered(bench: Bench) -> None:
+    bad = read(b"not an event", Origin("image-uploads", 1, 7), redelivered=False)
+
+    unfinished = bench.processor.process([bad, *deliver(uploaded())])
+
+    (letter,) = bench.broker.values(topics.FAILURES.name)
+    assert unfinished == []
+    assert json.loads(letter)["data"]["originOffset"] == 7
+    assert len(bench.broker.values(topics.RESULTS.name)) == 1
+
+
+def test_a_batch_that_fails_whole_is_tried_one_by_one(bench: Bench) -> None:
+    good, poison, other = uploaded("good"), uploaded("poison"), uploaded("other")
+    bench.classifier.script[poison.image_id] = CallFailed("image-classifier answered 500")
+
+    unfinished = bench.processor.process(deliver(good, poison, other))
+
+    (again,) = bench.broker.values(topics.RETRY.name)
+    assert unfinished == []
+    assert len(bench.broker.values(topics.RESULTS.name)) == 2
+    assert decode_uploaded(again).job_id == poison.job_id
+    assert decode_uploaded(again).attempt == 2
+
+
+def test_a_retry_waits_within_a_fifth_of_its_time(bench: Bench) -> None:
+    event = uploaded(attempt=2)
+    bench.classifier.script[event.image_id] = CallFailed("500")
+
+    for _ in range(50):
+        bench.processor.process(deliver(event))
+
+    waits = [
+        decode_uploaded(value).not_before - NOW for value in bench.broker.values(topics.RETRY.name)
+    ]
+    assert all(1.6 - 1e-3 <= wait <= 2.4 + 1e-3 for wait in waits)
+    assert max(waits) - min(waits) > 0.1
+
+
+def test_the_last_attempt_ends_in_a_dead_letter(bench: Bench) -> None:
+    event = uploaded(attempt=3)
+    bench.classifier.script[event.image_id] = CallFailed("image-classifier answered 500")
+
+    bench.processor.process(deliver(event))
+
+    assert bench.failure(event)["error"]["attempts"] == 3
+    assert bench.broker.values(topics.RETRY.name) == []
+
+
+def test_a_classifier_that_cannot_be_reached_costs_no_attempt(bench: Bench) -> None:
+    event = uploaded()
+    bench.classifier.script[event.image_id] = Unavailable("image-classifier answered 503")
+    batch = deliver(event, uploaded("b"))
+
+    assert bench.processor.process(batch) == batch
+    assert bench.broker.sent == []
+
+
+def test_one_image_whose_store_is_down_waits_alone(bench: Bench) -> None:
+    event = uploaded()
+    bench.classifier.script[event.image_id] = {"status": "unavailable", "error": {"detail": "d"}}
+    batch = deliver(event, uploaded("b"))
+
+    assert bench.processor.process(batch) == batch[:1]
+    assert len(bench.broker.values(topics.RESULTS.name)) == 1
+
+
+def test_what_kafka_does_not_acknowledge_is_not_finished(bench: Bench) -> None:
+    bench.broker.down = True
+    batch = deliver(uploaded())
+
+    assert bench.processor.process(batch) == batch
+
+
+def test_a_failure_that_cannot_be_stored_is_not_finished(bench: Bench) -> None:
+    event = uploaded()
+    bench.classifier.script[event.image_id] = {"status": "invalid", "error": {}}
+    bench.store.down = True
+    batch = deliver(event)
+
+    assert bench.processor.process(batch) == batch
+    assert bench.broker.sent == []

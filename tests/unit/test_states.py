@@ -1,0 +1,176 @@
+"""What image-results says of jobs and images."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from filters import LabelFilter, model_in
+from pipeline import ids
+from pipeline.errors import NotFound, Rejected, Unavailable
+from pipeline.results import Results
+from results import States
+from tests.fakes import MemoryCache, MemoryStore
+
+IMAGE = ids.image_id(b"bytes")
+MODEL = "demonstration-0123456789ab"
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+RESULT = {
+    "imageId": IMAGE,
+    "labels": [{"label": "star", "score": 0.9}, {"label": "o", "score": 0.1}],
+}
+
+
+class Bench:
+    """States over fakes, one job accepted."""
+
+    def __init__(self) -> None:
+        self.store, self.cache = MemoryStore(), MemoryCache()
+        self.job_ids = ids.JobIds("key")
+        self.results = Results(cast(Any, self.store), cast(Any, self.cache))
+        self.now = NOW
+        self.states = States(
+            self.results, cast(Any, self.store), self.job_ids, timedelta(days=30), lambda: self.now
+        )
+        self.job_id = self.job_ids.issue("default", IMAGE, MODEL, NOW)
+
+    def complete(self) -> None:
+        self.results.save("default", IMAGE, MODEL, json.dumps(RESULT).encode())
+
+    def fail(self) -> None:
+        error = {"code": "damaged-image", "detail": "why", "attempts": 1}
+        body = json.dumps({"error": error}).encode()
+        self.results.save_failure("default", self.job_id, body)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_an_accepted_job_without_an_answer_is_pending(bench: Bench) -> None:
+    body = bench.states.job("default", bench.job_id).body
+
+    assert body == {"jobId": bench.job_id, "imageId": IMAGE, "status": "pending"}
+
+
+def test_a_completed_job_carries_its_result(bench: Bench) -> None:
+    bench.complete()
+
+    answer = bench.states.job("default", bench.job_id)
+
+    assert answer.body["status"] == "completed"
+    assert answer.body["result"] == RESULT
+
+
+def test_a_failed_job_says_why(bench: Bench) -> None:
+    bench.fail()
+
+    body = bench.states.job("default", bench.job_id).body
+
+    assert body["status"] == "failed"
+    assert body["error"]["detail"] == "why"
+
+
+def test_a_completed_result_beats_a_failure(bench: Bench) -> None:
+    bench.fail()
+    bench.complete()
+
+    assert bench.states.job("default", bench.job_id).body["status"] == "completed"
+
+
+def test_the_answer_is_the_same_from_cache_and_store(bench: Bench) -> None:
+    bench.complete()
+    cached = bench.states.job("default", bench.job_id)
+    bench.cache.values.clear()
+    stored = bench.states.job("default", bench.job_id)
+    again = bench.states.job("default", bench.job_id)
+
+    sources = [answer.found.x_cache for answer in (cached, stored, again) if answer.found]
+    assert cached.body == stored.body == again.body
+    assert sources == ["hit", "miss", "hit"]
+
+
+def test_a_stored_result_is_never_overwritten(bench: Bench) -> None:
+    bench.complete()
+
+    kept = bench.results.save("default", IMAGE, MODEL, b'{"other":1}')
+
+    assert json.loads(kept) == RESULT
+
+
+def test_a_job_past_its_retention_is_gone(bench: Bench) -> None:
+    bench.now = NOW + timedelta(days=31)
+
+    with pytest.raises(Rejected) as refused:
+        bench.states.job("default", bench.job_id)
+
+    assert refused.value.status == 410
+
+
+def test_a_store_that_is_down_is_no_pending(bench: Bench) -> None:
+    bench.store.down = True
+
+    with pytest.raises(Unavailable):
+        bench.states.job("default", bench.job_id)
+
+
+def test_a_stored_image_without_a_result_is_pending(bench: Bench) -> None:
+    bench.store.put("input-images", ids.input_key("default", IMAGE, "jpg"), b"", "image/jpeg")
+
+    body = bench.states.image("default", IMAGE, MODEL).body
+
+    assert body == {"imageId": IMAGE, "modelId": MODEL, "status": "pending"}
+
+
+@pytest.mark.parametrize("image", [IMAGE, "short", "../" + IMAGE, IMAGE.upper()])
+def test_an_image_that_is_not_there_is_not_found(bench: Bench, image: str) -> None:
+    with pytest.raises(NotFound):
+        bench.states.image("default", image, MODEL)
+
+
+def test_another_tenants_image_is_not_found(bench: Bench) -> None:
+    bench.complete()
+
+    with pytest.raises(NotFound):
+        bench.states.image("other", IMAGE, MODEL)
+
+
+@pytest.mark.parametrize(
+    ("query", "labels"),
+    [
+        ({}, ["star", "o"]),
+        ({"minConfidence": "0.5"}, ["star"]),
+        ({"maxLabels": "1"}, ["star"]),
+        ({"minConfidence": "1"}, []),
+    ],
+)
+def test_labels_are_filtered_by_the_query(query: dict[str, str], labels: list[str]) -> None:
+    kept = LabelFilter.from_query(query).apply(RESULT)
+
+    assert [label["label"] for label in kept["labels"]] == labels
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"minConfidence": "much"},
+        {"minConfidence": "nan"},
+        {"minConfidence": "1.1"},
+        {"maxLabels": "0"},
+        {"maxLabels": "-1"},
+        {"maxLabels": "²"},
+    ],
+)
+def test_a_query_that_makes_no_sense_is_refused(query: dict[str, str]) -> None:
+    with pytest.raises(Rejected, match=r"allowed:"):
+        LabelFilter.from_query(query)
+
+
+def test_a_model_that_is_no_model_id_is_refused() -> None:
+    assert model_in({}, MODEL) == MODEL
+    with pytest.raises(Rejected, match="model is"):
+        model_in({"model": "../x"}, MODEL)
