@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -13,6 +14,8 @@ from confluent_kafka.admin import AdminClient
 from pipeline.errors import Unavailable
 from pipeline.settings import Settings
 from pipeline.topics import TOPICS
+
+logger = logging.getLogger(__name__)
 
 OnCommit = Callable[[KafkaError | None, list[TopicPartition]], None]
 
@@ -43,8 +46,8 @@ class Publisher:
                 "reconnect.backoff.max.ms": 1000,
                 "queue.buffering.max.messages": _QUEUE_MESSAGES,
                 "message.max.bytes": max(topic.max_event_bytes for topic in TOPICS),
-                "log_level": 3,
-            }
+            },
+            logger=logger,
         )
         self._closing = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="kafka-acks", daemon=True)
@@ -119,8 +122,8 @@ def make_consumer(settings: Settings, on_commit: OnCommit) -> Consumer:
             "reconnect.backoff.max.ms": 1000,
             "queued.max.messages.kbytes": _QUEUED_KILOBYTES,
             "fetch.wait.max.ms": 100,
-            "log_level": 3,
-        }
+        },
+        logger=logger,
     )
 
 
@@ -131,7 +134,7 @@ class BrokerProbe:
         self._timeout_seconds = settings.produce_timeout_seconds
         self._group = settings.consumer_group
         self._client = AdminClient(
-            {"bootstrap.servers": settings.kafka_bootstrap_servers, "log_level": 3}
+            {"bootstrap.servers": settings.kafka_bootstrap_servers}, logger=logger
         )
 
     def check_broker(self) -> None:

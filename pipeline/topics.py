@@ -7,7 +7,13 @@ import os
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+)
 
 from pipeline import telemetry
 from pipeline.settings import Settings
@@ -70,10 +76,17 @@ def _create_missing(client: AdminClient) -> None:
 
 def _configure(client: AdminClient) -> None:
     resources = [
-        ConfigResource(ConfigResource.Type.TOPIC, topic.name, set_config=topic.config)
+        ConfigResource(
+            ConfigResource.Type.TOPIC,
+            topic.name,
+            incremental_configs=[
+                ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+                for name, value in topic.config.items()
+            ],
+        )
         for topic in TOPICS
     ]
-    for future in client.alter_configs(resources).values():
+    for future in client.incremental_alter_configs(resources).values():
         future.result(_REQUEST_TIMEOUT_SECONDS)
 
 

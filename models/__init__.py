@@ -1,0 +1,1 @@
+"""Models: how any model folder becomes a bundle, and the demonstration model."""

@@ -1,0 +1,85 @@
+"""Which model folders are read, and why others are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from models import source
+from pipeline.manifest import ModelRefused, sha256
+
+
+def folder_with(tmp_path: Path, **files: bytes) -> Path:
+    """Fill a folder; `__` in a name stands for a dot."""
+    for name, data in files.items():
+        (tmp_path / name.replace("__", ".")).write_bytes(data)
+    return tmp_path
+
+
+def test_bare_model_with_labels_is_named_after_its_file(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, labels__txt=b"cat\ndog\n")
+    (folder / "my pets (v1.2).tflite").write_bytes(b"weights")
+
+    given = source.read(folder)
+
+    assert given.name == "my-pets-v1-2-"
+    assert given.labels == ("cat", "dog")
+    assert given.is_litert
+    assert given.sha256 == sha256(b"weights")
+
+
+def test_model_yaml_names_the_model(tmp_path: Path) -> None:
+    options = b"name: pets\nversion: '3'\naccuracy: 1\ndemonstration: true\n"
+    folder = folder_with(tmp_path, m__keras=b"x", labels__txt=b"a\nb", model__yaml=options)
+
+    given = source.read(folder)
+
+    assert given.name == "pets"
+    assert given.options["version"] == "3"
+    assert not given.is_litert
+
+
+def test_digest_that_fits_is_accepted(tmp_path: Path) -> None:
+    options = f"sha256: '{sha256(b'x')}'".encode()
+
+    source.read(folder_with(tmp_path, m__keras=b"x", labels__txt=b"a\nb", model__yaml=options))
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"labels__txt": b"a\nb"}, r"holds 0 models \(none\); expected one"),
+        ({"a__tflite": b"", "b__keras": b""}, r"holds 2 models \(a\.tflite, b\.keras\)"),
+        ({"a__weights__h5": b""}, r"holds a\.weights\.h5; expected a \.tflite or \.keras file"),
+        ({"a__tflite": b"x"}, r"has no labels\.txt; expected one label a line"),
+        ({"a__tflite": b"x", "labels__txt": b"a\n\nb"}, r"line 2 of labels\.txt is empty"),
+        ({"a__tflite": b"x", "labels__txt": b""}, r"line 1 of labels\.txt is empty"),
+        ({"model__yaml": b"sha256: abc"}, f"has SHA-256 {sha256(b'x')}; model.yaml expects abc"),
+        ({"model__yaml": b"nmae: pets"}, "says nmae; expected name, version"),
+        ({"model__yaml": b"version: 2"}, r"version is 2 \(int\); expected a text"),
+        ({"model__yaml": b"- pets"}, "is a list; expected named values"),
+        ({"model__yaml": b"{"}, "is not YAML"),
+    ],
+)
+def test_folder_that_cannot_be_used_is_refused(
+    tmp_path: Path, files: dict[str, bytes], message: str
+) -> None:
+    if set(files) == {"model__yaml"}:
+        files = {"a__tflite": b"x", "labels__txt": b"a\nb", **files}
+
+    with pytest.raises(ModelRefused, match=message):
+        source.read(folder_with(tmp_path, **files))
+
+
+def test_saved_model_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "pets").mkdir()
+    (tmp_path / "pets" / "saved_model.pb").write_bytes(b"")
+
+    with pytest.raises(ModelRefused, match=r"holds pets; expected a \.tflite or \.keras file"):
+        source.read(tmp_path)
+
+
+def test_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelRefused, match="is no folder"):
+        source.read(tmp_path / "nowhere")

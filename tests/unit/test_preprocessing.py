@@ -1,0 +1,113 @@
+"""How an image becomes the model's array."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.manifest import (
+    LABELS_FILE,
+    MODEL_FILE,
+    Input,
+    Manifest,
+    Preprocessing,
+    Source,
+    sha256,
+)
+from preprocessing import preprocess
+
+MANIFEST = Manifest(
+    name="any",
+    version="1",
+    demonstration=False,
+    input=Input(224, 224, 3),
+    preprocessing=Preprocessing("minus-one-to-one", 0.875, 512),
+    output="probabilities",
+    digests={MODEL_FILE: sha256(b""), LABELS_FILE: sha256(b"")},
+    source=Source("any.tflite", sha256(b"")),
+)
+
+
+def ramp(width: int, height: int) -> Image.Image:
+    """Make a smooth picture whose red tells the column and green the row."""
+    y, x = np.mgrid[0:height, 0:width]
+    channels = np.stack([255 * x / width, 255 * y / height, np.full_like(x, 40)], axis=2)
+    return Image.fromarray(np.rint(channels).astype(np.uint8))
+
+
+@pytest.mark.parametrize("size", [(640, 480), (480, 640), (256, 256), (100, 90)])
+def test_picture_is_that_of_resizing_the_short_side_and_cropping_the_centre(
+    size: tuple[int, int],
+) -> None:
+    image = ramp(*size)
+
+    picture = preprocess(image, MANIFEST).picture
+
+    scale = 256 / min(size)
+    resized = image.resize(
+        (round(size[0] * scale), round(size[1] * scale)), Image.Resampling.BILINEAR
+    )
+    left, top = (resized.width - 224) / 2, (resized.height - 224) / 2
+    cropped = resized.crop((round(left), round(top), round(left) + 224, round(top) + 224))
+    difference = np.asarray(picture, np.int64) - np.asarray(cropped, np.int64)
+    assert picture.size == (224, 224)
+    assert np.abs(difference).max() <= 2
+
+
+def test_array_is_the_picture_in_the_range_minus_one_to_one() -> None:
+    picture, array = preprocess(ramp(300, 300), MANIFEST)
+
+    assert array.shape == (1, 224, 224, 3)
+    assert array.dtype == np.float32
+    assert np.array_equal(np.rint((array[0] + 1) * 127.5), np.asarray(picture))
+
+
+@pytest.mark.parametrize(
+    ("scale", "darkest", "lightest"),
+    [("minus-one-to-one", -1, 1), ("zero-to-one", 0, 1), ("none", 0, 255)],
+)
+def test_scale_brings_black_and_white_to_the_ends(
+    scale: str, darkest: float, lightest: float
+) -> None:
+    manifest = replace(MANIFEST, preprocessing=Preprocessing(scale, 0.875, 512))
+
+    black = preprocess(Image.new("RGB", (32, 32), "black"), manifest).array
+    white = preprocess(Image.new("RGB", (32, 32), "white"), manifest).array
+
+    assert (black.min(), black.max()) == (darkest, darkest)
+    assert (white.min(), white.max()) == (lightest, lightest)
+
+
+def test_grey_model_gets_one_channel() -> None:
+    manifest = replace(MANIFEST, input=Input(28, 28, 1))
+
+    picture, array = preprocess(Image.new("RGB", (60, 40), (255, 0, 0)), manifest)
+
+    assert picture.mode == "L"
+    assert array.shape == (1, 28, 28, 1)
+    assert array[0, 0, 0, 0] == pytest.approx(76 / 127.5 - 1)
+
+
+def test_oblong_model_gets_height_and_width_the_right_way_round() -> None:
+    manifest = replace(MANIFEST, input=Input(30, 60, 3))
+
+    picture, array = preprocess(ramp(200, 200), manifest)
+
+    assert picture.size == (60, 30)
+    assert array.shape == (1, 30, 60, 3)
+
+
+def test_picture_smaller_than_the_model_is_enlarged() -> None:
+    assert preprocess(ramp(16, 16), MANIFEST).picture.size == (224, 224)
+
+
+def test_crop_of_one_shows_the_whole_short_side() -> None:
+    manifest = replace(MANIFEST, preprocessing=Preprocessing("none", 1.0, 448))
+
+    array = preprocess(ramp(448, 448), manifest).array
+
+    assert array[0, 0, 0, 0] < 2
+    assert array[0, -1, -1, 0] > 252
