@@ -1,0 +1,27 @@
+"""The stack that integration and end-to-end tests share, and the fixtures' files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stack import ROOT, LocalStack, running_stack
+
+FIXTURES = ROOT.parent / "shared" / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """A whole stack with the demonstration model."""
+    with running_stack(tmp_path_factory.mktemp("stack")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """The folder of real photos, which are not part of this repository."""
+    if not FIXTURES.is_dir():
+        pytest.skip("the photos and weights of shared/fixtures are not beside this checkout")
+    return FIXTURES / "photos"

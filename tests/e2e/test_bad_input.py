@@ -1,0 +1,185 @@
+"""What cannot work is refused at the door, by name, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+import requests
+
+from pipeline import ids, topics
+from pipeline.broker import Publisher
+from pipeline.cache import ResultCache
+from tests import pictures
+from tests.kafka import events_of, read_topic
+from tests.stack import LocalStack
+
+UPLOADS = "/api/v1/images"
+JPEG = pictures.with_nonce(pictures.jpeg(), b"bad input")
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A request that is refused, and how."""
+
+    status: int
+    code: str
+    says: str
+    method: str = "POST"
+    path: str = UPLOADS
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+BAD = {
+    "empty body": Bad(400, "empty-body", "the body is empty"),
+    "text named .jpg": Bad(
+        415, "unsupported-format", "JPEG, PNG, WebP, GIF or BMP", body=b"this is a text",
+        headers={"Content-Type": "image/jpeg", "Content-Disposition": 'x; filename="cat.jpg"'},
+    ),
+    "jpeg cut off": Bad(422, "truncated-image", "cut off", body=JPEG[:-2]),
+    "png cut off": Bad(
+        422, "truncated-image", "cut off", body=pictures.png_claiming(64, 64)[:-12]
+    ),
+    "over 20 MB": Bad(413, "image-too-large", "20,000,000", body=JPEG + bytes(20_000_000)),
+    "far over 20 MB": Bad(413, "image-too-large", "20,000,000", body=bytes(30_000_000)),
+    "over 40 megapixels": Bad(
+        422, "too-many-pixels", "the limit is 40 MP", body=pictures.png_claiming(10_000, 5_000)
+    ),
+    "side under 16 pixels": Bad(
+        422, "image-too-small", "the smallest allowed side is 16", body=pictures.jpeg(400, 15)
+    ),
+    "no key": Bad(401, "unauthorized", "no key", body=JPEG, headers={"X-Api-Key": ""}),
+    "wrong key": Bad(401, "unauthorized", "not known", body=JPEG, headers={"X-Api-Key": "x"}),
+    "no key for a job": Bad(
+        401, "unauthorized", "no key", "GET", "/api/v1/jobs/x", headers={"X-Api-Key": ""}
+    ),
+    "no key for a function": Bad(
+        401, "unauthorized", "no key", "POST", "/function/image-classifier", JPEG,
+        {"X-Api-Key": ""},
+    ),
+    "unknown job": Bad(404, "job-not-found", "no such job", "GET", "/api/v1/jobs/unknown"),
+    "forged job": Bad(
+        404, "job-not-found", "no such job", "GET",
+        "/api/v1/jobs/" + ids.JobIds("not the key").issue(
+            "default", "0" * 64, "m", datetime.now(UTC)
+        ),
+    ),
+    "unknown image": Bad(404, "image-not-found", "no such image", "GET", f"{UPLOADS}/{'0' * 64}"),
+    "an image id that is none": Bad(
+        404, "image-not-found", "64 lower-case", "GET", f"{UPLOADS}/short"
+    ),
+    "wrong method for uploads": Bad(405, "method-not-allowed", "GET", "GET"),
+    "wrong method for jobs": Bad(405, "method-not-allowed", "DELETE", "DELETE", "/api/v1/jobs/x"),
+    "unknown path": Bad(404, "not-found", "nothing at this path", "GET", "/api/v2/images"),
+    "a function's metrics": Bad(
+        404, "not-found", "nothing at this path", "GET", "/function/image-upload/metrics"
+    ),
+    "a query that makes no sense": Bad(
+        400, "bad-query", "minConfidence", "GET", f"{UPLOADS}/{'0' * 64}?minConfidence=high"
+    ),
+    "a form without a file": Bad(
+        400, "bad-form", "exactly one", body=b"--b--\r\n",
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+    ),
+    "references from outside": Bad(
+        403, "references-refused", "from inside only", "POST", "/function/image-classifier",
+        b"[]", {"Content-Type": "application/cloudevents-batch+json"},
+    ),
+}  # fmt: skip
+
+
+def _left_behind(stack: LocalStack) -> tuple[int, int, int]:
+    """Count objects, events and dead letters."""
+    objects = sum(1 for bucket in ids.BUCKETS for _ in stack.store.keys(bucket, ""))
+    events = len(read_topic(stack, topics.UPLOADS.name))
+    return objects, events, len(read_topic(stack, topics.FAILURES.name))
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_it_is_refused_by_name_and_nothing_is_left_behind(stack: LocalStack, name: str) -> None:
+    bad = BAD[name]
+    before = _left_behind(stack)
+
+    response = stack.request(bad.method, bad.path, data=bad.body, headers=bad.headers)
+
+    assert response.status_code == bad.status, response.text
+    assert response.headers["Content-Type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["type"].endswith(f":{bad.code}")
+    assert problem["status"] == bad.status
+    assert bad.says in problem["detail"]
+    assert problem["traceId"] == response.headers["X-Trace-Id"]
+    assert _left_behind(stack) == before
+
+
+def test_tenant_and_secret_cannot_be_claimed_from_outside(stack: LocalStack) -> None:
+    claimed = {"X-Api-Key": "", "X-Tenant": "default", "X-Internal-Secret": "guess"}
+
+    assert stack.request("POST", UPLOADS, data=JPEG, headers=claimed).status_code == 401
+
+
+@pytest.mark.parametrize("name", ["image-upload", "image-classifier", "image-results"])
+def test_functions_refuse_whoever_goes_round_the_gateway(stack: LocalStack, name: str) -> None:
+    path = "/jobs/x" if name == "image-results" else ""
+    method = "GET" if name == "image-results" else "POST"
+
+    response = requests.request(
+        method,
+        f"{stack.provider_url}/function/{name}{path}",
+        data=JPEG,
+        headers={"X-Tenant": "default"},
+        timeout=10,
+    )
+
+    assert response.status_code == 401
+
+
+def test_damage_that_only_decoding_finds_fails_after_one_attempt(stack: LocalStack) -> None:
+    response = stack.upload(pictures.damaged_inside())
+    assert response.status_code == 202
+    job_id = response.json()["jobId"]
+
+    state = stack.finished(job_id)
+    (letter,) = events_of(stack, topics.FAILURES.name, response.json()["imageId"])
+
+    error = state["error"]
+    assert state["status"] == "failed"
+    assert isinstance(error, dict)
+    assert error["code"] == "damaged-image"
+    assert "damaged" in error["detail"]
+    assert error["attempts"] == 1
+    assert letter["data"]["originalEvent"]["data"]["jobId"] == job_id
+    assert events_of(stack, topics.RETRY.name, response.json()["imageId"]) == []
+
+
+def test_a_message_that_is_no_event_does_not_stop_those_behind_it(stack: LocalStack) -> None:
+    publisher = Publisher(stack.settings)
+    for partition_key in ("a", "b", "c", "d", "e", "f"):
+        publisher.publish(topics.UPLOADS.name, partition_key, b"\xff not an event")
+    publisher.close()
+
+    response = stack.upload(pictures.with_nonce(JPEG, b"behind it"), Prefer="wait=20")
+
+    unreadable = [
+        record.event["data"]["originalBytes"]
+        for record in read_topic(stack, topics.FAILURES.name)
+        if "originalBytes" in record.event["data"]
+    ]
+    assert response.status_code == 200, response.text
+    assert unreadable == ["/yBub3QgYW4gZXZlbnQ="] * 6
+
+
+def test_a_cached_result_of_another_tenant_is_not_shown(stack: LocalStack) -> None:
+    image = "ab" * 32
+    ResultCache(stack.settings).put("other", image, "m-1", b'{"labels":[]}')
+
+    assert stack.get(f"{UPLOADS}/{image}?model=m-1").status_code == 404
+
+
+def test_an_unhandled_method_is_a_problem_too(stack: LocalStack) -> None:
+    response = stack.request("TRACE", UPLOADS)
+
+    assert response.status_code == 405
+    assert response.headers["Content-Type"] == "application/problem+json"

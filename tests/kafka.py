@@ -1,0 +1,59 @@
+"""Reading a topic from its beginning to where it ends now."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import Consumer, TopicPartition
+
+from tests.stack import LocalStack
+
+_TIMEOUT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """One message."""
+
+    key: str
+    value: bytes
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """The CloudEvent in it."""
+        event: dict[str, Any] = json.loads(self.value)
+        return event
+
+
+def read_topic(stack: LocalStack, topic: str) -> list[Record]:
+    """Read all that a topic holds."""
+    consumer = Consumer(
+        {"bootstrap.servers": stack.settings.kafka_bootstrap_servers, "group.id": "tests"}
+    )
+    try:
+        return [
+            record
+            for partition in consumer.list_topics(topic).topics[topic].partitions
+            for record in _read_partition(consumer, TopicPartition(topic, partition))
+        ]
+    finally:
+        consumer.close()
+
+
+def events_of(stack: LocalStack, topic: str, image: str) -> list[dict[str, Any]]:
+    """Read the events of one image."""
+    return [record.event for record in read_topic(stack, topic) if record.key == image]
+
+
+def _read_partition(consumer: Consumer, partition: TopicPartition) -> list[Record]:
+    first, end = consumer.get_watermark_offsets(partition, timeout=_TIMEOUT_SECONDS)
+    records: list[Record] = []
+    consumer.assign([TopicPartition(partition.topic, partition.partition, first)])
+    while len(records) < end - first:
+        message = consumer.poll(_TIMEOUT_SECONDS)
+        assert message is not None, f"{partition} ended before its watermark"
+        assert message.error() is None, message.error()
+        records.append(Record((message.key() or b"").decode(), message.value() or b""))
+    return records
