@@ -53,8 +53,7 @@ def read_file(call: Call) -> SentFile:
 
 def _parse(body: bytes, media_type: str, options: dict[str, str]) -> list[FileStorage]:
     parser = FormDataParser(
-        # In memory, as the body is already: nothing is spilled to disk.
-        stream_factory=lambda **_: BytesIO(),
+        stream_factory=_in_memory,
         max_form_parts=_MAX_PARTS,
         max_form_memory_size=len(body),
     )
@@ -68,6 +67,16 @@ def _parse(body: bytes, media_type: str, options: dict[str, str]) -> list[FileSt
             allowed=f"multipart/form-data with a boundary and one field {FIELD!r}",
         ) from error
     return files.getlist(FIELD)
+
+
+def _in_memory(
+    total_content_length: int | None,
+    content_type: str | None,
+    filename: str | None,
+    content_length: int | None = None,
+) -> BytesIO:
+    """Keep a part where the body is already, rather than spill it to disk."""
+    return BytesIO()
 
 
 def clean_name(name: str) -> str:

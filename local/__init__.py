@@ -1,0 +1,1 @@
+"""One machine without containers: the services, and a provider that runs functions as processes."""

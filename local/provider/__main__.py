@@ -1,0 +1,101 @@
+"""Runs the provider: `python -m local.provider`, until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import shutil
+import signal
+import sys
+from contextlib import AsyncExitStack
+from typing import IO
+
+import aiohttp
+from aiohttp import web
+
+from local.provider import process
+from local.provider.api import create_app
+from local.provider.functions import Functions
+from local.provider.host import Host
+from local.provider.logs import JsonFormatter
+from local.provider.proxy import Proxy
+from local.provider.secrets import Secrets
+from local.provider.settings import Settings
+
+logger = logging.getLogger("local.provider")
+
+ADDRESS = "127.0.0.1"
+KEEPALIVE_SECONDS = (
+    60  # less than waitress' 120: the provider ends idle connections, not the replica
+)
+
+
+class CannotStart(Exception):
+    """The message says what to mend."""
+
+
+async def run(settings: Settings) -> None:
+    secrets = Secrets(settings.secrets_dir)
+    async with AsyncExitStack() as stack:
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS)
+        session = aiohttp.ClientSession(
+            connector=connector,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=["User-Agent", "Accept", "Accept-Encoding", "Content-Type"],
+        )
+        host = Host(settings, secrets, await stack.enter_async_context(session))
+        functions = Functions(host)
+        app = create_app(functions, secrets, Proxy(functions, host))
+        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, ADDRESS, settings.port)
+        await site.start()
+        functions.restore()
+        logger.info("provider started", extra={"port": settings.port})
+        await stop_signal()
+        logger.info("provider stopping")
+        await site.stop()
+        await functions.stop()
+
+
+async def stop_signal() -> None:
+    stopped = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stopped.set)
+    await stopped.wait()
+
+
+def lock_state(settings: Settings) -> IO[str]:
+    """Keep a second provider from the same folders, for as long as the file is open."""
+    lock = (settings.state_dir / "provider" / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise CannotStart(f"another provider runs with STATE_DIR {settings.state_dir}") from error
+    return lock
+
+
+def main() -> int:
+    output = logging.StreamHandler(sys.stdout)
+    output.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[output])
+    try:
+        settings = Settings.from_env(os.environ)
+        if shutil.which(process.DIE_WITH_PROVIDER[0]) is None:
+            raise CannotStart("setpriv is missing; it is in the package util-linux")
+        settings.make_folders()
+        with lock_state(settings):
+            process.clear_all(settings)
+            asyncio.run(run(settings))
+    except (CannotStart, OSError, ValueError) as error:
+        logger.critical("provider cannot start", extra={"reason": str(error)})
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""A deployed function: the version in service, an update on its way, what is said of both."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from local.provider.host import Host
+from local.provider.replica import Replica
+from local.provider.replicas import NotReady, Numbers, Pulse, ReplicaSet
+from local.provider.spec import NAMESPACE
+from local.provider.version import Version
+
+logger = logging.getLogger(__name__)
+
+ROLLOUT = "com.openfaas.local.rollout"  # an annotation: faas-cli describe shows how an update goes
+
+
+class Function:
+    """One function; `on_settled` is called when an update has succeeded or failed."""
+
+    def __init__(
+        self,
+        version: Version,
+        replicas: int,
+        created_at: str,
+        numbers: Numbers,
+        host: Host,
+        on_settled: Callable[[Function], None],
+    ) -> None:
+        self.name = version.spec.name
+        self.created_at = created_at
+        self.invocations = 0
+        self.rollout = ""
+        self.incoming: ReplicaSet | None = None
+        self._changes = Pulse()
+        self._numbers = numbers
+        self._host = host
+        self._on_settled = on_settled
+        self._is_stopping = False
+        self._rollouts: set[asyncio.Task[None]] = set()
+        self.serving = self._replica_set(version, replicas)
+
+    @property
+    def timeout_seconds(self) -> float:
+        return self.serving.version.spec.timeout_seconds
+
+    async def borrow(self, avoid: Replica | None, deadline: float) -> Replica | None:
+        """Return a ready replica, or None if there is none until the deadline; give it back."""
+        while (replica := self.serving.pick(avoid)) is None:
+            left_seconds = deadline - time.monotonic()
+            if left_seconds <= 0 or self.serving.wanted == 0:
+                return None
+            await self._changes.wait(left_seconds)
+        replica.borrow()
+        return replica
+
+    def update(self, version: Version) -> None:
+        """Start replicas of a new version; they take over when all of them are ready."""
+        if self.incoming:
+            self.incoming.abandon()
+        replicas = max(self.serving.wanted, version.spec.min_replicas)
+        self.incoming = self._replica_set(version, replicas)
+        self.rollout = "in progress"
+        task = asyncio.create_task(self._roll_out(self.incoming))
+        self._rollouts.add(task)
+        task.add_done_callback(self._rollouts.discard)
+
+    def scale(self, replicas: int) -> None:
+        for replica_set in self._replica_sets():
+            replica_set.scale(replicas)
+        self._changes.fire()
+
+    async def stop(self) -> None:
+        """End all replicas, each after its last request; an update is left for the next start."""
+        self._is_stopping = True
+        for replica_set in self._replica_sets():
+            replica_set.abandon()
+        await asyncio.gather(*(each.retire() for each in self._replica_sets()))
+        await asyncio.gather(*self._rollouts)
+
+    async def remove(self) -> None:
+        await self.stop()
+        for replica_set in self._replica_sets():
+            replica_set.version.remove()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what OpenFaaS' API says of a function."""
+        spec = self.serving.version.spec
+        request = {key: value for key, value in spec.request.items() if key != "service"}
+        note = self.rollout or self._trouble()
+        annotations = (request.get("annotations") or {}) | ({ROLLOUT: note} if note else {})
+        return request | {
+            "name": self.name,
+            "namespace": NAMESPACE,
+            "annotations": annotations,
+            "invocationCount": self.invocations,
+            "replicas": self.serving.wanted,
+            "availableReplicas": self.serving.available,
+            "createdAt": self.created_at,
+        }
+
+    def _trouble(self) -> str:
+        failure = self.serving.failure
+        if not failure:
+            return ""
+        return f"failed: {failure}" if self.serving.has_failed else f"waiting: {failure}"
+
+    def _replica_set(self, version: Version, replicas: int) -> ReplicaSet:
+        replica_set = ReplicaSet(version, self._numbers, self._host, self._changes)
+        replica_set.scale(replicas)
+        return replica_set
+
+    def _replica_sets(self) -> list[ReplicaSet]:
+        return [self.serving, *([self.incoming] if self.incoming else [])]
+
+    async def _roll_out(self, new: ReplicaSet) -> None:
+        failure = ""
+        try:
+            await new.wait_until_ready(self._host.settings.rollout_seconds)
+        except NotReady as error:
+            failure = str(error)
+        if self._is_stopping:
+            return
+        unwanted = new
+        if new is self.incoming:
+            self.incoming = None
+            unwanted = self._settle(new, failure)
+        await unwanted.retire()
+        unwanted.version.remove()
+
+    def _settle(self, new: ReplicaSet, failure: str) -> ReplicaSet:
+        """Put the new version into service, or stay with the old one; return the other."""
+        extra = {"function": self.name, "version": new.version.id}
+        if failure:
+            logger.error("update failed", extra={**extra, "reason": failure})
+            self.rollout = f"failed: {failure}; the version before it stays in service"
+            unwanted = new
+        else:
+            logger.info("update in service", extra=extra)
+            self.rollout = ""
+            unwanted, self.serving = self.serving, new
+        self._changes.fire()
+        self._on_settled(self)
+        return unwanted

@@ -1,0 +1,115 @@
+"""How a replica's process is started: command, port, environment, secrets, run file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shlex
+import shutil
+import socket
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from local.provider.host import Host
+from local.provider.logs import ReplicaLog
+from local.provider.replica import Replica
+from local.provider.secrets import Secrets
+from local.provider.settings import Settings, write_json
+from local.provider.version import Version
+
+# Of util-linux. The signal comes when the thread that forked ends: fork in the main thread only.
+DIE_WITH_PROVIDER = ("setpriv", "--pdeathsig", "KILL", "--")
+CONTAINER_HOME = re.compile(r"(?<![^:])/home/app(?=[/:]|$)")
+
+
+async def start(version: Version, number: int, restarts: int, host: Host) -> Replica:
+    """Start a replica; raise OSError where it cannot be started at all."""
+    settings = host.settings
+    name = f"{version.spec.name}-{number}"
+    own_folder = settings.replicas_dir / name
+    prepare(own_folder, version, host.secrets)
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        *DIE_WITH_PROVIDER,
+        *shlex.split(version.spec.process),
+        cwd=version.folder,
+        env=environment(version, own_folder, port),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    run_file = {
+        "name": name,
+        "function": version.spec.name,
+        "pid": process.pid,
+        "startTime": start_time(process.pid),
+        "startedAt": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "ports": {"http": port},
+        "restarts": restarts,
+    }
+    write_json(settings.run_dir / f"{name}.json", run_file)
+    return Replica(name, port, process, ReplicaLog(settings.logs_dir / f"{name}.log"))
+
+
+def clear(name: str, settings: Settings) -> None:
+    """Remove what a replica that has ended leaves behind, its log excepted."""
+    (settings.run_dir / f"{name}.json").unlink(missing_ok=True)
+    shutil.rmtree(settings.replicas_dir / name, ignore_errors=True)
+
+
+def clear_all(settings: Settings) -> None:
+    """Remove what the replicas of a provider that was killed have left; they died with it."""
+    for run_file in settings.run_dir.glob("*.json"):
+        if '"function"' in run_file.read_text():  # the other services write none
+            clear(run_file.stem, settings)
+    for folder in settings.replicas_dir.iterdir():
+        clear(folder.name, settings)
+
+
+def prepare(folder: Path, version: Version, secrets: Secrets) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(mode=0o700)
+    (folder / "tmp").mkdir(mode=0o700)
+    secrets.give(version.spec.secrets, folder / "secrets")
+
+
+def environment(version: Version, own_folder: Path, port: int) -> dict[str, str]:
+    """Return what the process sees: little, what the function was given, its place."""
+    interpreter_folder = str(Path(sys.executable).parent)
+    given = {
+        name: CONTAINER_HOME.sub(lambda _: str(version.folder), value)
+        for name, value in version.spec.env.items()
+    }
+    return {
+        "PATH": os.pathsep.join([interpreter_folder, os.environ.get("PATH", os.defpath)]),
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+        "OMP_NUM_THREADS": "1",  # one replica, one core
+        "PYTHONUNBUFFERED": "1",
+        "SHUTDOWN_GRACE_SECONDS": "0",  # the provider has drained the replica before SIGTERM
+        **given,
+        "HOME": str(own_folder),
+        "TMPDIR": str(own_folder / "tmp"),
+        "SECRETS_DIR": str(own_folder / "secrets"),
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start_time(pid: int) -> int:
+    """Return field 22 of /proc/PID/stat, which tells a reused pid; 0 where there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return 0
+    return int(stat.rpartition(")")[2].split()[19])

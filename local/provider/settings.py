@@ -1,0 +1,73 @@
+"""What the provider is told by its environment, and where its files lie."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The provider's settings, and the folders below STATE_DIR.
+
+    rollout_seconds: how long a new version may take until all its replicas are ready.
+    wait_seconds: how long a request waits for a replica when none is ready.
+    """
+
+    port: int
+    state_dir: Path
+    build_dir: Path
+    secrets_dir: Path
+    rollout_seconds: float
+    wait_seconds: float
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        state_dir = Path(env.get("STATE_DIR") or ".local").resolve()
+        return cls(
+            port=int(env.get("PROVIDER_PORT") or 8081),
+            state_dir=state_dir,
+            build_dir=Path(env.get("BUILD_DIR") or "build").resolve(),
+            secrets_dir=Path(env.get("SECRETS_DIR") or state_dir / "secrets").resolve(),
+            rollout_seconds=float(env.get("PROVIDER_ROLLOUT_SECONDS") or 120),
+            wait_seconds=float(env.get("PROVIDER_WAIT_SECONDS") or 5),
+        )
+
+    @property
+    def run_dir(self) -> Path:
+        """One JSON file for each process of the stack."""
+        return self.state_dir / "run"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.state_dir / "logs"
+
+    @property
+    def functions_dir(self) -> Path:
+        """What is deployed: one JSON file for each function."""
+        return self.state_dir / "provider" / "functions"
+
+    @property
+    def versions_dir(self) -> Path:
+        """The working copies that replicas run in, one for each version of a function."""
+        return self.state_dir / "provider" / "versions"
+
+    @property
+    def replicas_dir(self) -> Path:
+        """Each replica's own folder: its secrets and its temporary files."""
+        return self.state_dir / "provider" / "replicas"
+
+    def make_folders(self) -> None:
+        for folder in (self.run_dir, self.logs_dir, self.functions_dir):
+            folder.mkdir(parents=True, exist_ok=True)
+        for private in (self.versions_dir, self.replicas_dir):
+            private.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def write_json(path: Path, record: object) -> None:
+    """Write a file whole or not at all."""
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(json.dumps(record, indent=1) + "\n")
+    unfinished.replace(path)

@@ -1,0 +1,66 @@
+"""Makes the folders build/<function>, as `faas-cli build --shrinkwrap` makes them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from local.stack import Function, Stack, StackError, template_of
+
+SKIPPED = {"build", "template"}  # folders at the top of a handler that faas-cli leaves out
+
+
+def shrinkwrap(stack: Stack, build_folder: Path) -> list[Path]:
+    """Make every function's folder anew; return them in the order of the stack file."""
+    return [
+        shrinkwrap_function(stack, function, build_folder)
+        for function in stack.functions
+        if not function.skip_build
+    ]
+
+
+def shrinkwrap_function(stack: Stack, function: Function, build_folder: Path) -> Path:
+    """Copy the template, over it the handler's folder, over it the shared paths."""
+    template = template_of(stack, function)
+    handler = stack.root / function.handler
+    if not handler.is_dir():
+        raise StackError(f"function {function.name}: no handler folder {handler}")
+    target = build_folder / function.name
+    if target.exists():
+        shutil.rmtree(target)
+    inner = target / template.handler_folder
+    make_folders(inner)
+    copy(stack.root / "template" / function.lang, target)
+    for entry in handler.iterdir():
+        if entry.name not in SKIPPED:
+            copy(entry, inner / entry.name)
+    for extra in stack.copy:
+        copy(shared_path(stack, extra), inner / extra)
+    return target
+
+
+def shared_path(stack: Stack, extra: str) -> Path:
+    path = (stack.root / extra).resolve()
+    if path == stack.root or not path.is_relative_to(stack.root):
+        raise StackError(f"configuration.copy: {extra} is not a path inside {stack.root}")
+    if not path.exists():
+        raise StackError(f"configuration.copy: {extra} does not exist")
+    return path
+
+
+def make_folders(path: Path) -> None:
+    """Make the folder and its parents with the mode that faas-cli gives them, another in CI."""
+    mode = 0o777 if os.environ.get("CI") in ("true", "1") else 0o700
+    for folder in (*reversed(path.parents), path):
+        folder.mkdir(mode, exist_ok=True)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file or a folder over what is there, with its mode; links are followed."""
+    if not source.is_dir():
+        shutil.copy(source, target)
+        return
+    target.mkdir(source.stat().st_mode & 0o777, parents=True, exist_ok=True)
+    for entry in source.iterdir():
+        copy(entry, target / entry.name)

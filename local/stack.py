@@ -1,0 +1,117 @@
+"""What stack.yml says: the functions to build and deploy, read as faas-cli reads them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+# As in drone/envsubst, which faas-cli uses: a default must not be empty, and an empty value counts
+# as none. Its functions that cut and replace are left out.
+SUBSTITUTION = re.compile(
+    r"""(?P<escape>\$\$|\\[/\\])
+      | \$\{ (?P<name>\w+) (?: (?:=|:[-=?+]) (?P<default>[^{}]+) )? \}
+      | (?P<bad>\$\{[^}]*\}?)""",
+    re.VERBOSE,
+)
+HANDLER_FOLDER = "function"
+
+
+class StackError(Exception):
+    """The stack file, or something that it names, is not as it must be."""
+
+
+@dataclass(frozen=True)
+class Function:
+    name: str
+    lang: str
+    handler: str
+    image: str
+    skip_build: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
+    secrets: list[str] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, str] = field(default_factory=dict)
+    requests: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The functions of one stack file, and the folders copied into each of them."""
+
+    root: Path
+    functions: list[Function]
+    copy: list[str]
+
+
+@dataclass(frozen=True)
+class Template:
+    fprocess: str
+    handler_folder: str
+
+
+class _TextLoader(yaml.SafeLoader):
+    """Reads every scalar as text, as Go reads it into a map of strings: `true` and `8` too."""
+
+    yaml_implicit_resolvers = {"<": yaml.SafeLoader.yaml_implicit_resolvers["<"]}  # noqa: RUF012
+
+
+def substitute(text: str, env: Mapping[str, str]) -> str:
+    """Replace `${NAME}` and `${NAME:-default}`; `$$` is a dollar sign."""
+
+    def replace(match: re.Match[str]) -> str:
+        if match["escape"]:
+            return match["escape"][1]
+        if match["bad"]:
+            line = text.count("\n", 0, match.start()) + 1
+            raise StackError(
+                f"line {line}: bad substitution {match['bad']}; faas-cli takes ${{NAME}} and"
+                " ${NAME:-default} with a default that is not empty"
+            )
+        return env.get(match["name"]) or match["default"] or ""
+
+    return SUBSTITUTION.sub(replace, text)
+
+
+def load(path: Path, env: Mapping[str, str] = os.environ) -> Stack:
+    """Read a stack file; raise StackError naming what is wrong with it."""
+    try:
+        text = path.read_text()
+        document = yaml.load(substitute(text, env), _TextLoader)
+        functions = [
+            _function(name, fields) for name, fields in (document.get("functions") or {}).items()
+        ]
+        copy = (document.get("configuration") or {}).get("copy") or []
+    except (OSError, yaml.YAMLError, StackError, AttributeError, TypeError) as error:
+        raise StackError(f"{path}: {error}") from error
+    if not functions:
+        raise StackError(f"{path}: names no function")
+    return Stack(path.resolve().parent, functions, copy)
+
+
+def _function(name: str, fields: dict[str, Any]) -> Function:
+    missing = [key for key in ("lang", "handler", "image") if not fields.get(key)]
+    if missing:
+        raise StackError(f"function {name} has no {', '.join(missing)}")
+    known = {key: fields[key] for key in Function.__dataclass_fields__ if fields.get(key)}
+    known["skip_build"] = fields.get("skip_build") == "true"
+    return Function(**{**known, "name": name})
+
+
+def template_of(stack: Stack, function: Function) -> Template:
+    """Read the template.yml of a function's language."""
+    path = stack.root / "template" / function.lang / "template.yml"
+    try:
+        document = yaml.load(path.read_text(), _TextLoader)
+    except OSError as error:
+        raise StackError(f"function {function.name}: no template {path}") from error
+    return Template(
+        fprocess=document.get("fprocess", ""),
+        handler_folder=document.get("handler_folder") or HANDLER_FOLDER,
+    )

@@ -1,0 +1,240 @@
+"""Serve a function's handler over HTTP, and lose no request when told to stop."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from flask import Flask, Response, request
+from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
+from waitress import create_server, wasyncore  # type: ignore[import-untyped]
+from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
+from waitress.task import ErrorTask, WSGITask  # type: ignore[import-untyped]
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from runtime import logs
+from runtime.calls import Busy, Calls, Event, Overdue
+from runtime.drain import Drain, is_quiet
+from runtime.settings import Settings
+
+logger = logging.getLogger("index")
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+PROBLEM_JSON = "application/problem+json"
+SPARE_THREADS = 4  # so that health, readiness and 429 are answered while every slot is taken
+LATE_SECONDS = 5  # for sending the last answers after the last handler call
+
+REQUEST_SECONDS = Histogram("function_request_seconds", "Time to answer a request", ["status"])
+
+
+def to_response(result: Any) -> Response:
+    """Make the HTTP answer of what a handler returned: a body, or a dict with `statusCode`."""
+    status, headers, body = 200, Headers(), result
+    if isinstance(result, Mapping) and "statusCode" in result:
+        status, body = int(result["statusCode"]), result.get("body")
+        headers.update(result.get("headers") or {})
+    if isinstance(body, dict | list):
+        body, content_type = json.dumps(body), "application/json"
+    elif isinstance(body, bytes):
+        content_type = "application/octet-stream"
+    elif isinstance(body, str) or body is None:
+        body, content_type = body or "", "text/plain; charset=utf-8"
+    else:
+        raise TypeError(
+            f"the handler's body is {type(body).__name__}, not str, bytes, dict or list"
+        )
+    headers.setdefault("Content-Type", content_type)
+    return Response(body, status, headers)
+
+
+def problem_body(status: int, title: str, detail: str, trace_id: str | None) -> bytes:
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return json.dumps(body | ({"traceId": trace_id} if trace_id else {})).encode()
+
+
+def problem(status: int, detail: str) -> Response:
+    response = Response(status=status, content_type=PROBLEM_JSON)
+    title = response.status.partition(" ")[2].title()
+    response.set_data(problem_body(status, title, detail, trace_id()))
+    return response
+
+
+def trace_id() -> str | None:
+    parts = request.headers.get("traceparent", "").split("-")
+    return parts[1] if len(parts) == 4 else None
+
+
+def create_app(handler: ModuleType, calls: Calls, max_body_bytes: int, drain: Drain) -> Flask:
+    app = Flask("function", static_folder=None)
+    app.url_map.merge_slashes = False
+    register_checks(app, handler, drain)
+    register_errors(app)
+
+    @app.before_request
+    def start_clock() -> None:
+        request.environ["started_at"] = time.perf_counter()
+
+    @app.after_request
+    def observe(response: Response) -> Response:
+        if request.endpoint == "invoke":
+            seconds = time.perf_counter() - request.environ["started_at"]
+            REQUEST_SECONDS.labels(response.status_code).observe(seconds)
+        return response
+
+    @app.route("/", defaults={"path": ""}, methods=METHODS, provide_automatic_options=False)
+    @app.route("/<path:path>", methods=METHODS, provide_automatic_options=False)
+    def invoke(path: str) -> Response:
+        length = request.content_length or 0
+        if length > max_body_bytes:
+            raise RequestEntityTooLarge(
+                f"body is {length} bytes; the limit is {max_body_bytes} bytes"
+            )
+        body = request.get_data(cache=False)
+        event = Event(body, request.headers, request.method, request.args, request.path)
+        return to_response(calls.run(event))
+
+    return app
+
+
+def register_checks(app: Flask, handler: ModuleType, drain: Drain) -> None:
+    @app.get("/_/health")
+    def health() -> Response:
+        return Response("OK", content_type="text/plain")
+
+    @app.get("/_/ready")
+    def ready() -> Response:
+        if drain.has_begun:
+            return problem(503, "the replica is stopping")
+        try:
+            reason = handler.ready() if hasattr(handler, "ready") else None
+        except Exception as error:  # it says None or why not yet; an exception means never
+            logger.exception("readiness failed")
+            logger.critical("the function cannot serve: %s", error)
+            end()
+        return problem(503, reason) if reason else Response("OK", content_type="text/plain")
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+
+def register_errors(app: Flask) -> None:
+    @app.errorhandler(Busy)
+    def turn_away(error: Busy) -> Response:
+        response = problem(429, str(error))
+        response.headers["Retry-After"] = "1"
+        return response
+
+    @app.errorhandler(Overdue)
+    def give_up(error: Overdue) -> Response:
+        return problem(504, str(error))
+
+    @app.errorhandler(HTTPException)
+    def refuse(error: HTTPException) -> Response:
+        return problem(error.code or 500, error.description or error.name)
+
+    @app.errorhandler(Exception)
+    def fail(error: Exception) -> Response:
+        logger.error("request failed", exc_info=error, extra={"trace_id": trace_id()})
+        return problem(500, "the function failed; its log says why")
+
+
+def channel_class(drain: Drain) -> type[HTTPChannel]:
+    """Return waitress' connection, one that says `Connection: close` while draining."""
+
+    class Answer(WSGITask):  # type: ignore[misc]
+        def build_response_header(self) -> bytes:
+            if drain.has_begun:
+                self.set_close_on_finish()
+            header: bytes = super().build_response_header()
+            return header
+
+    class Refusal(ErrorTask):  # type: ignore[misc]
+        def execute(self) -> None:
+            error = self.request.error
+            body = problem_body(error.code, error.reason, error.body, None)
+            self.status = f"{error.code} {error.reason}"
+            self.response_headers.append(("Content-Type", PROBLEM_JSON))
+            self.set_close_on_finish()
+            self.content_length = len(body)
+            self.write(body)
+
+    class Channel(HTTPChannel):  # type: ignore[misc]
+        task_class = Answer
+        error_task_class = Refusal
+
+    return Channel
+
+
+def serve(app: Flask, settings: Settings, drain: Drain) -> None:
+    """Serve until the grace window is over and nothing is in flight or on its way."""
+    sockets: dict[int, Any] = {}
+    server = create_server(
+        app,
+        map=sockets,
+        host=settings.host,
+        port=settings.port,
+        threads=settings.max_inflight + SPARE_THREADS,
+        # A body somewhat too large is read all the same: its sender gets a 413, not a reset.
+        max_request_body_size=2 * settings.max_body_bytes,
+        connection_limit=max(256, 4 * settings.max_inflight),
+        asyncore_use_poll=True,
+        ident=None,
+        clear_untrusted_proxy_headers=False,
+    )
+    server.channel_class = channel_class(drain)
+
+    def stop(signum: int, frame: object) -> None:
+        drain.begin()
+        server.pull_trigger()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    patience_seconds = settings.grace_seconds + settings.exec_timeout_seconds + LATE_SECONDS
+    while not (drain.has_lasted(settings.grace_seconds) and is_quiet(server)):
+        if drain.has_lasted(patience_seconds):
+            logger.error("stopped with requests in flight")
+            break
+        wait_seconds = 0.02 if drain.has_begun else 1.0
+        wasyncore.loop(wait_seconds, use_poll=True, map=sockets, count=1)
+    wasyncore.close_all(sockets)
+
+
+def end() -> NoReturn:
+    """End the process as it is, whatever its threads are doing."""
+    logging.shutdown()
+    os._exit(1)
+
+
+def main() -> None:
+    logs.configure("index", "runtime")
+    # It warns of every request that finds no idle thread, if only for a microsecond.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    settings = Settings.from_env(os.environ)
+    function_folder = str(Path(__file__).resolve().parent / "function")
+    if function_folder not in sys.path:
+        sys.path.insert(1, function_folder)
+    from function import handler
+
+    drain = Drain()
+    calls = Calls(handler.handle, settings.max_inflight, settings.exec_timeout_seconds)
+    serve(create_app(handler, calls, settings.max_body_bytes, drain), settings, drain)
+    is_idle = calls.wait_until_idle(1)
+    if hasattr(handler, "close"):
+        handler.close()
+    if not is_idle:
+        logger.error("stopped with a handler call that does not return")
+        end()
+
+
+if __name__ == "__main__":
+    main()

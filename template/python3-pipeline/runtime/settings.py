@@ -1,0 +1,51 @@
+"""What a function's environment says about how it is served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one replica serves.
+
+    max_inflight: handler calls at a time; beyond it the answer is 429.
+    exec_timeout_seconds: a handler call that takes longer is answered 504.
+    grace_seconds: how long new requests are still taken after SIGTERM.
+    """
+
+    host: str
+    port: int
+    max_inflight: int
+    max_body_bytes: int
+    exec_timeout_seconds: float
+    grace_seconds: float
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Read the settings; raise ValueError with everything that is wrong with them."""
+        wrong: list[str] = []
+
+        def number(name: str, default: float, least: float) -> float:
+            text = env.get(name) or str(default)
+            try:
+                value = float(text)
+            except ValueError:
+                value = float("nan")
+            if not value >= least:
+                wrong.append(f"{name} is {text!r}; it must be a number from {least:g}")
+                return default
+            return value
+
+        settings = cls(
+            host=env.get("HOST") or "0.0.0.0",
+            port=int(number("PORT", 8080, 0)),
+            max_inflight=int(number("MAX_INFLIGHT", 16, 1)),
+            max_body_bytes=int(number("MAX_BODY_BYTES", 20 * 1024 * 1024, 1)),
+            exec_timeout_seconds=number("EXEC_TIMEOUT", 60, 0.001),
+            grace_seconds=number("SHUTDOWN_GRACE_SECONDS", 5, 0),
+        )
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return settings

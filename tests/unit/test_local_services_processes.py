@@ -1,0 +1,116 @@
+"""What the kernel tells of processes and ports."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from local.services import ports, processes
+from local.services.processes import Process
+
+
+@contextmanager
+def _running(*command: str) -> Iterator[Process]:
+    with subprocess.Popen(command, start_new_session=True) as child:
+        yield Process("child", child.pid, processes.start_time(child.pid) or 0)
+        child.kill()
+
+
+def test_a_recorded_process_is_found_while_it_lives(tmp_path: Path) -> None:
+    with _running("sleep", "60") as process:
+        processes.record(tmp_path, process)
+
+        assert processes.recorded(tmp_path) == {"child": process}
+        os.kill(process.pid, signal.SIGKILL)
+        processes.end(process, grace_seconds=5.0)
+
+    assert processes.recorded(tmp_path) == {}
+
+
+def test_a_pid_that_was_given_to_another_process_is_not_ours() -> None:
+    with _running("sleep", "60") as process:
+        earlier = replace(process, start_time=process.start_time - 1)
+
+        assert not earlier.is_alive()
+        earlier.signal(signal.SIGKILL)
+        assert process.is_alive()
+
+
+def test_children_of_a_killed_process_are_its_survivors(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        ["sh", "-c", "sleep 60 & echo $!; wait"],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as shell:
+        assert shell.stdout is not None
+        child = int(shell.stdout.readline())
+        leader = Process("shell", shell.pid, processes.start_time(shell.pid) or 0)
+        processes.record(tmp_path, leader)
+        shell.kill()
+        shell.wait()
+
+        [survivor] = processes.survivors(tmp_path)
+        processes.end(survivor, grace_seconds=5.0)
+
+    assert survivor.pid == child
+    assert processes.survivors(tmp_path) == []
+
+
+def test_a_process_that_ignores_sigterm_is_killed() -> None:
+    code = (
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+
+        start_time = processes.start_time(child.pid)
+        processes.end(Process("stubborn", child.pid, start_time or 0), grace_seconds=0.2)
+
+        assert child.wait() == -signal.SIGKILL
+
+
+def test_memory_counts_the_children_in_the_session() -> None:
+    with subprocess.Popen(
+        ["sh", "-c", "sleep 60 & echo $!; wait"],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as shell:
+        assert shell.stdout is not None
+        child = int(shell.stdout.readline())
+        both = processes.memory_bytes(shell.pid)
+        os.kill(child, signal.SIGKILL)
+        shell.wait()
+
+    assert both > 0
+    assert processes.memory_bytes(shell.pid) == 0
+
+
+def test_a_taken_port_names_the_process_that_has_it() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        [told] = ports.taken({"redis": port})
+
+    assert told.startswith(f"REDIS_PORT {port} is taken by process {os.getpid()} (")
+
+
+def test_a_free_port_is_not_taken() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    assert ports.taken({"redis": port}) == []

@@ -1,0 +1,59 @@
+"""Deploy requests are checked before anything is done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from local.provider.spec import MAX_REPLICAS, Refused, Spec, number_of_replicas
+
+GOOD = {"service": "resize", "image": "registry.example/team/resize:1.2@sha256:abc"}
+
+
+def test_image_names_a_folder_of_build() -> None:
+    assert Spec.from_request(GOOD).build_name == "resize"
+
+
+def test_optional_parts_may_be_absent_or_null() -> None:
+    spec = Spec.from_request({**GOOD, "envVars": None, "secrets": None, "namespace": ""})
+
+    assert (spec.env, spec.secrets, spec.labels, spec.min_replicas) == ({}, [], {}, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"service": "../escape"}, "function name"),
+        ({"service": "Upper"}, "function name"),
+        ({"service": ""}, "function name"),
+        ({"service": "a" * 64}, "function name"),
+        ({"image": ".."}, "image"),
+        ({"image": ""}, "image"),
+        ({"namespace": "other"}, "namespace 'other' does not exist"),
+        ({"envVars": {"A": 1}}, "envVars must be an object of texts"),
+        ({"secrets": "key"}, "secrets must be a list"),
+        ({"envProcess": ["python"]}, "envProcess must be a text"),
+        ({"labels": {"com.openfaas.scale.min": "many"}}, "'many' replicas are not possible"),
+    ],
+)
+def test_request_that_cannot_be_done_is_refused_with_its_reason(
+    change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(Refused, match=message) as refused:
+        Spec.from_request({**GOOD, **change})
+
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("value", [-1, MAX_REPLICAS + 1, None, "1.5", True])
+def test_impossible_number_of_replicas_is_refused(value: Any) -> None:
+    with pytest.raises(Refused):
+        number_of_replicas(value)
+
+
+@pytest.mark.parametrize(("given", "expected"), [("10", 15), ("0.5", 5.5), (None, 65), ("x", 65)])
+def test_replica_has_a_margin_over_its_own_timeout(given: str | None, expected: float) -> None:
+    env = {} if given is None else {"EXEC_TIMEOUT": given}
+
+    assert Spec.from_request({**GOOD, "envVars": env}).timeout_seconds == expected
