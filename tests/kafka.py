@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,17 +31,19 @@ class Record:
 
 def read_topic(stack: LocalStack, topic: str) -> list[Record]:
     """Read all that a topic holds."""
-    consumer = Consumer(
-        {"bootstrap.servers": stack.settings.kafka_bootstrap_servers, "group.id": "tests"}
-    )
-    try:
+    with _reader(stack) as consumer:
         return [
             record
-            for partition in consumer.list_topics(topic).topics[topic].partitions
-            for record in _read_partition(consumer, TopicPartition(topic, partition))
+            for partition in _partitions(consumer, topic)
+            for record in _read_partition(consumer, partition)
         ]
-    finally:
-        consumer.close()
+
+
+def count_events(stack: LocalStack, topic: str) -> int:
+    """Count what a topic holds, reading none of it."""
+    with _reader(stack) as consumer:
+        marks = [_watermarks(consumer, partition) for partition in _partitions(consumer, topic)]
+    return sum(end - first for first, end in marks)
 
 
 def events_of(stack: LocalStack, topic: str, image: str) -> list[dict[str, Any]]:
@@ -47,9 +51,37 @@ def events_of(stack: LocalStack, topic: str, image: str) -> list[dict[str, Any]]
     return [record.event for record in read_topic(stack, topic) if record.key == image]
 
 
-def _read_partition(consumer: Consumer, partition: TopicPartition) -> list[Record]:
+@contextmanager
+def _reader(stack: LocalStack) -> Iterator[Consumer]:
+    consumer = Consumer(
+        {
+            "bootstrap.servers": stack.settings.kafka_bootstrap_servers,
+            "group.id": "tests",
+            "fetch.wait.max.ms": 10,
+        }
+    )
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def _partitions(consumer: Consumer, topic: str) -> list[TopicPartition]:
+    return [
+        TopicPartition(topic, each) for each in consumer.list_topics(topic).topics[topic].partitions
+    ]
+
+
+def _watermarks(consumer: Consumer, partition: TopicPartition) -> tuple[int, int]:
     first, end = consumer.get_watermark_offsets(partition, timeout=_TIMEOUT_SECONDS)
+    return first, end
+
+
+def _read_partition(consumer: Consumer, partition: TopicPartition) -> list[Record]:
+    first, end = _watermarks(consumer, partition)
     records: list[Record] = []
+    if end == first:
+        return records
     consumer.assign([TopicPartition(partition.topic, partition.partition, first)])
     while len(records) < end - first:
         message = consumer.poll(_TIMEOUT_SECONDS)

@@ -41,7 +41,8 @@ class LocalStack:
     def environment(self) -> dict[str, str]:
         """What the commands of `make` are told."""
         ports = {f"{name}_PORT": str(port) for name, port in self.ports.items()}
-        return {**os.environ, "STATE_DIR": str(self.state_dir), **ports}
+        folders = {"STATE_DIR": str(self.state_dir), "BUILD_DIR": str(self.state_dir / "build")}
+        return {**os.environ, **folders, **ports}
 
     @property
     def url(self) -> str:
@@ -161,13 +162,20 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def running_stack(state_dir: Path, model_dir: Path | None = None) -> Iterator[LocalStack]:
-    """Start a stack, stop it when done, also when the tests failed."""
-    model = ["--model-dir", str(model_dir)] if model_dir else []
+def unstarted_stack(state_dir: Path) -> Iterator[LocalStack]:
+    """Choose ports for a stack; stop it when done, whoever started it."""
     stack = LocalStack(state_dir, dict(zip(PORTS, free_ports(len(PORTS)), strict=True)))
     try:
-        started = stack.command("up", *model)
-        assert started.returncode == 0, f"{started.stdout}\n{started.stderr}"
         yield stack
     finally:
         stack.command("down")
+
+
+@contextmanager
+def running_stack(state_dir: Path, model_dir: Path | None = None) -> Iterator[LocalStack]:
+    """Start a stack, stop it when done, also when the tests failed."""
+    model = ["--model-dir", str(model_dir)] if model_dir else []
+    with unstarted_stack(state_dir) as stack:
+        started = stack.command("up", *model)
+        assert started.returncode == 0, f"{started.stdout}\n{started.stderr}"
+        yield stack

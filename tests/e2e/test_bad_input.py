@@ -12,7 +12,7 @@ from pipeline import ids, topics
 from pipeline.broker import Publisher
 from pipeline.cache import ResultCache
 from tests import pictures
-from tests.kafka import events_of, read_topic
+from tests.kafka import count_events, events_of, read_topic
 from tests.stack import LocalStack
 
 UPLOADS = "/api/v1/images"
@@ -93,8 +93,8 @@ BAD = {
 def _left_behind(stack: LocalStack) -> tuple[int, int, int]:
     """Count objects, events and dead letters."""
     objects = sum(1 for bucket in ids.BUCKETS for _ in stack.store.keys(bucket, ""))
-    events = len(read_topic(stack, topics.UPLOADS.name))
-    return objects, events, len(read_topic(stack, topics.FAILURES.name))
+    events = count_events(stack, topics.UPLOADS.name)
+    return objects, events, count_events(stack, topics.FAILURES.name)
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -1,0 +1,59 @@
+# One machine without containers. Settings are environment variables or arguments of make:
+#   make up GATEWAY_PORT=9080 STATE_DIR=.local-2 MODEL_DIR=../my-model
+
+# Debian's own, also when another python3.11 comes first on PATH: the lock is made for it.
+SYSTEM_PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11) python3.11)
+PYTHON := .venv/bin/python
+BIN := .venv/bin
+HANDLERS = $(wildcard functions/*/handler.py)
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help up down status logs clean model check test test-unit lock venv fetch installed
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+up: venv ## start everything and classify a picture; MODEL_DIR=folder serves that model
+	@$(PYTHON) -m local.services up --model-dir "$(MODEL_DIR)"
+
+down: installed ## stop everything; the data stay
+	@$(PYTHON) -m local.services down
+
+status: installed ## show every process: health, memory, replicas
+	@$(PYTHON) -m local.services status
+
+logs: installed ## show the logs; s=NAME for one service or function, f=1 to follow
+	@$(PYTHON) -m local.services logs $(s) $(if $(filter 1,$(f)),--follow)
+
+clean: installed ## stop everything and remove its data; asks first, unless YES=1
+	@$(PYTHON) -m local.services clean $(if $(filter 1,$(YES)),--yes)
+
+model: venv ## fetch MobileNetV2 (ImageNet) through Keras into the cache; `make up` then serves it
+	@$(PYTHON) -m models.prepare --download
+
+check: venv ## lint, formatting and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy pipeline local models tests
+	@set -e; for handler in $(HANDLERS) consumers/*/consumer.py; do $(BIN)/mypy $$handler; done
+
+test: check fetch ## check, then every test, on real services that the tests start
+	@$(BIN)/pytest
+
+test-unit: venv ## the tests that need no service
+	@$(BIN)/pytest tests/unit
+
+lock: venv ## renew requirements.lock from pyproject.toml
+	@$(BIN)/pip-compile --extra dev --generate-hashes --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-find-links --strip-extras --allow-unsafe --no-header \
+	  -o requirements.lock pyproject.toml
+
+venv:
+	@$(SYSTEM_PYTHON) -m local.services.bootstrap
+
+fetch: venv
+	@$(PYTHON) -m local.services fetch
+
+installed:
+	@test -x $(PYTHON) || { echo "Nothing is installed yet; \`make up\` does it."; exit 1; }

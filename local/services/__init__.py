@@ -1,0 +1,1 @@
+"""The services of one machine without containers: fetch or build, start, watch, stop."""

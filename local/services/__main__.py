@@ -1,0 +1,80 @@
+"""`python -m local.services up | down | status | logs | clean | fetch`: what make's targets run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from local.services import down, logs, status, up
+from local.services.progress import StepFailed, say
+from local.services.settings import SettingsError, Stack
+
+_LINES_OF_ONE = 200
+_LINES_OF_EACH = 20
+
+
+def main() -> int:
+    options = _parse()
+    try:
+        return _run(Stack.from_env(os.environ), options)
+    except (StepFailed, SettingsError) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
+
+
+def _run(stack: Stack, options: argparse.Namespace) -> int:
+    match options.command:
+        case "up":
+            return up.up(stack, options.model_dir or "", options.only)
+        case "down":
+            return down.down(stack)
+        case "clean":
+            return down.clean(stack, confirmed=options.yes)
+        case "status":
+            return status.status(stack)
+        case "logs":
+            return _logs(stack, options.name, follow=options.follow or sys.stdout.isatty())
+        case _:
+            up.fetch(stack)
+            return 0
+
+
+def _logs(stack: Stack, name: str | None, *, follow: bool) -> int:
+    paths = logs.find(stack.logs_dir, name)
+    if not paths:
+        known = ", ".join(path.stem for path in logs.find(stack.logs_dir, None)) or "none"
+        raise StepFailed(f"There is no log of {name or 'any service'}; there are: {known}")
+    widest = max(len(path.stem) for path in paths)
+    lines = _LINES_OF_ONE if len(paths) == 1 else _LINES_OF_EACH
+    for path in paths:
+        for line in logs.tail(path, lines):
+            say(f"{path.stem.ljust(widest)} | {line}")
+    if follow:
+        for source, line in logs.follow(paths):
+            say(f"{source.ljust(widest)} | {line}")
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local.services", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    starting = commands.add_parser("up", help="start the stack, or say that it runs")
+    starting.add_argument("--model-dir", help="folder with a model and its labels; remembered")
+    starting.add_argument("--only", nargs="+", default=[], help="start these parts, nothing else")
+    commands.add_parser("down", help="stop the stack, in reverse order")
+    commands.add_parser("status", help="tell every process, its health and its memory")
+    showing = commands.add_parser("logs", help="show the last lines of the logs")
+    showing.add_argument("name", nargs="?", help="a service, or a function")
+    showing.add_argument("--follow", action="store_true", help="go on as lines are written")
+    cleaning = commands.add_parser("clean", help="remove all that the stack keeps")
+    cleaning.add_argument("--yes", action="store_true", help="do not ask")
+    commands.add_parser("fetch", help="fetch and build what the services need")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""What must be there before the virtual environment is: Debian's packages, then .venv itself.
+
+Run by the system's Python from the root of the repository, so it imports the standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from local.services import debian, files
+from local.services.progress import StepFailed, run
+from local.services.settings import ROOT, SettingsError, Stack
+
+_VENV = ROOT / ".venv"
+_LOCK = ROOT / "requirements.lock"
+_STAMP = _VENV / "installed.sha256"
+
+
+def main() -> int:
+    try:
+        stack = Stack.from_env(os.environ)
+        debian.install(stack)
+        with files.lock(_checkout_lock(stack)):
+            install_packages()
+    except (SettingsError, StepFailed) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def install_packages() -> None:
+    """Make .venv hold what requirements.lock pins; costs nothing when it does.
+
+    Raises:
+        StepFailed: pip failed, or a package's hash is another than the locked one.
+    """
+    wanted = _fingerprint()
+    if _STAMP.exists() and _STAMP.read_text(encoding="utf-8") == wanted:
+        return
+    python = _VENV / "bin" / "python"
+    if not _has_pip(python):
+        run("Python: making .venv", [sys.executable, "-m", "venv", "--clear", _VENV])
+    pip = (python, "-m", "pip", "install", "--progress-bar", "off")
+    run(
+        "Python: installing the locked packages (about a minute)",
+        [*pip, "--require-hashes", "-r", _LOCK],
+    )
+    files.write(_STAMP, wanted)
+
+
+def _has_pip(python: Path) -> bool:
+    """False for a .venv that is missing, or whose making was interrupted."""
+    if not python.exists():
+        return False
+    return subprocess.run([python, "-m", "pip", "--version"], capture_output=True).returncode == 0
+
+
+def _fingerprint() -> str:
+    return hashlib.sha256(_LOCK.read_bytes()).hexdigest()
+
+
+def _checkout_lock(stack: Stack) -> Path:
+    checkout = hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
+    return stack.cache_dir / f"venv-{checkout}.lock"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""The secrets of a stack: made once, each a file that only its owner reads."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from local.services import files
+from local.services.settings import Stack
+
+_API_TENANT = "default"
+
+
+def _random() -> str:
+    return secrets.token_urlsafe(32)
+
+
+_SECRETS: dict[str, Callable[[], str]] = {
+    "minio-access-key": lambda: f"pipeline-{secrets.token_hex(4)}",
+    "minio-secret-key": _random,
+    "internal-secret": _random,
+    "job-signing-key": _random,
+    "basic-auth-user": lambda: "admin",
+    "basic-auth-password": _random,
+}
+
+
+def make(stack: Stack) -> None:
+    """Make what is missing; what is there stays, for stored data and clients depend on it."""
+    stack.secrets_dir.mkdir(parents=True, exist_ok=True)
+    stack.secrets_dir.chmod(0o700)
+    for name, value in _SECRETS.items():
+        _make_once(stack.secrets_dir / name, value)
+    _make_once(stack.api_key_file, _random)
+
+
+def read(stack: Stack, name: str) -> str:
+    return (stack.secrets_dir / name).read_text(encoding="utf-8")
+
+
+def api_keys(stack: Stack) -> dict[str, str]:
+    """Every API key, and the tenant it stands for."""
+    return {stack.api_key_file.read_text(encoding="utf-8").strip(): _API_TENANT}
+
+
+def _make_once(path: Path, value: Callable[[], str]) -> None:
+    if not path.exists():
+        files.write(path, value(), files.PRIVATE)

@@ -1,0 +1,156 @@
+"""The parts of a stack: what each runs, after which others, on which ports, how it is probed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from local.services import kafka, minio, nginx, probes, redis
+from local.services.progress import StepFailed
+from local.services.settings import ROOT, Stack
+
+_MAKES_OWN = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A service that is kept running, or a step (without a probe) that runs once to its end."""
+
+    name: str
+    command: list[str]
+    after: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+    # Writes what the command reads; called before every start.
+    prepare: Callable[[], None] | None = None
+    probe: probes.Probe | None = None
+    grace_seconds: float = 10.0
+
+
+def all_parts(stack: Stack) -> list[Part]:
+    """Every part, each behind those it needs: started in this order, stopped in reverse."""
+    return [
+        _redis(stack),
+        *_kafka(stack),
+        _minio(stack),
+        _provider(stack),
+        _step(stack, "topics", "pipeline.topics", "kafka"),
+        _step(stack, "buckets", "pipeline.storage", "minio"),
+        _consumer(stack),
+        _nginx(stack),
+    ]
+
+
+def base_environment() -> dict[str, str]:
+    """What every process inherits: .venv first on PATH, and nothing of make's own."""
+    inherited = {name: text for name, text in os.environ.items() if name not in _MAKES_OWN}
+    path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
+    return {**inherited, "PATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def chosen(stack: Stack, names: list[str]) -> list[Part]:
+    """The named parts and all that they need; every part when none is named.
+
+    Raises:
+        StepFailed: there is no such part.
+    """
+    known = {part.name: part for part in all_parts(stack)}
+    if unknown := [name for name in names if name not in known]:
+        raise StepFailed(f"there is no part {', '.join(unknown)}; there are: {', '.join(known)}")
+    wanted: set[str] = set()
+
+    def add(name: str) -> None:
+        wanted.add(name)
+        for needed in known[name].after:
+            add(needed)
+
+    for name in names or known:
+        add(name)
+    return [part for name, part in known.items() if name in wanted]
+
+
+def _redis(stack: Stack) -> Part:
+    return Part(
+        name="redis",
+        command=redis.command(stack),
+        prepare=partial(redis.prepare, stack),
+        ports={"redis": stack.ports.redis},
+        probe=probes.RedisPing(stack.ports.redis),
+    )
+
+
+def _kafka(stack: Stack) -> list[Part]:
+    service = Part(
+        name="kafka",
+        command=kafka.command(stack),
+        prepare=partial(kafka.prepare, stack),
+        ports={"kafka": stack.ports.kafka, "kafka_controller": stack.ports.kafka_controller},
+        probe=probes.Kafka(stack.ports.kafka),
+        grace_seconds=30.0,
+    )
+    if kafka.is_formatted(stack):
+        return [service]
+    command = kafka.format_command(stack)
+    first = Part("kafka-format", command, prepare=partial(kafka.prepare, stack))
+    return [first, replace(service, after=("kafka-format",))]
+
+
+def _minio(stack: Stack) -> Part:
+    return Part(
+        name="minio",
+        command=minio.command(stack),
+        prepare=partial(minio.prepare, stack),
+        environment=minio.environment(stack),
+        ports={"minio": stack.ports.minio, "minio_console": stack.ports.minio_console},
+        probe=probes.Http(stack.ports.minio, "/minio/health/live", "/minio/health/ready"),
+    )
+
+
+def _provider(stack: Stack) -> Part:
+    return Part(
+        name="provider",
+        command=[sys.executable, "-m", "local.provider"],
+        environment={
+            "STATE_DIR": str(stack.state_dir),
+            "BUILD_DIR": str(stack.build_dir),
+            "PROVIDER_PORT": str(stack.ports.provider),
+        },
+        ports={"provider": stack.ports.provider},
+        probe=probes.Http(stack.ports.provider, "/healthz"),
+        grace_seconds=30.0,
+    )
+
+
+def _consumer(stack: Stack) -> Part:
+    return Part(
+        name="image-process-consumer",
+        command=[sys.executable, "consumers/image-process-consumer/consumer.py"],
+        after=("topics", "buckets", "redis", "provider"),
+        environment={
+            **stack.addresses(),
+            "PYTHONPATH": str(ROOT),
+            "CONSUMER_PORT": str(stack.ports.consumer),
+        },
+        ports={"consumer": stack.ports.consumer},
+        probe=probes.Http(stack.ports.consumer, "/healthz"),
+        grace_seconds=30.0,
+    )
+
+
+def _nginx(stack: Stack) -> Part:
+    return Part(
+        name="nginx",
+        command=nginx.command(stack),
+        prepare=partial(nginx.prepare, stack),
+        ports={"gateway": stack.ports.gateway},
+        probe=probes.Http(stack.ports.gateway, "/healthz"),
+    )
+
+
+def _step(stack: Stack, name: str, module: str, needed: str) -> Part:
+    command = [sys.executable, "-m", module]
+    return Part(name, command, after=(needed,), environment=stack.addresses())

@@ -1,0 +1,108 @@
+"""From running services to an answer: model published, functions deployed, a picture tried."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from local.services import files, parts
+from local.services.progress import StepFailed, run
+from local.services.settings import ROOT, Stack
+
+EXAMPLE = Path("models") / "demonstration" / "example.png"
+_WAIT_SECONDS = 30
+
+
+def model_id_file(stack: Stack) -> Path:
+    return stack.state_dir / "model-id"
+
+
+def model_dir_file(stack: Stack) -> Path:
+    return stack.state_dir / "model-dir"
+
+
+def remembered(path: Path) -> str:
+    """What an earlier `make up` wrote; empty when it wrote nothing."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return ""
+
+
+def publish_model(stack: Stack, model_dir: str) -> str:
+    """Convert the model if need be, and put it into MinIO.
+
+    Returns:
+        Its modelId.
+
+    Raises:
+        StepFailed: the folder holds no usable model.
+    """
+    folder = ["--model-dir", model_dir] if model_dir else []
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as answer:
+        run(
+            f"Model: preparing {model_dir or 'the best that is here'}",
+            [sys.executable, "-m", "models.prepare", *folder, "--publish"],
+            environment=_environment(stack),
+            folder=ROOT,
+            answer=answer,
+        )
+        answer.seek(0)
+        return answer.read().split()[-1]
+
+
+def deploy(stack: Stack, model_id: str) -> None:
+    """Build the functions of stack.yml, deploy them with this model, wait until they are ready.
+
+    Raises:
+        StepFailed: one could not be built, or did not become ready.
+    """
+    run(
+        f"Functions: deploying with {model_id}",
+        [
+            *(sys.executable, "-m", "local.deploy", "--stack", "stack.yml"),
+            *("--build-dir", stack.build_dir),
+            *("--gateway", f"http://127.0.0.1:{stack.ports.provider}"),
+            *("--user-file", stack.secrets_dir / "basic-auth-user"),
+            *("--password-file", stack.secrets_dir / "basic-auth-password"),
+        ],
+        environment={**_environment(stack), "MODEL_ID": model_id},
+        folder=ROOT,
+    )
+    files.write(model_id_file(stack), model_id)
+
+
+def classify(stack: Stack) -> dict[str, Any]:
+    """Send the bundled picture through the gateway and wait for its result.
+
+    Raises:
+        StepFailed: there is no result; the text holds the answer.
+    """
+    picture = (ROOT / EXAMPLE).read_bytes()
+    key = stack.api_key_file.read_text(encoding="utf-8").strip()
+    headers = {"X-Api-Key": key, "Content-Type": "image/png", "Prefer": f"wait={_WAIT_SECONDS}"}
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", stack.ports.gateway, timeout=_WAIT_SECONDS + 15
+    )
+    try:
+        connection.request("POST", "/api/v1/images", picture, headers)
+        response = connection.getresponse()
+        status, text = response.status, response.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        raise StepFailed(f"The example picture: the gateway does not answer: {error}") from error
+    finally:
+        connection.close()
+    if status != http.HTTPStatus.OK:
+        raise StepFailed(f"The example picture was answered with {status}: {text}")
+    answer: dict[str, Any] = json.loads(text)
+    if answer.get("status") != "completed":
+        raise StepFailed(f"The example picture got no label: {text}")
+    return answer
+
+
+def _environment(stack: Stack) -> dict[str, str]:
+    return {**parts.base_environment(), **stack.addresses(), "CACHE_DIR": str(stack.cache_dir)}

@@ -1,0 +1,109 @@
+"""Where a local stack lives and listens: its folders and ports, read from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class SettingsError(Exception):
+    """The environment cannot be used; the text names every variable that is wrong."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """TCP ports on 127.0.0.1; each is the environment variable <NAME>_PORT."""
+
+    gateway: int = 8080
+    provider: int = 8081
+    consumer: int = 8082
+    minio: int = 9000
+    minio_console: int = 9001
+    kafka: int = 9092
+    kafka_controller: int = 9093
+    redis: int = 6379
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One stack: several with other folders and ports run side by side."""
+
+    state_dir: Path
+    cache_dir: Path
+    build_dir: Path
+    ports: Ports
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> Stack:
+        """Read STATE_DIR, CACHE_DIR, BUILD_DIR and the ports; folders may be relative.
+
+        Raises:
+            SettingsError: naming all variables that are wrong, not only the first.
+        """
+        home_cache = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        cache_dir = environment.get("CACHE_DIR") or Path(home_cache) / "image-pipeline"
+        return cls(
+            state_dir=Path(environment.get("STATE_DIR") or ROOT / ".local").absolute(),
+            cache_dir=Path(cache_dir).absolute(),
+            # Where faas-cli builds too, so that either's build is what the other deploys.
+            build_dir=Path(environment.get("BUILD_DIR") or ROOT / "build").absolute(),
+            ports=_ports(environment),
+        )
+
+    @property
+    def secrets_dir(self) -> Path:
+        return self.state_dir / "secrets"
+
+    @property
+    def api_key_file(self) -> Path:
+        return self.state_dir / "api-key"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.state_dir / "logs"
+
+    @property
+    def run_dir(self) -> Path:
+        return self.state_dir / "run"
+
+    @property
+    def gateway_dir(self) -> Path:
+        return self.state_dir / "gateway"
+
+    @property
+    def gateway_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.gateway}"
+
+    def data_dir(self, service: str) -> Path:
+        return self.state_dir / "data" / service
+
+    def addresses(self) -> dict[str, str]:
+        """The environment that functions, consumers and commands find this stack by."""
+        return {
+            "MINIO_ENDPOINT": f"127.0.0.1:{self.ports.minio}",
+            "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.ports.kafka}",
+            "REDIS_URL": f"redis://127.0.0.1:{self.ports.redis}/0",
+            "OPENFAAS_URL": f"http://127.0.0.1:{self.ports.provider}",
+            "OPENFAAS_INTERNAL_URL": f"http://127.0.0.1:{self.ports.provider}",
+            "SECRETS_DIR": str(self.secrets_dir),
+        }
+
+
+def _ports(environment: Mapping[str, str]) -> Ports:
+    values: dict[str, int] = {}
+    wrong: list[str] = []
+    for spec in fields(Ports):
+        variable = f"{spec.name.upper()}_PORT"
+        text = environment.get(variable) or str(spec.default)
+        if text.isdecimal() and 0 < int(text) < 65536:
+            values[spec.name] = int(text)
+        else:
+            wrong.append(f"{variable}={text!r}: expected a port, 1 to 65535")
+    shared = {port for port in values.values() if list(values.values()).count(port) > 1}
+    wrong += [f"port {port} is given to more than one service" for port in sorted(shared)]
+    if wrong:
+        raise SettingsError("; ".join(wrong))
+    return Ports(**values)

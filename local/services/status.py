@@ -1,0 +1,103 @@
+"""`make status`: every process of the stack, asked now whether it is healthy."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from local.services import credentials, parts, probes, processes, supervisor
+from local.services.parts import Part
+from local.services.processes import Process
+from local.services.progress import say
+from local.services.settings import Stack
+
+_COLUMNS = ("SERVICE", "PID", "MEMORY", "RESTARTS", "UPTIME", "HEALTH")
+_HEALTHY = "healthy"
+
+
+def status(stack: Stack) -> int:
+    """Print the table.
+
+    Returns:
+        0 when all is healthy, else 1.
+    """
+    if supervisor.running(stack) is None:
+        say("The stack is not running; `make up` starts it.")
+        return 1
+    running = processes.recorded(stack.run_dir)
+    states = supervisor.states(stack)
+    services = [part for part in parts.all_parts(stack) if part.probe and part.name in states]
+    with ThreadPoolExecutor() as pool:
+        health = dict(zip((it.name for it in services), pool.map(_ask, services), strict=True))
+    functions = _functions(stack) if "provider" in states else {}
+    _print([_COLUMNS, *_rows(running, health, functions)])
+    for name, answer in functions.items():
+        say(f"function {name}: {answer}")
+    everything = [*health.values(), *functions.values()]
+    return 0 if all(answer.startswith(_HEALTHY) for answer in everything) else 1
+
+
+def _ask(part: Part) -> str:
+    return (part.probe and part.probe()) or _HEALTHY
+
+
+def _rows(
+    running: dict[str, Process], health: dict[str, str], functions: dict[str, str]
+) -> list[tuple[str, ...]]:
+    others = [name for name in running if name not in health]
+    return [
+        *(_row(name, running.get(name), answer) for name, answer in health.items()),
+        *(_row(name, running[name], "running") for name in others),
+    ]
+
+
+def _row(name: str, process: Process | None, health: str) -> tuple[str, ...]:
+    if process is None:
+        return (name, "-", "-", "-", "-", f"not running: {health}")
+    memory = f"{processes.memory_bytes(process.pid) / 1e6:.0f} MB"
+    restarts, uptime = str(process.restarts), _duration(process.uptime_seconds())
+    return (name, str(process.pid), memory, restarts, uptime, health)
+
+
+def _functions(stack: Stack) -> dict[str, str]:
+    """Each deployed function and how many of its replicas are available."""
+    try:
+        deployed = _deployed(stack)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return {"list": f"the provider does not tell: {error}"}
+    return {it["name"]: _replicas(it) for it in deployed}
+
+
+def _replicas(function: dict[str, Any]) -> str:
+    available, wanted = function.get("availableReplicas", 0), function.get("replicas", 0)
+    state = _HEALTHY if available >= wanted else "not ready"
+    return f"{state}, {available} of {wanted} replicas"
+
+
+def _deployed(stack: Stack) -> list[dict[str, Any]]:
+    user, password = (credentials.read(stack, f"basic-auth-{it}") for it in ("user", "password"))
+    token = base64.b64encode(f"{user}:{password}".encode()).decode()
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", stack.ports.provider, timeout=probes.TIMEOUT_SECONDS
+    )
+    try:
+        connection.request("GET", "/system/functions", headers={"Authorization": f"Basic {token}"})
+        functions: list[dict[str, Any]] = json.loads(connection.getresponse().read())
+    finally:
+        connection.close()
+    return functions
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+
+
+def _print(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    for row in rows:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

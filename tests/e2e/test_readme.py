@@ -1,0 +1,87 @@
+"""Every command of README, in its order, as a new user types it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import faas_cli
+from tests.stack import ROOT, START_SECONDS, LocalStack, unstarted_stack
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# `make test` is the run this test is part of.
+NOT_HERE = {"make test"}
+
+
+def commands() -> list[str]:
+    """The lines of README's shell blocks."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line]
+    # The stack is taken down last, wherever README tells how.
+    return [line for line in lines if line != "make down"] + ["make down"]
+
+
+class User:
+    """Somebody who types README's commands, on a stack whose ports and folder are free."""
+
+    def __init__(self, stack: LocalStack, home: Path) -> None:
+        self._stack = stack
+        self._home = home
+        shutil.copytree(ROOT / "models" / "demonstration", home / "my-model")
+        self._path = f"{faas_cli.binary().parent}:{stack.environment['PATH']}"
+
+    def types(self, line: str) -> subprocess.CompletedProcess[str]:
+        """Run one line in a shell at the repository's root."""
+        gateway = self._stack.url.removeprefix("http://")
+        line = line.replace("127.0.0.1:8080", gateway).replace(
+            "../my-model", f"{self._home}/my-model"
+        )
+        line = line.replace(".local/", f"{self._stack.state_dir}/")
+        environment = {
+            **self._stack.environment,
+            "BUILD_DIR": str(ROOT / "build"),  # as for a user: faas-cli builds nowhere else
+            "PATH": self._path,
+            "OPENFAAS_URL": self._stack.url,
+            "OPENFAAS_CONFIG": str(self._home),
+            **self._addresses(line),
+        }
+        return subprocess.run(
+            ["bash", "-c", line], cwd=ROOT, env=environment, capture_output=True, text=True,
+            timeout=START_SECONDS,
+        )  # fmt: skip
+
+    def _addresses(self, line: str) -> dict[str, str]:
+        """Name the ports to whoever deploys; with the default ones nobody needs to."""
+        settings = self._stack.settings
+        if not line.startswith("faas-cli deploy"):
+            return {}
+        return {
+            "OPENFAAS_GATEWAY": self._stack.url,
+            "MINIO_ENDPOINT": settings.minio_endpoint,
+            "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+            "REDIS_URL": settings.redis_url,
+            "OPENFAAS_INTERNAL_URL": self._stack.provider_url,
+        }
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+    home = tmp_path_factory.mktemp("home")
+    with unstarted_stack(tmp_path_factory.mktemp("readme")) as stack:
+        yield User(stack, home)
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if line not in NOT_HERE])
+def test_the_command_works_as_it_is_written(user: User, line: str) -> None:
+    done = user.types(line)
+
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    if line.startswith(("curl", "faas-cli invoke")):
+        assert '"label":"star"' in done.stdout
+    if line.startswith("faas-cli list"):
+        assert "image-classifier" in done.stdout
