@@ -9,7 +9,7 @@ HANDLERS = $(wildcard functions/*/handler.py)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean model check test test-unit lock venv fetch installed
+.PHONY: help up down status logs clean model check test test-unit venv fetch installed
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -32,22 +32,18 @@ clean: installed ## stop everything and remove its data; asks first, unless YES=
 model: venv ## fetch MobileNetV2 (ImageNet) through Keras into the cache; `make up` then serves it
 	@$(PYTHON) -m models.prepare --download
 
-check: venv ## lint, formatting and types
+check: venv ## lint, formatting, types, and who may import whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy pipeline local models tests
 	@set -e; for handler in $(HANDLERS) consumers/*/consumer.py; do $(BIN)/mypy $$handler; done
+	@$(BIN)/pytest -q tests/unit/test_rooms.py
 
 test: check fetch ## check, then every test, on real services that the tests start
 	@$(BIN)/pytest
 
 test-unit: venv ## the tests that need no service
 	@$(BIN)/pytest tests/unit
-
-lock: venv ## renew requirements.lock from pyproject.toml
-	@$(BIN)/pip-compile --extra dev --generate-hashes --no-emit-index-url \
-	  --no-emit-trusted-host --no-emit-find-links --strip-extras --allow-unsafe --no-header \
-	  -o requirements.lock pyproject.toml
 
 venv:
 	@$(SYSTEM_PYTHON) -m local.services.bootstrap

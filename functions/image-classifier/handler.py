@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 from typing import Any
@@ -13,7 +12,8 @@ from engine import Engine
 from model import Model
 from pipeline import bundles, events, telemetry, web
 from pipeline.cache import ResultCache
-from pipeline.errors import PipelineError, Rejected
+from pipeline.entry import Entry
+from pipeline.errors import Rejected
 from pipeline.images import Limits
 from pipeline.results import Results
 from pipeline.settings import Settings
@@ -69,29 +69,22 @@ class Function:
         return web.respond(200, body)
 
 
-@functools.cache
-def _function() -> Function:
-    return Function(settings)
+entry = Entry(lambda: Function(settings))
 
 
 def handle(event: Any, context: Any) -> web.Response:
     """Answer one request in OpenFaaS' handler shape."""
-    return web.answer(event, lambda call: _function().answer(call))
+    return entry.handle(event, Function.answer)
 
 
 def ready() -> str | None:
     """Tell why nothing can be classified yet, or None: a warm prediction has succeeded."""
-    try:
-        _function()
-    except PipelineError as error:
-        return str(error)
-    return None
+    return entry.why_not_ready()
 
 
 def close() -> None:
     """Finish what is being stored."""
-    if _function.cache_info().currsize:
-        _function().classifier.close()
+    entry.close(lambda function: function.classifier.close())
 
 
 def _parse_batch(body: bytes) -> list[events.ImageUploaded]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from datetime import timedelta
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 from filters import LabelFilter, model_in
 from pipeline import bundles, telemetry, web
 from pipeline.cache import ResultCache
-from pipeline.errors import NotFound, PipelineError
+from pipeline.entry import Entry
+from pipeline.errors import NotFound
 from pipeline.ids import JobIds
 from pipeline.results import Results
 from pipeline.settings import Settings
@@ -63,23 +63,17 @@ class Function:
         return web.respond(200 if ready else 503, body)
 
 
-@functools.cache
-def _function() -> Function:
-    return Function(settings)
+entry = Entry(lambda: Function(settings))
 
 
 def handle(event: Any, context: Any) -> web.Response:
     """Answer one request in OpenFaaS' handler shape."""
-    return web.answer(event, lambda call: _function().answer(call))
+    return entry.handle(event, Function.answer)
 
 
 def ready() -> str | None:
     """Tell why no state can be told yet, or None: the clients could be made."""
-    try:
-        _function()
-    except PipelineError as error:
-        return str(error)
-    return None
+    return entry.why_not_ready()
 
 
 def _respond(answer: Answer) -> web.Response:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import requests
 
@@ -13,6 +14,7 @@ from pipeline.broker import BrokerProbe
 from pipeline.cache import ResultCache
 from pipeline.errors import Unavailable
 from pipeline.ids import MODEL_BUCKET
+from pipeline.manifest import CURRENT_KEY
 from pipeline.settings import Settings
 from pipeline.storage import ObjectStore
 
@@ -32,13 +34,12 @@ class Readiness:
         self._settings = settings
         self._broker = BrokerProbe(settings)
         self._checks: dict[str, Callable[[], None]] = {
-            "minio": lambda: _check_store(store),
+            "minio": partial(_check_store, store),
             "kafka": self._broker.check_broker,
-            "redis": lambda: _check_cache(cache),
+            "redis": partial(_check_cache, cache),
             "image-process-consumer": self._check_consumer,
+            **{name: partial(self._check_function, name) for name in _FUNCTIONS},
         }
-        for name in _FUNCTIONS:
-            self._checks[name] = lambda name=name: self._check_function(name)  # type: ignore[misc]
         self._pool = ThreadPoolExecutor(len(self._checks), thread_name_prefix="readiness")
         self._lock = threading.Lock()
         self._parts: dict[str, str] = {}
@@ -81,7 +82,7 @@ def _ask(check: Callable[[], None]) -> str:
 
 
 def _check_store(store: ObjectStore) -> None:
-    store.exists(MODEL_BUCKET, "current")
+    store.exists(MODEL_BUCKET, CURRENT_KEY)
 
 
 def _check_cache(cache: ResultCache) -> None:

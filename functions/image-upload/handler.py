@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 import os
@@ -12,6 +11,7 @@ from form import read_file
 from pipeline import bundles, telemetry, web
 from pipeline.broker import Publisher
 from pipeline.cache import ResultCache
+from pipeline.entry import Entry
 from pipeline.errors import PipelineError, Unavailable
 from pipeline.ids import Job, JobIds
 from pipeline.images import Limits
@@ -65,29 +65,22 @@ class Function:
             return None  # the job is accepted all the same, and its 202 says where to ask
 
 
-@functools.cache
-def _function() -> Function:
-    return Function(settings)
+entry = Entry(lambda: Function(settings))
 
 
 def handle(event: Any, context: Any) -> web.Response:
     """Answer one request in OpenFaaS' handler shape."""
-    return web.answer(event, lambda call: _function().upload(call))
+    return entry.handle(event, Function.upload)
 
 
 def ready() -> str | None:
     """Tell why uploads cannot be taken yet, or None: the clients could be made."""
-    try:
-        _function()
-    except PipelineError as error:
-        return str(error)
-    return None
+    return entry.why_not_ready()
 
 
 def close() -> None:
     """Let the last events be acknowledged."""
-    if _function.cache_info().currsize:
-        _function().publisher.close()
+    entry.close(lambda function: function.publisher.close())
 
 
 def _links(job: Job) -> dict[str, str]:

@@ -45,7 +45,7 @@ def publish_model(stack: Stack, model_dir: str) -> str:
     folder = ["--model-dir", model_dir] if model_dir else []
     with tempfile.TemporaryFile("w+", encoding="utf-8") as answer:
         run(
-            f"Model: preparing {model_dir or 'the best that is here'}",
+            f"Model: preparing {model_dir or 'the default one'}",
             [sys.executable, "-m", "models.prepare", *folder, "--publish"],
             environment=_environment(stack),
             folder=ROOT,
@@ -84,7 +84,12 @@ def classify(stack: Stack) -> dict[str, Any]:
     """
     picture = (ROOT / EXAMPLE).read_bytes()
     key = stack.api_key_file.read_text(encoding="utf-8").strip()
-    headers = {"X-Api-Key": key, "Content-Type": "image/png", "Prefer": f"wait={_WAIT_SECONDS}"}
+    headers = {
+        "X-Api-Key": key,
+        "Content-Type": "image/png",
+        "Content-Disposition": f'attachment; filename="{EXAMPLE.name}"',
+        "Prefer": f"wait={_WAIT_SECONDS}",
+    }
     connection = http.client.HTTPConnection(
         "127.0.0.1", stack.ports.gateway, timeout=_WAIT_SECONDS + 15
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +26,25 @@ def commands() -> list[str]:
     lines = [line for block in blocks for line in block.splitlines() if line]
     # The stack is taken down last, wherever README tells how.
     return [line for line in lines if line != "make down"] + ["make down"]
+
+
+def shown_answer() -> dict[str, Any]:
+    """The answer README shows below its curl line."""
+    block = re.search(r"```json\n(.*?)```", README, re.DOTALL)
+    assert block
+    answer: dict[str, Any] = json.loads(block[1])
+    return answer
+
+
+def same_of_every_run(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer without what differs from run to run; scores to three digits."""
+    result = {
+        key: value
+        for key, value in answer["result"].items()
+        if key not in {"timings", "traceId", "classifiedAt"}
+    }
+    result["labels"] = {each["label"]: round(each["score"], 3) for each in result["labels"]}
+    return {**answer, "jobId": "", "result": result}
 
 
 class User:
@@ -83,5 +104,7 @@ def test_the_command_works_as_it_is_written(user: User, line: str) -> None:
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     if line.startswith(("curl", "faas-cli invoke")):
         assert '"label":"star"' in done.stdout
+    if line.startswith("curl"):
+        assert same_of_every_run(json.loads(done.stdout)) == same_of_every_run(shown_answer())
     if line.startswith("faas-cli list"):
         assert "image-classifier" in done.stdout
