@@ -8,7 +8,7 @@ from typing import Any
 
 from engine import Seen
 from pipeline import telemetry
-from pipeline.errors import InvalidImage, PipelineError, Unavailable
+from pipeline.errors import InvalidImage, Unavailable
 from pipeline.events import ImageUploaded, datetime_text
 from pipeline.manifest import Manifest
 
@@ -55,13 +55,10 @@ def completed(event: ImageUploaded, stored: bytes) -> dict[str, Any]:
     return {"jobId": event.job_id, "status": "completed", "result": json.loads(stored)}
 
 
-def refused(event: ImageUploaded, error: PipelineError) -> dict[str, Any]:
+def refused(event: ImageUploaded, error: InvalidImage | Unavailable) -> dict[str, Any]:
     """Answer one reference with what stood in the way: the image, or a dependency."""
-    status = "invalid" if isinstance(error, InvalidImage) else "unavailable"
-    if not isinstance(error, InvalidImage | Unavailable):
-        raise error
     return {
         "jobId": event.job_id,
-        "status": status,
+        "status": "invalid" if isinstance(error, InvalidImage) else "unavailable",
         "error": {"code": error.code, "detail": str(error)},
     }

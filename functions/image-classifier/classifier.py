@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import answers
 from engine import Engine, Seen
 from pipeline import ids
-from pipeline.errors import InvalidImage, PipelineError, Unavailable
+from pipeline.errors import InvalidImage, Unavailable
 from pipeline.events import ImageUploaded
 from pipeline.ids import INPUT_BUCKET, PROCESSED_BUCKET
 from pipeline.results import Results
@@ -23,9 +24,11 @@ logger = logging.getLogger(__name__)
 
 # Fetching and storing wait for MinIO, not for this core.
 _STORE_THREADS = 8
+# An image may have 20 MB, and several batches are in flight: this bounds what they hold.
+_FETCHED_AHEAD = 4
 
 # What is known of one image: its stored result, or what stood in the way.
-Outcome = bytes | PipelineError
+Outcome = bytes | InvalidImage | Unavailable
 
 
 class Classifier:
@@ -81,12 +84,21 @@ class Classifier:
         return found.body if found else None
 
     def _classify_missing(self, images: list[ImageUploaded]) -> dict[tuple[str, str], Outcome]:
-        fetched = [(event, self._pool.submit(self._fetch, event)) for event in images]
-        stored: list[tuple[ImageUploaded, Future[Outcome]]] = []
+        fetched = self._fetch_ahead(images)
         with self._lock:
-            for event, data in fetched:
-                stored.append((event, self._look_and_store(event, data)))
+            stored = [(event, self._look_and_store(event, data)) for event, data in fetched]
         return {(event.tenant_id, event.image_id): future.result() for event, future in stored}
+
+    def _fetch_ahead(
+        self, images: Sequence[ImageUploaded]
+    ) -> Iterator[tuple[ImageUploaded, Future[bytes]]]:
+        """Fetch a few images ahead of the one being looked at: enough to never wait, no more."""
+        ahead: deque[tuple[ImageUploaded, Future[bytes]]] = deque()
+        for event in images:
+            ahead.append((event, self._pool.submit(self._fetch, event)))
+            if len(ahead) > _FETCHED_AHEAD:
+                yield ahead.popleft()
+        yield from ahead
 
     def _fetch(self, event: ImageUploaded) -> bytes:
         key = ids.input_key(event.tenant_id, event.image_id, event.extension)
@@ -127,10 +139,10 @@ class Classifier:
 
 
 def _answer(event: ImageUploaded, outcome: Outcome) -> dict[str, Any]:
-    if isinstance(outcome, PipelineError):
-        answer = answers.refused(event, outcome)
-    else:
+    if isinstance(outcome, bytes):
         answer = answers.completed(event, outcome)
+    else:
+        answer = answers.refused(event, outcome)
     CLASSIFICATIONS.labels(answer["status"]).inc()
     return answer
 
