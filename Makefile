@@ -9,7 +9,7 @@ HANDLERS = $(wildcard functions/*/handler.py)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean model check test test-unit venv fetch installed
+.PHONY: help up down status logs clean model check test test-unit bench venv fetch installed
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -35,7 +35,7 @@ model: venv ## fetch MobileNetV2 (ImageNet) through Keras into the cache; `make 
 check: venv ## lint, formatting, types, and who may import whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy pipeline local models tests
+	@$(BIN)/mypy pipeline local models bench tests
 	@set -e; for handler in $(HANDLERS) consumers/*/consumer.py; do $(BIN)/mypy $$handler; done
 	@$(BIN)/pytest -q tests/unit/test_rooms.py
 
@@ -44,6 +44,9 @@ test: check fetch ## check, then every test, on real services that the tests sta
 
 test-unit: venv ## the tests that need no service
 	@$(BIN)/pytest tests/unit
+
+bench: check fetch ## measure on a stack of its own; writes bench/RESULTS.md
+	@PYTHONPATH=functions/image-classifier $(PYTHON) -m bench
 
 venv:
 	@$(SYSTEM_PYTHON) -m local.services.bootstrap

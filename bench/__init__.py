@@ -1,0 +1,1 @@
+"""Measurements of the running system; `python -m bench` makes RESULTS.md."""
