@@ -121,7 +121,6 @@ def make_consumer(settings: Settings, on_commit: OnCommit) -> Consumer:
             "session.timeout.ms": _SESSION_TIMEOUT_MILLISECONDS,
             "reconnect.backoff.max.ms": 1000,
             "queued.max.messages.kbytes": _QUEUED_KILOBYTES,
-            "fetch.wait.max.ms": 100,
         },
         logger=logger,
     )

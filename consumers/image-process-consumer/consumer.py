@@ -26,7 +26,11 @@ from workers import Workers
 
 logger = logging.getLogger(__name__)
 
-_POLL_SECONDS = 0.02
+# A message ends the wait at once; the end of a batch does not, so that is looked for often.
+_POLL_SECONDS = 0.25
+_BUSY_POLL_SECONDS = 0.02
+# Each commit is a write of the broker's: one for many images, and little to repeat after a kill.
+_COMMIT_SECONDS = 0.2
 # How long a rebalance waits for the batches in flight, so that less is done twice.
 _REVOKE_SECONDS = 2.0
 _DRAIN_SECONDS = 30.0
@@ -52,6 +56,7 @@ class ImageProcessConsumer:
         self._paused: bool | None = None
         self._stopping = False
         self._last_round = time.monotonic()
+        self._committed_at = 0.0
 
     def is_healthy(self) -> bool:
         """Tell whether the main loop goes round and owns partitions."""
@@ -97,7 +102,8 @@ class ImageProcessConsumer:
             self._paused = full
 
     def _read(self) -> None:
-        first = self._consumer.poll(_POLL_SECONDS)
+        busy = self._assignment.open_offsets() > 0
+        first = self._consumer.poll(_BUSY_POLL_SECONDS if busy else _POLL_SECONDS)
         if first is None:
             return
         # And what else is there already, without waiting: one image alone is not held up.
@@ -132,8 +138,12 @@ class ImageProcessConsumer:
 
     def _commit(self) -> None:
         """Commit without waiting; noted as done until the broker says otherwise."""
+        now = time.monotonic()
+        if now - self._committed_at < _COMMIT_SECONDS:
+            return
         positions = self._assignment.to_commit()
         if positions:
+            self._committed_at = now
             self._note(positions)
             self._consumer.commit(offsets=_offsets(positions), asynchronous=True)
 

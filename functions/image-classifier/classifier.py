@@ -22,7 +22,9 @@ from pipeline.telemetry import CLASSIFICATIONS
 
 logger = logging.getLogger(__name__)
 
-# Fetching and storing wait for MinIO, not for this core.
+# Fetching and storing wait for MinIO, not for this core. They do not share threads: results that
+# are being stored must not hold up the images that the core waits for.
+_FETCH_THREADS = 4
 _STORE_THREADS = 8
 # An image may have 20 MB, and several batches are in flight: this bounds what they hold.
 _FETCHED_AHEAD = 4
@@ -41,7 +43,8 @@ class Classifier:
         # Held for a whole batch: held per image, two batches in flight would end together and
         # leave the core idle while both are stored.
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="store")
+        self._fetching = ThreadPoolExecutor(_FETCH_THREADS, thread_name_prefix="fetch")
+        self._storing = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="store")
 
     def classify(self, batch: Sequence[ImageUploaded]) -> list[dict[str, Any]]:
         """Answer for each reference in the order asked; equal images are looked at once."""
@@ -62,12 +65,13 @@ class Classifier:
 
     def close(self) -> None:
         """Finish what is being stored."""
-        self._pool.shutdown()
+        self._fetching.shutdown()
+        self._storing.shutdown()
 
     def _find(self, images: list[ImageUploaded]) -> dict[tuple[str, str], Outcome]:
         """Look for results that are there already: in Redis, and in MinIO if they may be."""
         futures = {
-            (event.tenant_id, event.image_id): self._pool.submit(self._find_one, event)
+            (event.tenant_id, event.image_id): self._fetching.submit(self._find_one, event)
             for event in images
         }
         outcomes = {key: future.result() for key, future in futures.items()}
@@ -95,7 +99,7 @@ class Classifier:
         """Fetch a few images ahead of the one being looked at: enough to never wait, no more."""
         ahead: deque[tuple[ImageUploaded, Future[bytes]]] = deque()
         for event in images:
-            ahead.append((event, self._pool.submit(self._fetch, event)))
+            ahead.append((event, self._fetching.submit(self._fetch, event)))
             if len(ahead) > _FETCHED_AHEAD:
                 yield ahead.popleft()
         yield from ahead
@@ -116,7 +120,7 @@ class Classifier:
             done: Future[Outcome] = Future()
             done.set_result(error)
             return done
-        return self._pool.submit(self._save, event, seen)
+        return self._storing.submit(self._save, event, seen)
 
     def _save(self, event: ImageUploaded, seen: Seen) -> Outcome:
         """Store the picture, then the result, then cache it."""
