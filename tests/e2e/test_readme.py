@@ -107,4 +107,8 @@ def test_the_command_works_as_it_is_written(user: User, line: str) -> None:
     if line.startswith("curl"):
         assert same_of_every_run(json.loads(done.stdout)) == same_of_every_run(shown_answer())
     if line.startswith("faas-cli list"):
-        assert "image-classifier" in done.stdout
+        invocations, replicas = re.findall(r"^image-classifier\s+(\d+)\s+(\d+)", done.stdout, re.M)[
+            0
+        ]
+        assert int(invocations) >= 1
+        assert int(replicas) == 1
