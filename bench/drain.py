@@ -10,7 +10,7 @@ import requests
 
 from bench.arrivals import Arrivals
 from bench.processes import Usage, cpu_between, usage
-from tests.stack import LocalStack, until
+from tests.stack import LocalStack
 
 CLIENTS = 8
 _LONGEST_SECONDS = 300.0
@@ -60,31 +60,15 @@ def together(stack: LocalStack, photos: list[bytes]) -> Drain:
 
 def backlog(stack: LocalStack, photos: list[bytes]) -> tuple[Drain, float]:
     """Upload while no classifier runs, then measure the drain alone; also uploads per second."""
-    scale(stack, 0)
+    stack.scale("image-classifier", 0)
     with Arrivals(stack) as arrivals:
         uploads_per_second = upload_all(stack, photos)
-        scale(stack, 1)
+        stack.scale("image-classifier", 1)
         before = usage(stack.state_dir)
         arrivals.wait_for(len(photos), _LONGEST_SECONDS)
         times = arrivals.times()
         rate = (len(times) - 1) / (times[-1] - times[0])
         return _drain(stack, arrivals, before, rate, len(photos)), uploads_per_second
-
-
-def scale(stack: LocalStack, replicas: int) -> None:
-    """Scale image-classifier through OpenFaaS' API and wait until it is so."""
-    session = requests.Session()
-    session.auth = (stack.secret("basic-auth-user"), stack.secret("basic-auth-password"))
-    name = "image-classifier"
-    body = {"serviceName": name, "replicas": replicas}
-    answer = session.post(f"{stack.url}/system/scale-function/{name}", json=body, timeout=30)
-    assert answer.status_code == 202, answer.text
-
-    def scaled() -> bool:
-        state = session.get(f"{stack.url}/system/function/{name}", timeout=30).json()
-        return bool(state["availableReplicas"] == replicas)
-
-    until(lambda: scaled() or None, 60)
 
 
 def _drain(

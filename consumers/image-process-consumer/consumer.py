@@ -51,9 +51,9 @@ class ImageProcessConsumer:
         self._workers = Workers(
             processor, self._pending, settings.batches_in_flight, settings.batch_size
         )
-        # Bounds memory, and with it how much a restart finds done already.
+        # How far a partition is read beyond its commit: bounds memory, and what a restart repeats.
         self._window = settings.batch_size * (settings.batches_in_flight + _BATCHES_AHEAD)
-        self._paused: bool | None = None
+        self._paused: set[Place] = set()
         self._stopping = False
         self._last_round = time.monotonic()
         self._committed_at = 0.0
@@ -94,11 +94,14 @@ class ImageProcessConsumer:
         self._commit()
 
     def _respect_window(self) -> None:
-        """Stop fetching while the window is full; polling goes on, as the group demands."""
-        full = self._assignment.open_offsets() >= self._window
+        """Stop fetching where the window is full; polling goes on, as the group demands.
+
+        Each partition has its own, so that retries waiting for their time hold no upload back.
+        """
+        full = self._assignment.places_with(self._window)
         if full != self._paused:
-            owned = [TopicPartition(*place) for place in self._assignment]
-            (self._consumer.pause if full else self._consumer.resume)(owned)
+            self._consumer.pause(_partitions(full - self._paused))
+            self._consumer.resume(_partitions(self._paused - full))
             self._paused = full
 
     def _read(self) -> None:
@@ -107,9 +110,7 @@ class ImageProcessConsumer:
         if first is None:
             return
         # And what else is there already, without waiting: one image alone is not held up.
-        room = min(self._batch_size, self._window - self._assignment.open_offsets()) - 1
-        rest = self._consumer.consume(room, timeout=0) if room > 0 else []
-        for message in (first, *rest):
+        for message in (first, *self._consumer.consume(self._batch_size - 1, timeout=0)):
             self._take_in(message)
 
     def _take_in(self, message: Message) -> None:
@@ -126,8 +127,8 @@ class ImageProcessConsumer:
         progress = self._assignment.get((origin.topic, origin.partition))
         if progress is None:
             return  # fetched before its partition was taken away
-        # A predecessor cannot have worked further ahead of its commit than the window.
-        again = progress.read(origin.offset) < self._window
+        # A predecessor has not worked further ahead of its commit than the window and one read.
+        again = progress.read(origin.offset) < self._window + self._batch_size
         self._pending.add(read(message.value() or b"", origin, redelivered=again))
 
     def _collect(self) -> None:
@@ -175,7 +176,7 @@ class ImageProcessConsumer:
 
     def _assigned(self, _: Any, partitions: list[TopicPartition]) -> None:
         self._assignment.add(_places(partitions))
-        self._paused = None  # new partitions are not paused: the window decides anew for all
+        self._paused -= _places(partitions)  # a new partition is not paused
         self._report("partitions assigned", partitions)
 
     def _revoked(self, _: Any, partitions: list[TopicPartition]) -> None:
@@ -192,6 +193,7 @@ class ImageProcessConsumer:
     def _forget(self, partitions: list[TopicPartition]) -> None:
         places = _places(partitions)
         self._assignment.remove(places)
+        self._paused -= places
         self._pending.drop(places)
 
     def _report(self, message: str, partitions: list[TopicPartition]) -> None:
@@ -202,6 +204,10 @@ class ImageProcessConsumer:
 
 def _places(partitions: list[TopicPartition]) -> set[Place]:
     return {(partition.topic, partition.partition) for partition in partitions}
+
+
+def _partitions(places: set[Place]) -> list[TopicPartition]:
+    return [TopicPartition(*place) for place in places]
 
 
 def _offsets(positions: dict[Place, int]) -> list[TopicPartition]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 Place = tuple[str, int]
 
@@ -55,9 +55,6 @@ class Assignment:
     def __len__(self) -> int:
         return len(self._progress)
 
-    def __iter__(self) -> Iterator[Place]:
-        return iter(self._progress)
-
     def get(self, place: Place) -> Progress | None:
         """Find a partition's progress; None when another consumer owns it."""
         return self._progress.get(place)
@@ -74,6 +71,12 @@ class Assignment:
     def open_offsets(self) -> int:
         """Count the offsets that were read and cannot be committed yet."""
         return sum(len(progress) for progress in self._progress.values())
+
+    def places_with(self, open_offsets: int) -> set[Place]:
+        """Find the partitions that have so many open offsets, or more."""
+        return {
+            place for place, progress in self._progress.items() if len(progress) >= open_offsets
+        }
 
     def to_commit(self) -> dict[Place, int]:
         """Tell every position that is not committed yet."""

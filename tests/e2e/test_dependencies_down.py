@@ -8,7 +8,9 @@ import time
 
 import pytest
 
+from pipeline import topics
 from tests import pictures
+from tests.kafka import count_events
 from tests.stack import LocalStack, until
 
 LONGEST_ANSWER_SECONDS = 10.0
@@ -70,6 +72,23 @@ def test_without_redis_nothing_fails(stack: LocalStack) -> None:
 
     assert response.status_code == 200, response.text
     assert response.json()["status"] == "completed"
+
+
+def test_more_images_than_the_consumer_reads_ahead_wait_for_a_classifier(
+    stack: LocalStack,
+) -> None:
+    before = [count_events(stack, topic.name) for topic in (topics.RESULTS, topics.RETRY)]
+    stack.scale("image-classifier", 0)
+    try:
+        accepted = [stack.upload(photo(f"waiting {n}")).status_code for n in range(600)]
+    finally:
+        stack.scale("image-classifier", 1)
+
+    assert accepted == [202] * 600
+    results, retries = before
+    until(lambda: count_events(stack, topics.RESULTS.name) == results + 600 or None, 120)
+    # A classifier that is not there costs no attempt.
+    assert count_events(stack, topics.RETRY.name) == retries
 
 
 @pytest.mark.parametrize("name", ["image-classifier-1", "image-process-consumer", "kafka", "minio"])

@@ -106,12 +106,17 @@ def test_the_distance_from_the_first_offset_is_told() -> None:
 def test_an_assignment_counts_what_is_open_in_all_partitions() -> None:
     assignment = Assignment()
     assignment.add([("t", 0), ("t", 1)])
-    for place in assignment:
+    for place in [("t", 0), ("t", 1)]:
         progress = assignment.get(place)
         assert progress is not None
         progress.read(3)
 
-    assert assignment.open_offsets() == 2
+    first = assignment.get(("t", 0))
+    assert first is not None
+    first.read(4)
+
+    assert assignment.open_offsets() == 3
+    assert assignment.places_with(2) == {("t", 0)}
     assignment.remove([("t", 1)])
-    assert assignment.open_offsets() == 1
+    assert assignment.open_offsets() == 2
     assert assignment.get(("t", 1)) is None
