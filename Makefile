@@ -46,7 +46,7 @@ test-unit: venv ## the tests that need no service
 	@$(BIN)/pytest tests/unit
 
 bench: check fetch ## measure on a stack of its own; writes bench/RESULTS.md
-	@PYTHONPATH=functions/image-classifier $(PYTHON) -m bench
+	@$(PYTHON) -m bench
 
 venv:
 	@$(SYSTEM_PYTHON) -m local.services.bootstrap

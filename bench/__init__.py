@@ -1,1 +1,1 @@
-"""Measurements of the running system; `python -m bench` makes RESULTS.md."""
+"""Measurements of a whole stack; `python -m bench` runs them and writes down what they found."""

@@ -1,113 +1,99 @@
-"""`python -m bench`: measure on a stack of its own, write RESULTS.md and results.json."""
+"""`python -m bench`: measure a stack of its own and write RESULTS.md and results.json."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
-import platform
-import subprocess
+import argparse
+import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from bench import drain, latency, photos, raw, report
-from bench.processes import cpu_between, usage
-from tests.stack import ROOT, LocalStack, running_stack
+from bench import machine, raw, report
+from bench.checks import BenchFailed
+from bench.drain import Drain
+from bench.latency import Latency
+from bench.photos import REAL_MODEL, Photo
+from bench.processes import memory
+from bench.progress import say
+from bench.rest import at_rest
+from bench.stack import BenchStack, running_stack
 
-FIXTURES = ROOT.parent / "shared" / "fixtures"
-EXAMPLE = ROOT / "models" / "demonstration" / "example.png"
-IMAGES = int(os.environ.get("BENCH_IMAGES", "1000"))
-LATENCY_IMAGES = int(os.environ.get("BENCH_LATENCY_IMAGES", "300"))
-REST_SECONDS = 20.0
+_ARMS = ("drain", "latency", "rest")
 
 
 def main() -> int:
-    """Run all measurements; 1 when a label is wrong."""
-    real = FIXTURES.is_dir()
-    source = FIXTURES / "photos" / "cat_720p.jpg" if real else EXAMPLE
-    model = FIXTURES / "models" / "mobilenet_v2_float32" if real else None
-    expected = "Egyptian cat" if real else "star"
-    with tempfile.TemporaryDirectory() as folder, running_stack(Path(folder), model) as stack:
-        results = {"about": _about(model), **_measure(stack, source)}
-    wrong = set(results["labels"]) != {expected}
-    if wrong:
-        print(f"wrong labels: {results['labels']}, expected {expected}", file=sys.stderr)
+    """Return 0, or 1 when a figure would mean nothing: a wrong answer, a lost one."""
+    options = _parse()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    model_dir = options.model_dir or (REAL_MODEL if REAL_MODEL.is_dir() else None)
+    started = time.monotonic()
+    about = {"command": " ".join(["python -m bench", *sys.argv[1:]]), "machine": machine.describe()}
+    try:
+        with running_stack(model_dir) as stack:
+            measured = _measure(stack, options)
+    except BenchFailed as error:
+        print(f"\nNo figures: {error}", file=sys.stderr)
         return 1
-    here = Path(__file__).parent
-    (here / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-    (here / "RESULTS.md").write_text(report.markdown(results))
-    _say(f"written: {(here / 'RESULTS.md').relative_to(ROOT)}")
+    seconds = round(time.monotonic() - started, 1)
+    report.write(options.output, {**about, "seconds": seconds, **measured})
+    say(f"\nWritten to {options.output / 'RESULTS.md'} after {seconds:.0f} s.")
     return 0
 
 
-def _measure(stack: LocalStack, source: Path) -> dict[str, Any]:
-    settings, store = stack.settings, stack.store
-    _say("warming up")
-    drain.together(stack, photos.distinct(source, 100))
-    _say("RAW")
-    raw_seconds = raw.raw_cpu_seconds(settings, store, photos.distinct(source, 200))
-    _say(f"{IMAGES} images, uploaded and classified at once")
-    together = drain.together(stack, photos.distinct(source, IMAGES))
-    _say(f"{IMAGES} images as a backlog")
-    backlog, uploads_per_second = drain.backlog(stack, photos.distinct(source, IMAGES))
-    peak = {name: each.peak_bytes for name, each in usage(stack.state_dir).items()}
-    _say(f"latency of {LATENCY_IMAGES} images at {latency.PER_SECOND:g} per second")
-    to_event = latency.to_event(stack, photos.distinct(source, LATENCY_IMAGES))
-    to_answer = latency.to_answer(stack, photos.distinct(source, LATENCY_IMAGES))
-    rest, idle = _rest(stack)
-    return {
-        "labels": sorted(label.split(",")[0] for label in together.labels | backlog.labels),
-        "rawCpuSeconds": raw_seconds,
-        "together": _plain(together),
-        "backlog": _plain(backlog),
-        "uploadsPerSecond": uploads_per_second,
-        "latencyToEvent": dataclasses.asdict(to_event),
-        "latencyToAnswer": dataclasses.asdict(to_answer),
-        "restBytes": rest,
-        "peakBytes": peak,
-        "idleCpuShare": idle,
-    }
+def _measure(stack: BenchStack, options: argparse.Namespace) -> dict[str, Any]:
+    fresh, photo = memory(stack.run_dir), Photo.load()
+    say(f"RAW: {options.raw_images:,} images on one core.")
+    alone = raw.measure(stack, options.raw_images)
+    _check_label(photo, alone)
+    measured: dict[str, Any] = {"image": photo.description, "raw": alone}
+    drain = Drain(stack, photo, alone["labels"], options.images)
+    drain.warm_up()
+    if "drain" in options.only:
+        arms = {"endToEnd": drain.end_to_end(), "backlog": drain.backlog()}
+        _compare((arms["endToEnd"], *arms["backlog"].values()), alone)
+        measured["drain"] = arms
+    if "latency" in options.only:
+        measured["latency"] = _latency(stack, photo, alone, options)
+    if "rest" in options.only:
+        measured["rest"] = {**at_rest(stack, options.rest_seconds), "freshMegabytes": fresh}
+    return measured
 
 
-def _rest(stack: LocalStack) -> tuple[dict[str, int], dict[str, float]]:
-    """Memory by service and the share of one core each uses while nothing is asked of it."""
-    _say(f"at rest for {REST_SECONDS:g} seconds")
-    before = usage(stack.state_dir)
-    time.sleep(REST_SECONDS)
-    after = usage(stack.state_dir)
-    shares = {name: used / REST_SECONDS for name, used in cpu_between(before, after).items()}
-    return {name: each.resident_bytes for name, each in after.items()}, shares
+def _latency(
+    stack: BenchStack, photo: Photo, alone: dict[str, Any], options: argparse.Namespace
+) -> dict[str, Any]:
+    loop = Latency(stack, photo, alone["labels"], options.rate, options.seconds)
+    load = {"perSecond": options.rate, "seconds": options.seconds}
+    return {**load, "event": loop.until_event(), "answer": loop.until_answer()}
 
 
-def _plain(measured: drain.Drain) -> dict[str, Any]:
-    return {
-        "images": measured.images,
-        "imagesPerSecond": measured.images_per_second,
-        "cpuSeconds": measured.cpu_seconds,
-        "totalCpuSeconds": measured.total_cpu_seconds,
-    }
+def _check_label(photo: Photo, alone: dict[str, Any]) -> None:
+    """RAW is what the service is compared with: compare it with what is in the picture."""
+    said = alone["labels"][0]["label"]
+    known = None if alone["model"]["demonstration"] else photo.label
+    if known and not said.startswith(known):
+        raise BenchFailed(f"RAW says {said!r} of a picture of {known!r}")
 
 
-def _about(model: Path | None) -> dict[str, str]:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.strip()
-    with open("/proc/cpuinfo") as file:
-        names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-    return {
-        "commit": commit,
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{os.cpu_count()} cores, {names[0] if names else platform.machine()}",
-        "model": f"{model.name}" if model else "the demonstration model",
-        "python": platform.python_version(),
-    }
+def _compare(arms: tuple[dict[str, Any], ...], alone: dict[str, Any]) -> None:
+    for arm in arms:
+        ratio = arm["cpuMillisecondsPerImageTotal"] / alone["cpuMillisecondsPerImage"]
+        arm["cpuOverRaw"] = round(ratio, 2)
 
 
-def _say(text: str) -> None:
-    print(f"  {text} …", flush=True)
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    here = Path(__file__).parent
+    parser.add_argument("--only", nargs="+", choices=_ARMS, default=_ARMS, help="measure these")
+    parser.add_argument("--model-dir", type=Path, help="folder with a model and its labels")
+    parser.add_argument("--images", type=int, default=1000, help="in each arm of the drain")
+    parser.add_argument("--raw-images", type=int, default=500, help="in the loop without a stack")
+    parser.add_argument("--rate", type=float, default=5.0, help="uploads a second for the latency")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long to upload so")
+    parser.add_argument("--rest-seconds", type=float, default=20.0, help="how long to do nothing")
+    parser.add_argument("--output", type=Path, default=here, help="folder of the two files")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

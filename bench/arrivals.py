@@ -1,91 +1,121 @@
-"""When the result event of each job arrived."""
+"""When results arrive: a reader of image-results and image-failures that runs beside a load."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
+from collections.abc import Collection
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from confluent_kafka import OFFSET_END, Consumer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, Message, TopicPartition
 
+from bench.checks import BenchFailed
+from bench.progress import Progress
 from pipeline import topics
-from tests.stack import LocalStack, until
+from pipeline.settings import Settings
 
 _POLL_SECONDS = 0.1
+_AT_ONCE = 500
+# Nothing at all for so long: what is missing will not come.
+_PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A result event: when it was read, by the monotonic clock, and the labels in it."""
+
+    at: float
+    labels: list[dict[str, Any]]
 
 
 class Arrivals:
-    """Reads `image-results` from now on, in a thread."""
+    """Reads result events from now on, in a thread; a context manager."""
 
-    def __init__(self, stack: LocalStack) -> None:
-        self._stack = stack
-        self._seen: dict[str, tuple[float, str]] = {}
-        self._reading = threading.Event()
-        self._stopping = threading.Event()
+    def __init__(self, settings: Settings) -> None:
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": settings.kafka_bootstrap_servers,
+                "group.id": "bench",
+                "enable.auto.commit": False,
+            }
+        )
+        self._arrivals: dict[str, Arrival] = {}
+        self._failure: str | None = None
+        self._news = threading.Condition()
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._read, name="arrivals")
 
     def __enter__(self) -> Arrivals:
+        self._consumer.assign(
+            [
+                TopicPartition(topic.name, number, self._end(topic.name, number))
+                for topic in (topics.RESULTS, topics.FAILURES)
+                for number in range(topic.partitions)
+            ]
+        )
         self._thread.start()
-        assert self._reading.wait(30)
         return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        at: TracebackType | None,
+        trace: TracebackType | None,
     ) -> None:
-        self._stopping.set()
+        self._closing.set()
         self._thread.join()
+        self._consumer.close()
 
-    def __len__(self) -> int:
-        return len(self._seen)
+    def wait_for(self, jobs: Collection[str]) -> list[Arrival]:
+        """Wait until every job has its result; return them in the order of the jobs.
 
-    def of(self, job_id: str) -> float:
-        """The moment (time.monotonic) at which this job's result event arrived."""
-        return self._seen[job_id][0]
+        Raises:
+            BenchFailed: an image failed, or nothing came for a long time.
+        """
+        progress = Progress()
+        missing = set(jobs)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        with self._news:
+            while still := missing - self._arrivals.keys():
+                if self._failure:
+                    raise BenchFailed(f"an image failed: {self._failure}")
+                if len(still) < len(missing):
+                    deadline = time.monotonic() + _PATIENCE_SECONDS
+                if time.monotonic() > deadline:
+                    raise BenchFailed(f"{len(still)} of {len(jobs)} results did not come")
+                missing = still
+                progress.tell(f"{len(jobs) - len(missing):,} of {len(jobs):,} results")
+                self._news.wait(_POLL_SECONDS)
+            return [self._arrivals[job] for job in jobs]
 
-    def times(self) -> list[float]:
-        """All moments, in order."""
-        return sorted(moment for moment, _ in self._seen.values())
-
-    def labels(self) -> set[str]:
-        """The best labels that were seen."""
-        return {label for _, label in self._seen.values()}
-
-    def wait_for(self, count: int, seconds: float) -> None:
-        """Wait until so many jobs have their result."""
-        until(lambda: len(self._seen) >= count or None, seconds)
+    def _end(self, topic: str, partition: int) -> int:
+        """Where the partition ends now: `OFFSET_END` would be asked for only later."""
+        marks = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10.0)
+        return marks[1] if marks else OFFSET_END
 
     def _read(self) -> None:
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._stack.settings.kafka_bootstrap_servers,
-                "group.id": "bench",
-                "fetch.wait.max.ms": 10,
-            }
-        )
-        try:
-            self._assign_the_end(consumer)
-            self._reading.set()
-            while not self._stopping.is_set():
-                message = consumer.poll(_POLL_SECONDS)
-                if message is not None and message.error() is None:
-                    self._take(json.loads(message.value() or b"{}"))
-        finally:
-            consumer.close()
+        while not self._closing.is_set():
+            first = self._consumer.poll(_POLL_SECONDS)
+            if first is None:
+                continue
+            rest = self._consumer.consume(_AT_ONCE, timeout=0)
+            at = time.monotonic()
+            with self._news:
+                for message in (first, *rest):
+                    self._take(message, at)
+                self._news.notify()
 
-    def _assign_the_end(self, consumer: Consumer) -> None:
-        name = topics.RESULTS.name
-        partitions = consumer.list_topics(name).topics[name].partitions
-        ends = []
-        for partition in partitions:
-            _, end = consumer.get_watermark_offsets(TopicPartition(name, partition))
-            ends.append(TopicPartition(name, partition, end if end >= 0 else OFFSET_END))
-        consumer.assign(ends)
-
-    def _take(self, event: dict[str, Any]) -> None:
-        data = event["data"]
-        self._seen[data["jobId"]] = (time.monotonic(), data["labels"][0]["label"])
+    def _take(self, message: Message, at: float) -> None:
+        error = message.error()
+        if error is not None:
+            self._failure = error.str()
+            return
+        data = json.loads(message.value() or b"")["data"]
+        if message.topic() == topics.FAILURES.name:
+            self._failure = str(data["reason"])
+        else:
+            # The first one counts: a job's event may be written twice.
+            self._arrivals.setdefault(data["jobId"], Arrival(at, data["labels"]))

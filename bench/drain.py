@@ -1,79 +1,89 @@
-"""Throughput: a run with uploads and classification at once, and a backlog drained alone."""
+"""How fast images go through: uploaded while they are classified, and as a backlog drained."""
 
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-
-import requests
+from functools import partial
+from typing import Any
 
 from bench.arrivals import Arrivals
-from bench.processes import Usage, cpu_between, usage
-from tests.stack import LocalStack
+from bench.checks import Labels, check_labels
+from bench.client import Client, Uploaded, upload_all
+from bench.figures import middle_rate
+from bench.photos import Photo
+from bench.processes import spending
+from bench.progress import say
+from bench.stack import CONSUMER, BenchStack
 
-CLIENTS = 8
-_LONGEST_SECONDS = 300.0
+_THREADS = 8
+_WARM_UP_IMAGES = 64
 
 
-@dataclass(frozen=True)
 class Drain:
-    """What one run took; CPU seconds are per image, by service."""
+    """The two arms, on one stack; every answer is compared with the expected labels."""
 
-    images: int
-    images_per_second: float
-    cpu_seconds: dict[str, float]
-    labels: set[str]
+    def __init__(self, stack: BenchStack, photo: Photo, expected: Labels, images: int) -> None:
+        self._stack = stack
+        self._photo = photo
+        self._expected = expected
+        self._images = images
+        self._client = Client(stack)
 
-    @property
-    def total_cpu_seconds(self) -> float:
-        """CPU seconds per image, every process of the stack counted."""
-        return sum(self.cpu_seconds.values())
+    def warm_up(self) -> None:
+        """Open the connections and let what compiles at run time compile."""
+        with Arrivals(self._stack.settings) as arrivals:
+            arrivals.wait_for(self._upload("warm-up", _WARM_UP_IMAGES).jobs)
 
+    def end_to_end(self) -> dict[str, Any]:
+        """Upload as fast as accepted while the results come."""
+        say(f"Uploading and classifying {self._images:,} images.")
+        with Arrivals(self._stack.settings) as arrivals, spending(self._stack.run_dir) as spent:
+            client_before = time.process_time()
+            uploaded = self._upload("end to end", self._images)
+            arrived = arrivals.wait_for(uploaded.jobs)
+            client_cpu = time.process_time() - client_before
+        seconds = max(arrival.at for arrival in arrived) - uploaded.started
+        return {
+            "images": self._images,
+            "checked": check_labels(self._expected, (each.labels for each in arrived)),
+            "imagesPerSecond": round(self._images / seconds, 1),
+            "seconds": round(seconds, 2),
+            "uploadsPerSecond": round(uploaded.per_second, 1),
+            "refused": uploaded.refused,
+            "clientCpuMillisecondsPerImage": round(client_cpu * 1000 / self._images, 3),
+            **spent.per_image(self._images),
+        }
 
-def upload_all(stack: LocalStack, photos: list[bytes]) -> float:
-    """Upload with 8 clients, each on one connection; returns uploads per second."""
-    headers = {"X-Api-Key": stack.api_key}
+    def backlog(self) -> dict[str, Any]:
+        """Upload while the consumer is frozen, then let it drain what has gathered."""
+        say(f"Uploading a backlog of {self._images:,} images.")
+        run_dir = self._stack.run_dir
+        with Arrivals(self._stack.settings) as arrivals:
+            with self._stack.frozen(CONSUMER), spending(run_dir) as upload_spent:
+                uploaded = self._upload("backlog", self._images)
+            say("Draining it.")
+            started = time.monotonic()
+            with spending(run_dir) as drain_spent:
+                arrived = arrivals.wait_for(uploaded.jobs)
+        instants = [arrival.at for arrival in arrived]
+        return {
+            "upload": {
+                "images": self._images,
+                "uploadsPerSecond": round(uploaded.per_second, 1),
+                "refused": uploaded.refused,
+                **upload_spent.per_image(self._images),
+            },
+            "drain": {
+                "images": self._images,
+                "checked": check_labels(self._expected, (each.labels for each in arrived)),
+                # What the consumer's rejoining its group and its first batch took.
+                "firstResultSeconds": round(min(instants) - started, 2),
+                "seconds": round(max(instants) - started, 2),
+                "imagesPerSecond": round(middle_rate(instants), 1),
+                **drain_spent.per_image(self._images),
+            },
+        }
 
-    def send(own: list[bytes]) -> None:
-        with requests.Session() as session:
-            session.headers.update(headers)
-            for photo in own:
-                response = session.post(f"{stack.url}/api/v1/images", photo, timeout=60)
-                assert response.status_code == 202, response.text
-
-    started = time.monotonic()
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        list(pool.map(send, [photos[index::CLIENTS] for index in range(CLIENTS)]))
-    return len(photos) / (time.monotonic() - started)
-
-
-def together(stack: LocalStack, photos: list[bytes]) -> Drain:
-    """Measure from the first upload to the last result, uploads and their CPU included."""
-    before, started = usage(stack.state_dir), time.monotonic()
-    with Arrivals(stack) as arrivals:
-        upload_all(stack, photos)
-        arrivals.wait_for(len(photos), _LONGEST_SECONDS)
-        rate = len(photos) / (arrivals.times()[-1] - started)
-        return _drain(stack, arrivals, before, rate, len(photos))
-
-
-def backlog(stack: LocalStack, photos: list[bytes]) -> tuple[Drain, float]:
-    """Upload while no classifier runs, then measure the drain alone; also uploads per second."""
-    stack.scale("image-classifier", 0)
-    with Arrivals(stack) as arrivals:
-        uploads_per_second = upload_all(stack, photos)
-        stack.scale("image-classifier", 1)
-        before = usage(stack.state_dir)
-        arrivals.wait_for(len(photos), _LONGEST_SECONDS)
-        times = arrivals.times()
-        rate = (len(times) - 1) / (times[-1] - times[0])
-        return _drain(stack, arrivals, before, rate, len(photos)), uploads_per_second
-
-
-def _drain(
-    stack: LocalStack, arrivals: Arrivals, before: dict[str, Usage], rate: float, count: int
-) -> Drain:
-    used = cpu_between(before, usage(stack.state_dir))
-    per_image = {name: seconds / count for name, seconds in used.items()}
-    return Drain(count, rate, per_image, arrivals.labels())
+    def _upload(self, series: str, images: int) -> Uploaded:
+        image = partial(self._photo.numbered, series)
+        return upload_all(self._client, image, images, _THREADS)

@@ -1,64 +1,98 @@
-"""Latency at a low rate: from the intended moment of an upload to its result."""
+"""How long one image takes at a low, steady load: arrivals on schedule, whatever comes back."""
 
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from bench.arrivals import Arrivals
-from tests.stack import LocalStack
+from bench.checks import BenchFailed, Labels, check_labels
+from bench.client import Answer, Client
+from bench.figures import milliseconds
+from bench.photos import Photo
+from bench.progress import Progress, say
+from bench.stack import BenchStack
 
-PER_SECOND = 5.0
-_CLIENTS = 16
+# Enough for every upload to wait for its result for seconds and none to start late.
+_THREADS = 64
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One upload: the instant it was meant for, when it began and ended, and its answer."""
+
+    intended: float
+    began: float
+    ended: float
+    answer: Answer
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds; the 50th, 95th and 99th of a hundred."""
+    """An open loop of so many uploads a second for so many seconds."""
 
-    p50: float
-    p95: float
-    p99: float
+    stack: BenchStack
+    photo: Photo
+    expected: Labels
+    per_second: float
+    seconds: float
+
+    def until_event(self) -> dict[str, Any]:
+        """Measure from the upload's instant to the arrival of its result event."""
+        say(f"Uploading {self.per_second:g} images a second for {self.seconds:g} s.")
+        client = Client(self.stack)
+        with Arrivals(self.stack.settings) as arrivals:
+            sent = self._open_loop(lambda number: client.upload(self._image("event", number)))
+            arrived = arrivals.wait_for([_job(each, 202) for each in sent])
+        results = zip(arrived, sent, strict=True)
+        return {
+            "checked": check_labels(self.expected, (each.labels for each in arrived)),
+            "accepted": milliseconds([each.ended - each.intended for each in sent]),
+            "result": milliseconds([arrival.at - each.intended for arrival, each in results]),
+            "lateStart": milliseconds([each.began - each.intended for each in sent]),
+        }
+
+    def until_answer(self) -> dict[str, Any]:
+        """Measure from the upload's instant to its answer, which waits for the result."""
+        say(f"The same for {self.seconds:g} s with `Prefer: wait=10`.")
+        client = Client(self.stack)
+        sent = self._open_loop(
+            lambda number: client.upload(self._image("wait", number), Prefer="wait=10")
+        )
+        answers = [each.answer.body for each in sent if _job(each, 200)]
+        labels = (body["result"]["labels"] for body in answers)
+        return {
+            "checked": check_labels(self.expected, labels),
+            "answer": milliseconds([each.ended - each.intended for each in sent]),
+            "lateStart": milliseconds([each.began - each.intended for each in sent]),
+        }
+
+    def _image(self, series: str, number: int) -> bytes:
+        return self.photo.numbered(f"latency {series}", number)
+
+    def _open_loop(self, upload: Callable[[int], Answer]) -> list[Sent]:
+        count, progress = round(self.per_second * self.seconds), Progress()
+        started = time.monotonic()
+        running: list[Future[Sent]] = []
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for number in range(count):
+                intended = started + number / self.per_second
+                time.sleep(max(0.0, intended - time.monotonic()))
+                running.append(pool.submit(_send, upload, number, intended))
+                progress.tell(f"{number + 1:,} of {count:,} sent")
+            return [each.result() for each in running]
 
 
-def percentiles(seconds: list[float]) -> Latency:
-    """Take the nearest-rank percentiles of at least one time."""
-    ordered = sorted(seconds)
-
-    def rank(percent: int) -> float:
-        index = max(0, -(-len(ordered) * percent // 100) - 1)
-        return ordered[index] * 1000
-
-    return Latency(rank(50), rank(95), rank(99))
+def _send(upload: Callable[[int], Answer], number: int, intended: float) -> Sent:
+    began = time.monotonic()
+    answer = upload(number)
+    return Sent(intended, began, time.monotonic(), answer)
 
 
-def to_event(stack: LocalStack, photos: list[bytes]) -> Latency:
-    """Open loop: a slow answer does not delay the next upload; ends with the result event."""
-    with Arrivals(stack) as arrivals:
-        sent = _open_loop(stack, photos, {})
-        arrivals.wait_for(len(photos), 60)
-        return percentiles([arrivals.of(job) - intended for intended, _, job in sent])
-
-
-def to_answer(stack: LocalStack, photos: list[bytes]) -> Latency:
-    """Open loop with `Prefer: wait`: ends with the HTTP answer that holds the result."""
-    sent = _open_loop(stack, photos, {"Prefer": "wait=10"})
-    return percentiles([answered - intended for intended, answered, _ in sent])
-
-
-def _open_loop(
-    stack: LocalStack, photos: list[bytes], headers: dict[str, str]
-) -> list[tuple[float, float, str]]:
-    """Upload each photo at its moment; returns intended and answered moment and job id of each."""
-    begin = time.monotonic() + 0.5
-
-    def send(number: int) -> tuple[float, float, str]:
-        intended = begin + number / PER_SECOND
-        time.sleep(max(0.0, intended - time.monotonic()))
-        response = stack.upload(photos[number], **headers)
-        assert response.status_code in (200, 202), response.text
-        return intended, time.monotonic(), response.json()["jobId"]
-
-    with ThreadPoolExecutor(_CLIENTS) as pool:
-        return list(pool.map(send, range(len(photos))))
+def _job(sent: Sent, status: int) -> str:
+    if sent.answer.status != status:
+        raise BenchFailed(f"an upload was answered {sent.answer.status}, not {status}")
+    return str(sent.answer.body["jobId"])

@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
+# Tenant, image id, model id.
+Key = tuple[str, str, str]
+
 # How long a Redis that failed is left alone, so that not every request waits for its timeout.
 _REST_SECONDS = 1.0
 
@@ -39,11 +42,11 @@ class ResultCache:
 
     def get(self, tenant: str, image: str, model: str) -> bytes | None:
         """Read one result; None when it is not there or Redis does not answer."""
-        return self.get_many(tenant, [image], model)[0]
+        return self.get_many([(tenant, image, model)])[0]
 
-    def get_many(self, tenant: str, images: Sequence[str], model: str) -> list[bytes | None]:
+    def get_many(self, keys: Sequence[Key]) -> list[bytes | None]:
         """Read several results in one round trip, in the order asked."""
-        names = [_name(tenant, image, model) for image in images]
+        names = [_name(*key) for key in keys]
         nothing: list[bytes | None] = [None] * len(names)
         found = self._try(lambda: self._read(names), nothing) if names else nothing
         for value in found:

@@ -87,7 +87,8 @@ def decode(data: bytes, limits: Limits, min_short_side: int | None = None) -> Im
         if min_short_side is not None and info.format is formats.JPEG:
             image.draft(None, (min_short_side, min_short_side))
         image.load()
-        return _on_white(_to_8_bit(ImageOps.exif_transpose(image)))
+        ImageOps.exif_transpose(image, in_place=True)
+        return _on_white(_to_8_bit(image))
     except _DECODER_ERRORS as error:
         raise InvalidImage(
             f"the {info.format.name} file is damaged: {error}", code="damaged-image"
@@ -122,7 +123,7 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 
 def _on_white(image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")  # convert would copy it
     image = image.convert("RGBA")
     canvas = Image.new("RGBA", image.size, "white")
     canvas.alpha_composite(image)

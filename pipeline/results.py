@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.cache import ResultCache
+from pipeline.cache import Key, ResultCache
 from pipeline.ids import RESULT_BUCKET, failure_key, result_key
 from pipeline.storage import ObjectStore
 
@@ -40,15 +41,23 @@ class Results:
         cached = self._cache.get(tenant, image, model)
         if cached is not None:
             return Found(cached, from_cache=True)
-        stored = self._store.get(RESULT_BUCKET, result_key(tenant, image, model))
-        if stored is None:
-            return None
-        self._cache.put(tenant, image, model, stored)
-        return Found(stored, from_cache=False)
+        stored = self.find_stored(tenant, image, model)
+        return Found(stored, from_cache=False) if stored is not None else None
 
-    def find_cached(self, tenant: str, image: str, model: str) -> bytes | None:
-        """Look up a result in the cache alone."""
-        return self._cache.get(tenant, image, model)
+    def find_cached(self, keys: Sequence[Key]) -> list[bytes | None]:
+        """Look up results in the cache alone, at once."""
+        return self._cache.get_many(keys)
+
+    def find_stored(self, tenant: str, image: str, model: str) -> bytes | None:
+        """Look up a result in the store alone, and cache it.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        stored = self._store.get(RESULT_BUCKET, result_key(tenant, image, model))
+        if stored is not None:
+            self._cache.put(tenant, image, model, stored)
+        return stored
 
     def save(self, tenant: str, image: str, model: str, body: bytes) -> bytes:
         """Store a result unless there is one, then cache it; return the one that is stored.

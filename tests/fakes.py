@@ -60,6 +60,9 @@ class MemoryCache:
     def get(self, tenant: str, image: str, model: str) -> bytes | None:
         return None if self.down else self.values.get((tenant, image, model))
 
+    def get_many(self, keys: Sequence[tuple[str, str, str]]) -> list[bytes | None]:
+        return [self.get(*key) for key in keys]
+
     def put(self, tenant: str, image: str, model: str, result: bytes) -> None:
         if not self.down:
             self.values[tenant, image, model] = result

@@ -70,22 +70,23 @@ class Classifier:
 
     def _find(self, images: list[ImageUploaded]) -> dict[tuple[str, str], Outcome]:
         """Look for results that are there already: in Redis, and in MinIO if they may be."""
-        futures = {
-            (event.tenant_id, event.image_id): self._fetching.submit(self._find_one, event)
-            for event in images
-        }
-        outcomes = {key: future.result() for key, future in futures.items()}
-        return {key: outcome for key, outcome in outcomes.items() if outcome is not None}
+        keys = [(event.tenant_id, event.image_id, event.model_id) for event in images]
+        found: dict[tuple[str, str], Outcome] = {}
+        sought: list[tuple[tuple[str, str], Future[Outcome | None]]] = []
+        for event, cached in zip(images, self._results.find_cached(keys), strict=True):
+            name = (event.tenant_id, event.image_id)
+            if cached is not None:
+                found[name] = cached
+            elif event.duplicate or event.redelivered or event.attempt > 1:
+                sought.append((name, self._fetching.submit(self._find_stored, event)))
+        stored = ((name, future.result()) for name, future in sought)
+        return found | {name: outcome for name, outcome in stored if outcome is not None}
 
-    def _find_one(self, event: ImageUploaded) -> Outcome | None:
-        names = (event.tenant_id, event.image_id, event.model_id)
-        if not (event.duplicate or event.redelivered or event.attempt > 1):
-            return self._results.find_cached(*names)
+    def _find_stored(self, event: ImageUploaded) -> Outcome | None:
         try:
-            found = self._results.find(*names)
+            return self._results.find_stored(event.tenant_id, event.image_id, event.model_id)
         except Unavailable as error:
             return error
-        return found.body if found else None
 
     def _classify_missing(self, images: list[ImageUploaded]) -> dict[tuple[str, str], Outcome]:
         fetched = self._fetch_ahead(images)

@@ -54,7 +54,7 @@ class Waiter:
     def _poll(self, job: Job, deadline: float) -> Found | None:
         pause, ask_store_at = _FIRST_PAUSE_SECONDS, self._clock() + _STORE_EVERY_SECONDS
         while (now := self._clock()) < deadline:
-            cached = self._results.find_cached(job.tenant, job.image_id, job.model_id)
+            (cached,) = self._results.find_cached([(job.tenant, job.image_id, job.model_id)])
             if cached is not None:
                 return Found(cached, from_cache=True)
             if now >= ask_store_at:

@@ -136,6 +136,18 @@ def test_a_cached_result_is_read_back(make: Any, kind: str, key: str) -> None:
     assert cache.get("other", key, "m") is None
 
 
+@KINDS
+def test_many_results_are_read_in_the_order_asked(make: Any, kind: str, key: str) -> None:
+    cache = make("cache", kind)
+    cache.put("default", key, "m", b"one")
+    cache.put("other", key, "n", b"two")
+
+    keys = [("other", key, "n"), ("default", key, "n"), ("default", key, "m")]
+
+    assert cache.get_many(keys) == [b"two", None, b"one"]
+    assert cache.get_many([]) == []
+
+
 def test_a_redis_that_is_not_there_is_a_miss(stack: LocalStack) -> None:
     nowhere = f"redis://127.0.0.1:{free_ports(1)[0]}/0"
     cache = ResultCache(replace(stack.settings, redis_url=nowhere))

@@ -1,55 +1,119 @@
-"""The arithmetic of measurements."""
+"""The arithmetic of measurements, the images they send, and the page they write."""
 
 from __future__ import annotations
 
 import os
-import time
-from pathlib import Path
+from io import BytesIO
 
-from bench import photos
-from bench.latency import percentiles
-from bench.processes import Usage, cpu_between, usage
-from local.services.processes import Process, record, start_time
-from pipeline import images
-from pipeline.settings import Settings
+import pytest
+from PIL import Image
 
-ROOT = Path(__file__).parents[2]
+from bench import figures, report
+from bench.checks import BenchFailed, check_labels
+from bench.photos import Photo, with_nonce
+from bench.processes import Spent, cpu_seconds
+from tests.pictures import jpeg
 
-
-def test_percentiles_are_of_the_nearest_rank_in_milliseconds() -> None:
-    latency = percentiles([number / 1000 for number in range(1, 101)])
-
-    assert (latency.p50, latency.p95, latency.p99) == (50, 95, 99)
+TICKS = os.sysconf("SC_CLK_TCK")
+CAT = [{"label": "cat", "score": 0.9}, {"label": "dog", "score": 0.1}]
 
 
-def test_a_single_time_is_every_percentile() -> None:
-    assert percentiles([0.5]).p99 == 500
+@pytest.mark.parametrize(
+    ("percent", "expected"), [(1, 1), (50, 50), (99, 99), (99.5, 100), (100, 100)]
+)
+def test_a_percentile_is_the_nearest_rank(percent: float, expected: int) -> None:
+    assert figures.percentile(range(100, 0, -1), percent) == expected
 
 
-def test_photos_are_distinct_files_of_one_picture() -> None:
-    made = photos.distinct(ROOT / "models" / "demonstration" / "example.png", 3)
-
-    limits = images.Limits.from_settings(Settings())
-    decoded = {images.decode(photo, limits).tobytes() for photo in made}
-    assert len(set(made)) == 3
-    assert len(decoded) == 1
+def test_the_percentile_of_one_value_is_that_value() -> None:
+    assert figures.percentile([7.0], 50) == figures.percentile([7.0], 99) == 7.0
 
 
-def test_cpu_is_counted_from_before_to_after() -> None:
-    before, after = {"a": Usage(1.0)}, {"a": Usage(3.0), "b": Usage(0.5)}
+@pytest.mark.parametrize(("values", "percent"), [([], 50), ([1.0], 0), ([1.0], 101)])
+def test_what_has_no_percentile_is_refused(values: list[float], percent: float) -> None:
+    with pytest.raises(ValueError, match="percentile"):
+        figures.percentile(values, percent)
 
-    assert cpu_between(before, after) == {"a": 2.0, "b": 0.5}
+
+def test_durations_are_summed_up_in_milliseconds() -> None:
+    found = figures.milliseconds([0.001, 0.002, 0.003, 0.5])
+
+    assert found == {"count": 4, "p50": 2.0, "p95": 500.0, "p99": 500.0, "max": 500.0}
 
 
-def test_a_recorded_process_is_measured(tmp_path: Path) -> None:
-    session = os.getsid(0)
-    record(tmp_path / "run", Process("own", session, start_time(session) or 0))
-    before = usage(tmp_path)
+def test_the_middle_rate_ignores_a_slow_start_and_end() -> None:
+    instants = [0.0, *(50 + number / 10 for number in range(100)), 200.0]
 
-    end = time.process_time() + 0.05
-    while time.process_time() < end:
-        pass
+    assert figures.middle_rate(instants) == pytest.approx(10)
 
-    used = usage(tmp_path)["own"]
-    assert used.cpu_seconds > before["own"].cpu_seconds
-    assert used.peak_bytes >= used.resident_bytes > 0
+
+def test_all_at_one_instant_has_no_rate() -> None:
+    with pytest.raises(ValueError, match="no rate"):
+        figures.middle_rate([1.0] * 20)
+
+
+def test_cpu_of_a_child_that_started_meanwhile_counts_from_its_start() -> None:
+    before = {"nginx": {(1, 10): 5 * TICKS}}
+    after = {"nginx": {(1, 10): 6 * TICKS, (2, 90): 3 * TICKS}, "new": {(3, 95): TICKS}}
+
+    assert cpu_seconds(before, after) == {"nginx": 4.0, "new": 1.0}
+
+
+@pytest.mark.parametrize("after", [{}, {"minio": {}}, {"minio": {(7, 99): 50}}])
+def test_a_process_that_ended_voids_the_measurement(
+    after: dict[str, dict[tuple[int, int], int]],
+) -> None:
+    with pytest.raises(BenchFailed, match="minio ended"):
+        cpu_seconds({"minio": {(7, 11): 40}}, after)
+
+
+def test_cpu_is_told_an_image_by_process_and_in_all() -> None:
+    spent = Spent({"kafka": 0.5, "minio": 1.0}, {"kafka": 200.0, "minio": 90.0})
+
+    figures = spent.per_image(500)
+
+    assert figures["cpuMillisecondsPerImage"] == {"kafka": 1.0, "minio": 2.0}
+    assert figures["cpuMillisecondsPerImageTotal"] == 3.0
+
+
+def test_a_nonce_makes_another_file_of_the_same_picture() -> None:
+    photo = jpeg()
+
+    one, other = with_nonce(photo, b"1"), with_nonce(photo, b"2")
+
+    assert len({photo, one, other}) == 3
+    with Image.open(BytesIO(photo)) as plain, Image.open(BytesIO(one)) as numbered:
+        assert numbered.tobytes() == plain.tobytes()
+        assert numbered.info["comment"] == b"1"
+
+
+def test_numbered_photos_differ_by_series_and_number() -> None:
+    photo = Photo(jpeg(), "a test", None)
+
+    assert len({photo.numbered(series, number) for series in "ab" for number in range(5)}) == 10
+
+
+def test_right_answers_are_counted() -> None:
+    rounded = [{"label": "cat", "score": 0.9004}, {"label": "dog", "score": 0.0996}]
+
+    assert check_labels(CAT, [CAT, rounded]) == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        CAT[:1],
+        CAT[::-1],
+        [{"label": "cat", "score": 0.8}, {"label": "dog", "score": 0.2}],
+    ],
+)
+def test_one_wrong_answer_voids_the_measurement(wrong: list[dict[str, object]]) -> None:
+    with pytest.raises(BenchFailed, match="1 of 2 answers are wrong"):
+        check_labels(CAT, [CAT, wrong])
+
+
+def test_a_table_groups_thousands_and_shows_what_is_missing() -> None:
+    assert report.table(("a", "b"), [("x", 1234.5), ("y", None)]) == (
+        "| a | b |\n| --- | --- |\n| x | 1,234.5 |\n| y | – |\n"
+    )
