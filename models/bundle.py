@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from models import convert, source, worker
+from models.convert import Converted
 from pipeline import manifest
 from pipeline.manifest import LABELS_FILE, MANIFEST_FILE, MODEL_FILE, Manifest, ModelRefused
 
 # Raise it when this file changes what a bundle holds: older ones leave the cache's reach.
-_VERSION = 1
+_VERSION = 2
 _PREPROCESSING: Mapping[str, Any] = {
     "scale": "minus-one-to-one",
     "crop": 0.875,
@@ -67,15 +68,15 @@ def build(given: source.Source) -> Bundle:
     # Imported late: a bundle from the cache needs no interpreter.
     from models import litert
 
-    model, output = _litert_file(given)
-    facts = litert.inspect(model)
+    converted = _litert_file(given)
+    facts = litert.inspect(converted.model)
     if facts.classes != len(given.labels):
         raise ModelRefused(
-            f"{given.path.parent / LABELS_FILE} has {len(given.labels)} labels;"
+            f"{given.folder / LABELS_FILE} has {len(given.labels)} labels;"
             f" expected {facts.classes}, the outputs of {given.path.name}"
         )
     _check_input(given, facts.input)
-    output = given.options.get("output") or output or facts.output
+    output = given.options.get("output") or converted.output or facts.output
     if output is None:
         raise ModelRefused(
             f"{given.path} gives neither probabilities that sum to 1 nor values beyond them;"
@@ -86,23 +87,24 @@ def build(given: source.Source) -> Bundle:
         version=given.options.get("version", "1"),
         demonstration=given.options.get("demonstration", False),
         input=facts.input,
-        preprocessing=_preprocessing(given.options.get("preprocessing", {}), facts.input),
+        preprocessing=_preprocessing(given, facts.input, converted.scale or facts.scale),
         output=output,
         digests={
-            MODEL_FILE: manifest.sha256(model),
+            MODEL_FILE: manifest.sha256(converted.model),
             LABELS_FILE: manifest.sha256(given.labels_data),
         },
         source=manifest.Source(given.path.name, given.sha256),
     )
-    return Bundle(described, model, given.labels_data)
+    return Bundle(described, converted.model, given.labels_data)
 
 
-def _litert_file(given: source.Source) -> tuple[bytes, str | None]:
+def _litert_file(given: source.Source) -> Converted:
     if given.is_litert:
-        return given.path.read_bytes(), None
+        return Converted(given.path.read_bytes(), output=None, scale=None)
     size = given.options.get("input", {})
-    converted = convert.convert(given.path, size.get("height"), size.get("width"))
-    return converted.model, converted.output
+    for side in size:
+        manifest.field_of(size, side, int)
+    return convert.convert(given.file, size, given.options.get("architecture"))
 
 
 def _check_input(given: source.Source, found: manifest.Input) -> None:
@@ -111,14 +113,19 @@ def _check_input(given: source.Source, found: manifest.Input) -> None:
             raise ModelRefused(f"{given.path} takes {found}; model.yaml says {side}: {expected!r}")
 
 
-def _preprocessing(options: Mapping[str, Any], size: manifest.Input) -> manifest.Preprocessing:
+def _preprocessing(
+    given: source.Source, size: manifest.Input, scale: str | None
+) -> manifest.Preprocessing:
+    """Take what model.yaml says, else what the model tells, else the usual."""
+    options = given.options.get("preprocessing", {})
     unknown = sorted(map(str, options.keys() - _PREPROCESSING.keys()))
     if unknown:
         raise ModelRefused(
             f"model.yaml's preprocessing says {', '.join(unknown)};"
             f" expected {', '.join(_PREPROCESSING)}"
         )
-    steps = manifest.Preprocessing.from_dict({**_PREPROCESSING, **options})
+    told = {"scale": scale} if scale else {}
+    steps = manifest.Preprocessing.from_dict({**_PREPROCESSING, **told, **options})
     if "minShortSide" in options:
         return steps
     resized = max(size.height, size.width) / steps.crop

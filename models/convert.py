@@ -1,63 +1,86 @@
-"""How a Keras file becomes a float32 LiteRT file; run as a process, it does so with TensorFlow."""
+"""How a model becomes a float32 LiteRT file; run as a process, it does so with TensorFlow."""
 
 from __future__ import annotations
 
-import argparse
 import json
+import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models import worker
+from models import formats, saved_model, weights, worker
+from models.formats import ModelFile
+from models.picture import picture
+from pipeline.manifest import ModelRefused
 
 # Raise it when this file changes what a conversion gives: older results leave the cache's reach.
-VERSION = 1
+VERSION = 2
 
 _OUTPUT_OF_ACTIVATION = {"softmax": "probabilities", "sigmoid": "probabilities", "linear": "logits"}
+# Layers that bring 8-bit values to the model's own range, and how far in they are looked for.
+_SCALING = ("Rescaling", "Normalization")
+_FIRST_LAYERS = 4
 
 
 @dataclass(frozen=True)
 class Converted:
-    """A LiteRT file and what its last layer gives; None when the layer does not tell."""
+    """A LiteRT file, and what the model's layers tell.
+
+    Attributes:
+        output: probabilities or logits, by the last layer; None when it does not tell.
+        scale: none for a model that scales pixels itself; None when that is not known.
+    """
 
     model: bytes
     output: str | None
+    scale: str | None
 
 
-def convert(source: Path, height: int | None = None, width: int | None = None) -> Converted:
-    """Convert a `.keras` file; height and width are needed where the file leaves them open.
+def convert(
+    file: ModelFile, size: Mapping[str, int], architecture: Mapping[str, Any] | None = None
+) -> Converted:
+    """Convert a model in a process of its own.
+
+    Args:
+        size: what model.yaml says of the input; needed where the model leaves it open.
+        architecture: of weights, as `weights.load` takes it.
 
     Raises:
-        ModelRefused: TensorFlow is missing or could not convert the file.
+        ModelRefused: TensorFlow is missing or the model cannot be converted.
     """
     with tempfile.TemporaryDirectory(prefix="convert-") as folder:
-        target, facts = Path(folder, "model.tflite"), Path(folder, "facts.json")
-        size = [f"--height={height}"] if height else []
-        size += [f"--width={width}"] if width else []
+        job = {
+            "path": str(file.path.resolve()),
+            "kind": file.kind,
+            "size": dict(size),
+            "architecture": architecture,
+        }
         worker.run(
-            f"converting {source.name} to LiteRT, once",
+            f"converting {file.path.name} to LiteRT, once",
             "models.convert",
-            *size,
-            str(source.resolve()),
-            str(target),
-            str(facts),
+            json.dumps(job),
+            folder,
         )
-        return Converted(target.read_bytes(), json.loads(facts.read_text())["output"])
+        facts = json.loads(Path(folder, "facts.json").read_text())
+        return Converted(Path(folder, "model.tflite").read_bytes(), **facts)
 
 
-def to_litert(model: Any, height: int | None = None, width: int | None = None) -> bytes:
-    """Convert a Keras model in this process, its batch fixed to one image."""
+def to_litert(model: Any, size: Mapping[str, int] | None = None) -> bytes:
+    """Convert a Keras model in this process, its batch fixed to one image.
+
+    Raises:
+        ModelRefused: it takes something else than a picture.
+    """
     import keras
     import tensorflow as tf
 
     shape = model.input_shape
-    if not isinstance(shape, tuple) or len(shape) != 4:
-        raise SystemExit(f"the model's input is {shape}; expected (batch, height, width, channels)")
-    size = (height or shape[1], width or shape[2])
-    if None in size or shape[3] is None:
-        raise SystemExit(f"the model's input is {shape}; give its size as `input` in model.yaml")
-    image = keras.Input(batch_shape=(1, *size, shape[3]))
+    if not isinstance(shape, tuple):
+        raise ModelRefused(f"the model has {len(shape)} inputs ({shape}); expected 1")
+    taken = picture(shape, size)
+    image = keras.Input(batch_shape=(1, taken.height, taken.width, taken.channels))
     fixed = keras.Model(image, model(image, training=False))
     return bytes(tf.lite.TFLiteConverter.from_keras_model(fixed).convert())
 
@@ -70,20 +93,34 @@ def _output(model: Any) -> str | None:
     return _OUTPUT_OF_ACTIVATION.get(name)
 
 
-def main() -> None:
-    """Convert the named file."""
-    import keras
+def _scale(model: Any) -> str | None:
+    first = [type(layer).__name__ for layer in model.layers[:_FIRST_LAYERS]]
+    return "none" if any(name in first for name in _SCALING) else None
 
-    parser = argparse.ArgumentParser()
-    parser.add_argument("source", type=Path)
-    parser.add_argument("target", type=Path)
-    parser.add_argument("facts", type=Path)
-    parser.add_argument("--height", type=int)
-    parser.add_argument("--width", type=int)
-    given = parser.parse_args()
-    model = keras.models.load_model(given.source, compile=False)
-    given.target.write_bytes(to_litert(model, given.height, given.width))
-    given.facts.write_text(json.dumps({"output": _output(model)}))
+
+def _convert(job: Mapping[str, Any]) -> Converted:
+    path, size = Path(job["path"]), job["size"]
+    if job["kind"] == formats.SAVED_MODEL:
+        return Converted(saved_model.to_litert(path, size), output=None, scale=None)
+    if job["kind"] == formats.WEIGHTS:
+        model = weights.load(path, job["architecture"], size)
+    else:
+        import keras
+
+        model = keras.models.load_model(path, compile=False)
+    return Converted(to_litert(model, size), _output(model), _scale(model))
+
+
+def main() -> None:
+    """Convert what the first argument describes into the folder of the second."""
+    job, folder = json.loads(sys.argv[1]), Path(sys.argv[2])
+    try:
+        converted = _convert(job)
+    except ModelRefused as error:
+        raise SystemExit(str(error)) from error
+    (folder / "model.tflite").write_bytes(converted.model)
+    facts = {"output": converted.output, "scale": converted.scale}
+    (folder / "facts.json").write_text(json.dumps(facts))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from pipeline.manifest import CHANNELS, Input, ModelRefused
+from models.picture import picture
+from pipeline.manifest import Input, ModelRefused
 
 _PROBES = 3
 _SUM_TOLERANCE = 1e-3
@@ -23,11 +24,13 @@ class Facts:
 
     Attributes:
         output: probabilities, logits, or None when probing did not tell.
+        scale: as in a manifest's preprocessing, or None when the file does not tell.
     """
 
     input: Input
     classes: int
     output: str | None
+    scale: str | None
 
 
 def inspect(model: bytes) -> Facts:
@@ -43,7 +46,8 @@ def inspect(model: bytes) -> Facts:
         raise ModelRefused(f"LiteRT cannot load the model: {error}") from error
     taken = _only(interpreter.get_input_details(), "input")
     given = _only(interpreter.get_output_details(), "output")
-    return Facts(_picture(taken), _classes(given), _output(interpreter, taken, given))
+    size, classes = _picture(taken), _classes(given)
+    return Facts(size, classes, _output(interpreter, taken, given), _scale(taken))
 
 
 def _only(details: list[dict[str, Any]], role: str) -> dict[str, Any]:
@@ -59,14 +63,13 @@ def _only(details: list[dict[str, Any]], role: str) -> dict[str, Any]:
 
 def _picture(taken: dict[str, Any]) -> Input:
     """Read the size; -1 in the signature is a side left open, which LiteRT would make 1 pixel."""
-    shape = tuple(int(side) for side in taken["shape_signature"])
-    is_picture = len(shape) == 4 and shape[0] in (1, -1) and min(shape[1:]) > 0
-    if not is_picture or shape[3] not in CHANNELS:
-        raise ModelRefused(
-            f"the model's input is {shape}; expected (1, height, width, channels),"
-            f" channels {' or '.join(map(str, CHANNELS))}"
-        )
-    return Input(*shape[1:])
+    return picture([None if side < 0 else int(side) for side in taken["shape_signature"]])
+
+
+def _scale(taken: dict[str, Any]) -> str | None:
+    """Bytes without a scale of their own are the picture's 8-bit values."""
+    is_plain = taken["dtype"] is np.uint8 and not taken["quantization"][0]
+    return "none" if is_plain else None
 
 
 def _classes(given: dict[str, Any]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import Any
 
 import yaml
 
+from models import formats
+from models.formats import ModelFile
 from pipeline.labels import parse_labels
-from pipeline.manifest import LABELS_FILE, ModelRefused, field_of, sha256
+from pipeline.manifest import LABELS_FILE, ModelRefused, field_of
 
 _OPTIONS_FILE = "model.yaml"
-_FORMATS = (".tflite", ".keras")
 
 # What model.yaml may say; `description` and `accuracy` are for people.
 _OPTIONS: Mapping[str, type] = {
@@ -24,6 +24,7 @@ _OPTIONS: Mapping[str, type] = {
     "description": str,
     "accuracy": float,
     "sha256": str,
+    "architecture": dict,
     "input": dict,
     "preprocessing": dict,
     "output": str,
@@ -34,7 +35,8 @@ _OPTIONS: Mapping[str, type] = {
 class Source:
     """What a model folder holds, read and checked as far as its files tell by themselves."""
 
-    path: Path
+    folder: Path
+    file: ModelFile
     sha256: str
     labels_data: bytes
     labels: tuple[str, ...]
@@ -42,14 +44,19 @@ class Source:
     options_data: bytes
 
     @property
+    def path(self) -> Path:
+        """Where the model is."""
+        return self.file.path
+
+    @property
     def is_litert(self) -> bool:
         """Tell whether the model file is served as it is."""
-        return self.path.suffix == ".tflite"
+        return self.file.kind == formats.LITERT
 
     @property
     def name(self) -> str:
         """Name the model: as model.yaml says, else after its file."""
-        return str(self.options.get("name") or re.sub(r"[^A-Za-z0-9_-]+", "-", self.path.stem))
+        return str(self.options.get("name") or self.file.name)
 
 
 def read(folder: Path) -> Source:
@@ -60,32 +67,29 @@ def read(folder: Path) -> Source:
     """
     if not folder.is_dir():
         raise ModelRefused(f"{folder} is no folder; expected one with a model and {LABELS_FILE}")
-    path = _model_file(folder)
+    file = formats.find(folder)
     labels_data = _labels(folder)
     options_data, options = _options(folder)
-    digest = sha256(path.read_bytes())
+    _check_architecture(file, options)
+    digest = file.digest()
     expected = options.get("sha256", digest)
     if digest != expected:
-        raise ModelRefused(f"{path} has SHA-256 {digest}; {_OPTIONS_FILE} expects {expected}")
-    return Source(path, digest, labels_data, parse_labels(labels_data), options, options_data)
+        raise ModelRefused(f"{file.path} has SHA-256 {digest}; {_OPTIONS_FILE} expects {expected}")
+    labels = parse_labels(labels_data)
+    return Source(folder, file, digest, labels_data, labels, options, options_data)
 
 
-def _model_file(folder: Path) -> Path:
-    found = sorted(path for path in folder.iterdir() if _is_model(path))
-    names = ", ".join(path.name for path in found) or "none"
-    if len(found) != 1:
+def _check_architecture(file: ModelFile, options: Mapping[str, Any]) -> None:
+    if file.kind == formats.WEIGHTS and "architecture" not in options:
         raise ModelRefused(
-            f"{folder} holds {len(found)} models ({names}); expected one .tflite or .keras file"
+            f"{file.path} holds weights alone; expected `architecture` in {_OPTIONS_FILE},"
+            " a class of keras.applications such as MobileNetV2"
         )
-    if found[0].suffix not in _FORMATS:
-        raise ModelRefused(f"{folder} holds {names}; expected a .tflite or .keras file")
-    return found[0]
-
-
-def _is_model(path: Path) -> bool:
-    if path.is_dir():
-        return (path / "saved_model.pb").is_file()
-    return path.suffix in (*_FORMATS, ".h5") or path.name == "saved_model.pb"
+    if file.kind != formats.WEIGHTS and "architecture" in options:
+        raise ModelRefused(
+            f"{_OPTIONS_FILE} names an architecture; expected that of a {formats.WEIGHTS} file"
+            f" only: {file.path} holds its own"
+        )
 
 
 def _labels(folder: Path) -> bytes:
@@ -111,11 +115,15 @@ def _options(folder: Path) -> tuple[bytes, Mapping[str, Any]]:
     unknown = sorted(map(str, options.keys() - _OPTIONS.keys()))
     if unknown:
         raise ModelRefused(f"{path} says {', '.join(unknown)}; expected {', '.join(_OPTIONS)}")
+    if isinstance(options.get("architecture"), str):
+        options["architecture"] = {"name": options["architecture"]}
     return data, {key: _option(path, options, key) for key in options}
 
 
 def _option(path: Path, options: Mapping[str, Any], key: str) -> Any:
     try:
+        if key == "architecture":
+            field_of(options[key], "name", str)
         return field_of(options, key, _OPTIONS[key])
     except ModelRefused as error:
         raise ModelRefused(f"{path}: {error}") from error

@@ -15,6 +15,9 @@ UPLOADS = Counter("image_uploads_total", "uploads answered, by outcome", ["outco
 CLASSIFICATIONS = Counter(
     "image_classifications_total", "references classified, by outcome", ["outcome"]
 )
+MODELS_LOADED = Counter(
+    "image_models_loaded_total", "models loaded for jobs pinned to another than the current one"
+)
 INFERENCES = Counter("image_inferences_total", "images that went through the model")
 INFERENCE_SECONDS = Histogram(
     "image_inference_seconds",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,3 +27,13 @@ def photos() -> Path:
     if not FIXTURES.is_dir():
         pytest.skip("the photos and weights of shared/fixtures are not beside this checkout")
     return FIXTURES / "photos"
+
+
+@pytest.fixture(scope="session")
+def made_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small models of every kind, each a folder, with Keras' own scores beside it."""
+    target = tmp_path_factory.mktemp("made-models")
+    command = [sys.executable, "-m", "tests.make_models", str(target)]
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    return target

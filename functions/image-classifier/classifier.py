@@ -1,21 +1,24 @@
-"""References in, stored results out: each image is fetched, looked at and stored once."""
+"""References in, stored results out: each image is fetched, looked at and stored once a model."""
 
 from __future__ import annotations
 
 import json
 import logging
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import answers
 from engine import Engine, Seen
+from engines import Engines
 from pipeline import ids
+from pipeline.cache import Key
 from pipeline.errors import InvalidImage, Unavailable
 from pipeline.events import ImageUploaded
 from pipeline.ids import INPUT_BUCKET, PROCESSED_BUCKET
+from pipeline.manifest import Manifest
 from pipeline.results import Results
 from pipeline.storage import ObjectStore
 from pipeline.telemetry import CLASSIFICATIONS
@@ -34,10 +37,10 @@ Outcome = bytes | InvalidImage | Unavailable
 
 
 class Classifier:
-    """Classifies batches of references with one engine; safe to call from several threads."""
+    """Classifies batches of references; safe to call from several threads."""
 
-    def __init__(self, engine: Engine, store: ObjectStore, results: Results) -> None:
-        self._engine = engine
+    def __init__(self, engines: Engines, store: ObjectStore, results: Results) -> None:
+        self._engines = engines
         self._store = store
         self._results = results
         # Held for a whole batch: held per image, two batches in flight would end together and
@@ -48,51 +51,59 @@ class Classifier:
 
     def classify(self, batch: Sequence[ImageUploaded]) -> list[dict[str, Any]]:
         """Answer for each reference in the order asked; equal images are looked at once."""
-        images = {(event.tenant_id, event.image_id): event for event in reversed(batch)}
-        found = self._find(list(images.values()))
-        missing = [event for key, event in images.items() if key not in found]
-        outcomes = found | self._classify_missing(missing)
-        return [_answer(event, outcomes[event.tenant_id, event.image_id]) for event in batch]
+        images = {_key(event): event for event in reversed(batch)}
+        outcomes = self._find(list(images.values()))
+        missing: defaultdict[str, list[ImageUploaded]] = defaultdict(list)
+        for key, event in images.items():
+            if key not in outcomes:
+                missing[event.model_id].append(event)
+        for model_id, group in missing.items():
+            outcomes |= self._classify_group(model_id, group)
+        return [_answer(event, outcomes[_key(event)]) for event in batch]
 
     def look(self, data: bytes) -> Seen:
-        """Classify bytes, storing nothing.
+        """Classify bytes under the current model, storing nothing.
 
         Raises:
             InvalidImage: they are no image that can be decoded.
         """
         with self._lock:
-            return self._engine.look(data)
+            return self._engines.current.look(data)
 
     def close(self) -> None:
         """Finish what is being stored."""
         self._fetching.shutdown()
         self._storing.shutdown()
 
-    def _find(self, images: list[ImageUploaded]) -> dict[tuple[str, str], Outcome]:
+    def _find(self, images: list[ImageUploaded]) -> dict[Key, Outcome]:
         """Look for results that are there already: in Redis, and in MinIO if they may be."""
-        keys = [(event.tenant_id, event.image_id, event.model_id) for event in images]
-        found: dict[tuple[str, str], Outcome] = {}
-        sought: list[tuple[tuple[str, str], Future[Outcome | None]]] = []
+        keys = [_key(event) for event in images]
+        found: dict[Key, Outcome] = {}
+        sought: list[tuple[Key, Future[Outcome | None]]] = []
         for event, cached in zip(images, self._results.find_cached(keys), strict=True):
-            name = (event.tenant_id, event.image_id)
             if cached is not None:
-                found[name] = cached
+                found[_key(event)] = cached
             elif event.duplicate or event.redelivered or event.attempt > 1:
-                sought.append((name, self._fetching.submit(self._find_stored, event)))
-        stored = ((name, future.result()) for name, future in sought)
-        return found | {name: outcome for name, outcome in stored if outcome is not None}
+                sought.append((_key(event), self._fetching.submit(self._find_stored, event)))
+        stored = ((key, future.result()) for key, future in sought)
+        return found | {key: outcome for key, outcome in stored if outcome is not None}
 
     def _find_stored(self, event: ImageUploaded) -> Outcome | None:
         try:
-            return self._results.find_stored(event.tenant_id, event.image_id, event.model_id)
+            return self._results.find_stored(*_key(event))
         except Unavailable as error:
             return error
 
-    def _classify_missing(self, images: list[ImageUploaded]) -> dict[tuple[str, str], Outcome]:
+    def _classify_group(self, model_id: str, images: list[ImageUploaded]) -> dict[Key, Outcome]:
+        """Classify images whose jobs are pinned to one model."""
         fetched = self._fetch_ahead(images)
         with self._lock:
-            stored = [(event, self._look_and_store(event, data)) for event, data in fetched]
-        return {(event.tenant_id, event.image_id): future.result() for event, future in stored}
+            try:
+                engine = self._engines.get(model_id)
+            except Unavailable as error:
+                return {_key(event): error for event in images}
+            stored = [(event, self._look_and_store(engine, event, data)) for event, data in fetched]
+        return {_key(event): future.result() for event, future in stored}
 
     def _fetch_ahead(
         self, images: Sequence[ImageUploaded]
@@ -114,18 +125,19 @@ class Classifier:
             raise InvalidImage("the stored image is not the one sent", code="image-changed")
         return data
 
-    def _look_and_store(self, event: ImageUploaded, data: Future[bytes]) -> Future[Outcome]:
+    def _look_and_store(
+        self, engine: Engine, event: ImageUploaded, data: Future[bytes]
+    ) -> Future[Outcome]:
         try:
-            seen = self._engine.look(data.result())
+            seen = engine.look(data.result())
         except (InvalidImage, Unavailable) as error:
             done: Future[Outcome] = Future()
             done.set_result(error)
             return done
-        return self._storing.submit(self._save, event, seen)
+        return self._storing.submit(self._save, event, seen, engine.manifest)
 
-    def _save(self, event: ImageUploaded, seen: Seen) -> Outcome:
+    def _save(self, event: ImageUploaded, seen: Seen, manifest: Manifest) -> Outcome:
         """Store the picture, then the result, then cache it."""
-        manifest = self._engine.manifest
         tenant, image = event.tenant_id, event.image_id
         key = ids.processed_key(tenant, image, manifest.preprocessing_name)
         body = _dump(answers.result_of(event, seen, manifest))
@@ -133,14 +145,19 @@ class Classifier:
             self._store.put(PROCESSED_BUCKET, key, seen.picture_jpeg(), "image/jpeg")
             saved = self._results.save(tenant, image, manifest.model_id, body)
             if event.model_id != manifest.model_id:
-                # The job is answered under the model it was accepted under; the body says which
-                # model it really was.
+                # The model that the job was accepted under is gone: the job is answered under that
+                # name all the same, and the body says which model it really was.
                 saved = self._results.save(tenant, image, event.model_id, saved)
         except Unavailable as error:
             return error
         names = {"image_id": image, "job_id": event.job_id, "label": seen.labels[0].label}
         logger.info("classified", extra=names)
         return saved
+
+
+def _key(event: ImageUploaded) -> Key:
+    """Name what is looked at once: an image under the model its job is pinned to."""
+    return event.tenant_id, event.image_id, event.model_id
 
 
 def _answer(event: ImageUploaded, outcome: Outcome) -> dict[str, Any]:

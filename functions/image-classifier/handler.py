@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from typing import Any
 
 import answers
 from classifier import Classifier
 from engine import Engine
+from engines import Engines
 from model import Model
 from pipeline import bundles, events, telemetry, web
 from pipeline.cache import ResultCache
 from pipeline.entry import Entry
 from pipeline.errors import Rejected
 from pipeline.images import Limits
+from pipeline.manifest import ModelRefused
 from pipeline.results import Results
 from pipeline.settings import Settings
 from pipeline.storage import ObjectStore
@@ -32,11 +35,13 @@ class Function:
         self.internal_secret = settings.secret("internal-secret")
         store = ObjectStore(settings)
         model_id = bundles.current_model_id(settings, store)
-        model = Model.from_files(bundles.read_bundle(store, model_id))
-        self.engine = Engine(model, Limits.from_settings(settings), settings.top_k)
-        self.engine.warm_up()
+        engine = _load(settings, store, model_id)
+        if engine is None:
+            raise ModelRefused(f"MODEL_ID is {model_id}; expected a model that MinIO holds")
+        self.manifest = engine.manifest
+        engines = Engines(engine, partial(_load, settings, store))
         results = Results(store, ResultCache(settings))
-        self.classifier = Classifier(self.engine, store, results)
+        self.classifier = Classifier(engines, store, results)
 
     def answer(self, call: web.Call) -> web.Response:
         """Answer references to the consumer, an image to anybody else."""
@@ -60,11 +65,10 @@ class Function:
 
     def _classify_bytes(self, call: web.Call) -> web.Response:
         seen = self.classifier.look(call.body)
-        manifest = self.engine.manifest
         body = {
-            "modelId": manifest.model_id,
+            "modelId": self.manifest.model_id,
             "labels": answers.labels_of(seen),
-            "model": answers.model_of(manifest),
+            "model": answers.model_of(self.manifest),
         }
         return web.respond(200, body)
 
@@ -85,6 +89,16 @@ def ready() -> str | None:
 def close() -> None:
     """Finish what is being stored."""
     entry.close(lambda function: function.classifier.close())
+
+
+def _load(settings: Settings, store: ObjectStore, model_id: str) -> Engine | None:
+    """Make a warm engine of a model in MinIO; None when it is not there."""
+    files = bundles.read_bundle(store, model_id)
+    if not files:
+        return None
+    engine = Engine(Model.from_files(files), Limits.from_settings(settings), settings.top_k)
+    engine.warm_up()
+    return engine
 
 
 def _parse_batch(body: bytes) -> list[events.ImageUploaded]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 
 from classifier import Classifier
 from engine import Seen
+from engines import Engines
 from model import Prediction
 from pipeline import ids
 from pipeline.errors import InvalidImage
@@ -30,13 +32,14 @@ MANIFEST = Manifest(
     source=Source("stub.tflite", "0" * 64),
 )
 
+OLDER = replace(MANIFEST, name="older")
+
 
 class StubEngine:
     """Sees in every image what its bytes say; `damaged` ones cannot be decoded."""
 
-    manifest = MANIFEST
-
-    def __init__(self) -> None:
+    def __init__(self, manifest: Manifest = MANIFEST) -> None:
+        self.manifest = manifest
         self.looked_at: list[bytes] = []
 
     def look(self, data: bytes) -> Seen:
@@ -52,7 +55,14 @@ class Bench:
     def __init__(self) -> None:
         self.engine, self.store, self.cache = StubEngine(), MemoryStore(), MemoryCache()
         results = Results(cast(Any, self.store), cast(Any, self.cache))
-        self.classifier = Classifier(cast(Any, self.engine), cast(Any, self.store), results)
+        self.others: dict[str, StubEngine] = {}
+        engines = Engines(cast(Any, self.engine), cast(Any, self.load))
+        self.classifier = Classifier(engines, cast(Any, self.store), results)
+
+    def load(self, model_id: str) -> StubEngine | None:
+        """Read another model's bundle from the store."""
+        self.store.exists("models", model_id)
+        return self.others.get(model_id)
 
     def store_image(self, text: str, **changes: Any) -> ImageUploaded:
         """Upload an image whose bytes are this text."""
@@ -167,7 +177,41 @@ def test_a_store_that_is_down_makes_images_unavailable_not_invalid(bench: Bench)
     assert answer["status"] == "unavailable"
 
 
-def test_a_job_of_another_model_is_filed_under_both_and_says_which_it_was(bench: Bench) -> None:
+def test_a_job_is_answered_by_the_model_it_is_pinned_to(bench: Bench) -> None:
+    bench.others[OLDER.model_id] = older = StubEngine(OLDER)
+    batch = [bench.store_image("a"), bench.store_image("b", model_id=OLDER.model_id)]
+
+    answers = bench.classifier.classify(batch)
+
+    assert [answer["result"]["modelId"] for answer in answers] == [
+        MANIFEST.model_id,
+        OLDER.model_id,
+    ]
+    assert (bench.engine.looked_at, older.looked_at) == ([b"a"], [b"b"])
+
+
+def test_one_image_under_two_models_has_two_results(bench: Bench) -> None:
+    bench.others[OLDER.model_id] = StubEngine(OLDER)
+    batch = [bench.store_image("a"), bench.store_image("a", model_id=OLDER.model_id)]
+
+    answers = bench.classifier.classify(batch)
+
+    assert {answer["result"]["modelId"] for answer in answers} == {
+        MANIFEST.model_id,
+        OLDER.model_id,
+    }
+
+
+def test_while_the_store_is_down_jobs_of_another_model_wait_for_it(bench: Bench) -> None:
+    event = bench.store_image("a", model_id=OLDER.model_id)
+    bench.store.down = True
+
+    (answer,) = bench.classifier.classify([event])
+
+    assert answer["status"] == "unavailable"
+
+
+def test_a_job_whose_model_is_gone_is_filed_under_both_and_says_which_it_was(bench: Bench) -> None:
     event = bench.store_image("a", model_id="older-0123456789ab")
 
     (answer,) = bench.classifier.classify([event])

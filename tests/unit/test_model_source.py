@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,13 @@ def test_digest_that_fits_is_accepted(tmp_path: Path) -> None:
     [
         ({"labels__txt": b"a\nb"}, r"holds 0 models \(none\); expected one"),
         ({"a__tflite": b"", "b__keras": b""}, r"holds 2 models \(a\.tflite, b\.keras\)"),
-        ({"a__weights__h5": b""}, r"holds a\.weights\.h5; expected a \.tflite or \.keras file"),
+        ({"a__h5": b""}, r"holds a\.h5; expected one \.tflite, \.keras or \.weights\.h5 file, or"),
+        (
+            {"a__weights__h5": b"", "labels__txt": b"a\nb"},
+            r"holds weights alone; expected `architecture` in model\.yaml",
+        ),
+        ({"model__yaml": b"architecture: MobileNetV2"}, r"expected that of a \.weights\.h5 file"),
+        ({"model__yaml": b"architecture: {alpha: 1}"}, "name is missing; expected a text"),
         ({"a__tflite": b"x"}, r"has no labels\.txt; expected one label a line"),
         ({"a__tflite": b"x", "labels__txt": b"a\n\nb"}, r"line 2 of labels\.txt is empty"),
         ({"a__tflite": b"x", "labels__txt": b""}, r"line 1 of labels\.txt is empty"),
@@ -72,12 +79,52 @@ def test_folder_that_cannot_be_used_is_refused(
         source.read(folder_with(tmp_path, **files))
 
 
-def test_saved_model_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "pets").mkdir()
-    (tmp_path / "pets" / "saved_model.pb").write_bytes(b"")
+def saved_model_in(folder: Path) -> None:
+    (folder / "variables").mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(b"graph")
+    (folder / "variables" / "variables.index").write_bytes(b"index")
 
-    with pytest.raises(ModelRefused, match=r"holds pets; expected a \.tflite or \.keras file"):
+
+@pytest.mark.parametrize("place", [".", "pets"], ids=["itself", "below"])
+def test_saved_model_is_read_from_the_folder_and_from_one_below(tmp_path: Path, place: str) -> None:
+    folder = tmp_path / "pets"
+    saved_model_in(folder / place)
+    (folder / "labels.txt").write_text("a\nb")
+
+    given = source.read(folder)
+
+    assert given.name == "pets"
+    assert not given.is_litert
+    assert given.path == folder / place
+
+
+def test_digest_of_a_saved_model_is_what_sha256sum_makes_of_its_files(tmp_path: Path) -> None:
+    saved_model_in(tmp_path)
+    (tmp_path / "labels.txt").write_text("a\nb")
+    command = "find saved_model.pb variables -type f | LC_ALL=C sort | xargs sha256sum | sha256sum"
+    printed = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert source.read(tmp_path).sha256 == printed.stdout.split()[0]
+
+
+def test_digest_of_a_saved_model_is_checked(tmp_path: Path) -> None:
+    saved_model_in(tmp_path)
+    folder_with(tmp_path, labels__txt=b"a\nb", model__yaml=b"sha256: abc")
+
+    with pytest.raises(ModelRefused, match=r"has SHA-256 [0-9a-f]{64}; model\.yaml expects abc"):
         source.read(tmp_path)
+
+
+def test_weights_are_read_with_their_architecture(tmp_path: Path) -> None:
+    options = b"architecture: MobileNetV2"
+    files = {"p__weights__h5": b"x", "labels__txt": b"a\nb", "model__yaml": options}
+
+    given = source.read(folder_with(tmp_path, **files))
+
+    assert given.name == "p"
+    assert given.options["architecture"] == {"name": "MobileNetV2"}
 
 
 def test_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
