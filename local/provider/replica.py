@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import aiohttp
 
-from local.provider.logs import ReplicaLog
+from local.provider.replica_log import ReplicaLog
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +25,15 @@ class Replica:
     """A process that has been started; it is over once `exited` is set."""
 
     def __init__(
-        self, name: str, port: int, process: asyncio.subprocess.Process, log: ReplicaLog
+        self,
+        name: str,
+        port: int,
+        process: asyncio.subprocess.Process,
+        log: ReplicaLog,
+        paths: tuple[str, str] = ("/_/ready", "/_/health"),
     ) -> None:
         self.name = name
+        self._ready_path, self._health_path = paths
         self.url = f"http://127.0.0.1:{port}"
         self.process = process
         self.log = log
@@ -38,7 +44,7 @@ class Replica:
         self.idle = asyncio.Event()
         self.idle.set()
         self.exited = asyncio.Event()
-        self.on_exit: Callable[[], None] = lambda: None
+        self.on_news: Callable[[], None] = lambda: None  # it has ended, or is in doubt
         self._end = asyncio.create_task(self._wait())
 
     def borrow(self) -> None:
@@ -51,10 +57,15 @@ class Replica:
         if self.in_flight == 0:
             self.idle.set()
 
+    def doubt(self) -> None:
+        """Give it no request until it has been probed, which is done at once."""
+        self.is_ready = False
+        self.on_news()
+
     async def probe(self, session: aiohttp.ClientSession) -> bool:
         """Find out whether the replica is ready; say whether it lives."""
-        status = await self._status(session, "/_/ready")
-        is_alive = status == 200 or await self._status(session, "/_/health") == 200
+        status = await self._status(session, self._ready_path)
+        is_alive = status == 200 or await self._status(session, self._health_path) == 200
         knows_readiness = status != 404
         self.is_ready = not self.exited.is_set() and (
             status == 200 if knows_readiness else is_alive
@@ -97,7 +108,7 @@ class Replica:
         await asyncio.wait([output], timeout=LAST_WORDS_SECONDS)
         output.cancel()
         self.exited.set()
-        self.on_exit()
+        self.on_news()
 
 
 async def is_set_within(event: asyncio.Event, seconds: float) -> bool:
