@@ -48,6 +48,7 @@ def stop(process: subprocess.Popen[bytes]) -> int:
         return process.wait(PATIENCE_SECONDS)
     finally:
         process.kill()
+        process.wait()
 
 
 class Provider:

@@ -1,4 +1,4 @@
-"""What a provider that was killed has left: files of its replicas, and their own children."""
+"""What replicas may leave: processes that they began, and files where the provider was killed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 def clear(settings: Settings) -> None:
     """End and remove it all; the replicas themselves died with their provider."""
-    end_processes(settings)
+    end_processes(settings.replicas_dir)
     for run_file in settings.run_dir.glob("*.json"):
         if '"function"' in run_file.read_text():  # the other services write none
             process.remove_files(run_file.stem, settings)
@@ -24,12 +24,15 @@ def clear(settings: Settings) -> None:
         process.remove_files(folder.name, settings)
 
 
-def end_processes(settings: Settings) -> None:
-    """Kill what replicas have started: it inherited a HOME that only replicas are given."""
-    home = b"HOME=" + os.fsencode(settings.replicas_dir) + b"/"
-    for folder in Path("/proc").iterdir():
+def end_processes(folder: Path) -> None:
+    """Kill what replicas have started, whose HOME is this folder or below: no other has that."""
+    home = b"HOME=" + os.fsencode(folder)
+    for process_folder in Path("/proc").iterdir():
+        if not process_folder.name.isdecimal():
+            continue
         with contextlib.suppress(OSError):  # it has ended, or is another user's
-            variables = (folder / "environ").read_bytes() if folder.name.isdecimal() else b""
-            if any(variable.startswith(home) for variable in variables.split(b"\0")):
-                os.kill(int(folder.name), signal.SIGKILL)
-                logger.warning("left process killed", extra={"pid": int(folder.name)})
+            variables = (process_folder / "environ").read_bytes().split(b"\0")
+            if home in variables or any(it.startswith(home + b"/") for it in variables):
+                os.kill(int(process_folder.name), signal.SIGKILL)
+                extra = {"pid": int(process_folder.name)}
+                logger.warning("process left by a replica killed", extra=extra)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from local.provider.host import Host
+from local.provider.pipe import Pipe
 from local.provider.replica import Replica
 from local.provider.replica_log import ReplicaLog
 from local.provider.secrets import Secrets
@@ -33,15 +34,22 @@ async def start(version: Version, number: int, restarts: int, host: Host) -> Rep
     own_folder = settings.replicas_dir / name
     prepare(own_folder, version, host.secrets)
     port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        *command(version, name, host),
-        cwd=version.folder,
-        env=environment(version, own_folder, port),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
+    pipe = await Pipe.open()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command(version, name, host),
+            cwd=version.folder,
+            env=environment(version, own_folder, port),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=pipe.write_end,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except BaseException:
+        pipe.close()
+        raise
+    finally:
+        pipe.hand_over()
     run_file = {
         "name": name,
         "function": version.spec.name,
@@ -54,7 +62,7 @@ async def start(version: Version, number: int, restarts: int, host: Host) -> Rep
     write_json(settings.run_dir / f"{name}.json", run_file)
     spec = version.spec
     log = ReplicaLog(settings.logs_dir / f"{name}.log", spec.name, host.feed)
-    return Replica(name, port, process, log, (spec.ready_path, spec.health_path))
+    return Replica(name, port, process, pipe, log, (spec.ready_path, spec.health_path))
 
 
 def command(version: Version, name: str, host: Host) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import aiohttp
 
+from local.provider.pipe import Pipe
 from local.provider.replica_log import ReplicaLog
 
 logger = logging.getLogger(__name__)
@@ -29,13 +30,16 @@ class Replica:
         name: str,
         port: int,
         process: asyncio.subprocess.Process,
+        pipe: Pipe,
         log: ReplicaLog,
         paths: tuple[str, str] = ("/_/ready", "/_/health"),
     ) -> None:
         self.name = name
         self._ready_path, self._health_path = paths
+        self._tells_readiness = True
         self.url = f"http://127.0.0.1:{port}"
         self.process = process
+        self.pipe = pipe
         self.log = log
         self.status: int | None = None  # of the exit; negative for a signal
         self.is_ready = False
@@ -64,12 +68,12 @@ class Replica:
 
     async def probe(self, session: aiohttp.ClientSession) -> bool:
         """Find out whether the replica is ready; say whether it lives."""
-        status = await self._status(session, self._ready_path)
+        status = await self._status(session, self._ready_path) if self._tells_readiness else None
         is_alive = status == 200 or await self._status(session, self._health_path) == 200
-        knows_readiness = status != 404
-        self.is_ready = not self.exited.is_set() and (
-            status == 200 if knows_readiness else is_alive
-        )
+        if status is not None and status != 200 and status < 500:
+            self._tells_readiness = False  # the path is unknown, or went to the handler
+        is_ready = status == 200 if self._tells_readiness else is_alive
+        self.is_ready = is_ready and not self.exited.is_set()
         return is_alive
 
     async def _status(self, session: aiohttp.ClientSession, path: str) -> int | None:
@@ -99,14 +103,14 @@ class Replica:
 
     async def _wait(self) -> None:
         """Follow the process to its end, then end what it has left behind in its session."""
-        assert self.process.stdout is not None
-        output = asyncio.create_task(self.log.follow(self.process.stdout))
+        output = asyncio.create_task(self.log.follow(self.pipe.reader))
         self.status = await self.process.wait()
         self.is_ready = False
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         await asyncio.wait([output], timeout=LAST_WORDS_SECONDS)
         output.cancel()
+        self.pipe.close()
         self.exited.set()
         self.on_news()
 

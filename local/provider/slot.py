@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from local.provider import process
+from local.provider import leftovers, process
 from local.provider.host import Host
 from local.provider.replica import Replica, is_set_within
 from local.provider.version import Version
@@ -72,6 +72,8 @@ class Slot:
                 was_stable, self.last_exit = False, f"cannot be started: {error}"
                 self.failure = f"{self.name} {self.last_exit}"
                 logger.exception("replica cannot be started", extra={"replica": self.name})
+            own_folder = self._host.settings.replicas_dir / self.name
+            await asyncio.to_thread(leftovers.end_processes, own_folder)
             process.clear(self.name, self._host)
             self.early_deaths = 0 if was_stable else self.early_deaths + 1
             self._on_change()
