@@ -48,6 +48,7 @@ def stop(process: subprocess.Popen[bytes]) -> int:
         return process.wait(PATIENCE_SECONDS)
     finally:
         process.kill()
+        process.wait()
 
 
 class Provider:
@@ -127,7 +128,7 @@ class Provider:
     def is_settled(self, name: str) -> bool:
         status = self.describe(name)
         is_available = status["availableReplicas"] == status["replicas"]
-        return bool(is_available and not status["annotations"])
+        return bool(is_available and "com.openfaas.local.rollout" not in status["annotations"])
 
     def describe(self, name: str) -> dict[str, Any]:
         answer = self.system("GET", f"/function/{name}")

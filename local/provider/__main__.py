@@ -15,7 +15,7 @@ from typing import IO
 import aiohttp
 from aiohttp import web
 
-from local.provider import process
+from local.provider import leftovers, memory, process
 from local.provider.api import create_app
 from local.provider.functions import Functions
 from local.provider.host import Host
@@ -37,7 +37,7 @@ class CannotStart(Exception):
 
 
 async def run(settings: Settings) -> None:
-    secrets = Secrets(settings.secrets_dir)
+    secrets = Secrets(settings.secrets_dir, settings.replicas_dir)
     async with AsyncExitStack() as stack:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS)
         session = aiohttp.ClientSession(
@@ -46,19 +46,22 @@ async def run(settings: Settings) -> None:
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=["User-Agent", "Accept", "Accept-Encoding", "Content-Type"],
         )
-        host = Host(settings, secrets, await stack.enter_async_context(session))
+        limits = memory.find(settings.state_dir)
+        stack.callback(limits.close)
+        host = Host(settings, secrets, await stack.enter_async_context(session), limits)
         functions = Functions(host)
-        app = create_app(functions, secrets, Proxy(functions, host))
+        app = create_app(functions, host, Proxy(functions, host.session))
         runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, ADDRESS, settings.port)
         await site.start()
         functions.restore()
-        logger.info("provider started", extra={"port": settings.port})
+        logger.info("provider started", extra={"port": settings.port, "memory": limits.means})
         await stop_signal()
         logger.info("provider stopping")
         await site.stop()
+        host.feed.close()
         await functions.stop()
 
 
@@ -85,11 +88,12 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, handlers=[output])
     try:
         settings = Settings.from_env(os.environ)
-        if shutil.which(process.DIE_WITH_PROVIDER[0]) is None:
-            raise CannotStart("setpriv is missing; it is in the package util-linux")
+        for tool in (process.DIE_WITH_PROVIDER[0], "prlimit"):
+            if shutil.which(tool) is None:
+                raise CannotStart(f"{tool} is missing; it is in the package util-linux")
         settings.make_folders()
         with lock_state(settings):
-            process.clear_all(settings)
+            leftovers.clear(settings)
             asyncio.run(run(settings))
     except (CannotStart, OSError, ValueError) as error:
         logger.critical("provider cannot start", extra={"reason": str(error)})

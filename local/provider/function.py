@@ -9,18 +9,26 @@ from collections.abc import Callable
 from typing import Any
 
 from local.provider.host import Host
+from local.provider.metrics import Invocations
 from local.provider.replica import Replica
 from local.provider.replicas import NotReady, Numbers, Pulse, ReplicaSet
+from local.provider.scaling import Scaling
 from local.provider.spec import NAMESPACE
 from local.provider.version import Version
 
 logger = logging.getLogger(__name__)
 
-ROLLOUT = "com.openfaas.local.rollout"  # an annotation: faas-cli describe shows how an update goes
+ROLLOUT = "com.openfaas.local.rollout"  # how an update goes
+RESTARTS = "com.openfaas.local.restarts"
+LIMITS = "com.openfaas.local.limits"
+
+
+class Full(Exception):
+    """Every ready replica has as many requests in flight as it may have."""
 
 
 class Function:
-    """One function; `on_settled` is called when an update has succeeded or failed."""
+    """One function; `on_change` is called when there is something else to keep on record."""
 
     def __init__(
         self,
@@ -29,17 +37,18 @@ class Function:
         created_at: str,
         numbers: Numbers,
         host: Host,
-        on_settled: Callable[[Function], None],
+        on_change: Callable[[Function], None],
     ) -> None:
         self.name = version.spec.name
         self.created_at = created_at
         self.invocations = 0
+        self.answered = Invocations()
         self.rollout = ""
         self.incoming: ReplicaSet | None = None
         self._changes = Pulse()
         self._numbers = numbers
         self._host = host
-        self._on_settled = on_settled
+        self._on_change = on_change
         self._is_stopping = False
         self._rollouts: set[asyncio.Task[None]] = set()
         self.serving = self._replica_set(version, replicas)
@@ -48,21 +57,56 @@ class Function:
     def timeout_seconds(self) -> float:
         return self.serving.version.spec.timeout_seconds
 
+    @property
+    def scaling(self) -> Scaling:
+        """The labels of what was deployed last, though it may not be in service yet."""
+        return (self.incoming or self.serving).version.spec.scaling
+
+    @property
+    def secrets(self) -> set[str]:
+        return {name for each in self._replica_sets() for name in each.version.spec.secrets}
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long a request waits for a replica: longer where it may have to start one."""
+        settings, scaling = self._host.settings, self.serving.version.spec.scaling
+        return settings.wake_seconds if scaling.may_be_zero else settings.wait_seconds
+
     async def borrow(self, avoid: Replica | None, deadline: float) -> Replica | None:
-        """Return a ready replica, or None if there is none until the deadline; give it back."""
+        """Return a ready replica, or None if there is none until the deadline; give it back.
+
+        Raises:
+            Full: there are ready ones, but none may take another request.
+        """
         while (replica := self.serving.pick(avoid)) is None:
+            if self.serving.available:
+                most = self.serving.version.spec.max_in_flight
+                raise Full(f"every replica of {self.name} has {most} requests in flight")
+            if self.serving.wanted == 0 and not self._wake():
+                return None
             left_seconds = deadline - time.monotonic()
-            if left_seconds <= 0 or self.serving.wanted == 0:
+            if left_seconds <= 0:
                 return None
             await self._changes.wait(left_seconds)
         replica.borrow()
         return replica
 
+    def _wake(self) -> bool:
+        """Scale up from nothing, where a request may do that."""
+        scaling = self.serving.version.spec.scaling
+        if self._is_stopping or not scaling.may_be_zero:
+            return False
+        logger.info("function woken", extra={"function": self.name, "replicas": scaling.least})
+        self.scale(scaling.least)
+        self._on_change(self)
+        return True
+
     def update(self, version: Version) -> None:
         """Start replicas of a new version; they take over when all of them are ready."""
         if self.incoming:
             self.incoming.abandon()
-        replicas = max(self.serving.wanted, version.spec.min_replicas)
+        scaling = version.spec.scaling
+        replicas = scaling.clamp(max(self.serving.wanted, scaling.least))
         self.incoming = self._replica_set(version, replicas)
         self.rollout = "in progress"
         task = asyncio.create_task(self._roll_out(self.incoming))
@@ -91,17 +135,24 @@ class Function:
         """Return what OpenFaaS' API says of a function."""
         spec = self.serving.version.spec
         request = {key: value for key, value in spec.request.items() if key != "service"}
-        note = self.rollout or self._trouble()
-        annotations = (request.get("annotations") or {}) | ({ROLLOUT: note} if note else {})
         return request | {
             "name": self.name,
             "namespace": NAMESPACE,
-            "annotations": annotations,
+            "annotations": spec.annotations | self._notes(),
             "invocationCount": self.invocations,
             "replicas": self.serving.wanted,
             "availableReplicas": self.serving.available,
             "createdAt": self.created_at,
         }
+
+    def _notes(self) -> dict[str, str]:
+        """What faas-cli describe shows as annotations: it shows nothing that it does not know."""
+        notes = {
+            ROLLOUT: self.rollout or self._trouble(),
+            RESTARTS: self.serving.restarts,
+            LIMITS: limits_note(self.serving.version.spec.limits, self._host.memory.means),
+        }
+        return {key: note for key, note in notes.items() if note}
 
     def _trouble(self) -> str:
         failure = self.serving.failure
@@ -123,10 +174,10 @@ class Function:
             await new.wait_until_ready(self._host.settings.rollout_seconds)
         except NotReady as error:
             failure = str(error)
-        if self._is_stopping:
-            return
         unwanted = new
         if new is self.incoming:
+            if self._is_stopping:  # left to stop(), and to the next start
+                return
             self.incoming = None
             unwanted = self._settle(new, failure)
         await unwanted.retire()
@@ -144,5 +195,11 @@ class Function:
             self.rollout = ""
             unwanted, self.serving = self.serving, new
         self._changes.fire()
-        self._on_settled(self)
+        self._on_change(self)
         return unwanted
+
+
+def limits_note(limits: dict[str, str], memory_by: str) -> str:
+    """Say how limits are kept."""
+    how = {"memory": memory_by, "cpu": "not enforced"}
+    return ", ".join(f"{key} {value}: {how[key]}" for key, value in limits.items() if key in how)

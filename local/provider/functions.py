@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,9 +13,11 @@ from typing import Any
 from local.provider import version as versions
 from local.provider.function import Function
 from local.provider.host import Host
+from local.provider.log_history import log_files
+from local.provider.refusal import Refused
 from local.provider.replicas import Numbers
 from local.provider.settings import write_json
-from local.provider.spec import Refused, Spec
+from local.provider.spec import Spec
 from local.provider.version import Version
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class Functions:
 
     def find(self, name: str) -> Function:
         if name not in self._by_name:
-            raise Refused(404, f"function {name!r} is not deployed")
+            raise not_deployed(name)
         return self._by_name[name]
 
     async def create(self, spec: Spec) -> None:
@@ -44,33 +45,53 @@ class Functions:
                 raise Refused(409, f"function {spec.name!r} is deployed already; PUT updates it")
             version = await self._make(spec)
             created_at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-            self._add(version, spec.min_replicas, created_at)
+            self._add(version, spec.scaling.least, created_at)
         logger.info("function deployed", extra={"function": spec.name, "version": version.id})
 
     async def update(self, spec: Spec) -> None:
         async with self._deploying:
             self.find(spec.name)
             version = await self._make(spec)
-            function = self.find(spec.name)
+            if (function := self._by_name.get(spec.name)) is None:  # removed in the meantime
+                version.remove()
+                raise not_deployed(spec.name)
             function.update(version)
             self._save(function)
         logger.info("function updated", extra={"function": spec.name, "version": version.id})
 
     def scale(self, name: str, replicas: int) -> None:
         function = self.find(name)
-        function.scale(replicas)
+        allowed = function.scaling.clamp(replicas)
+        function.scale(allowed)
         self._save(function)
-        logger.info("function scaled", extra={"function": name, "replicas": replicas})
+        extra = {"function": name, "replicas": allowed, "asked_for": replicas}
+        logger.info("function scaled", extra=extra)
 
     def remove(self, name: str) -> None:
         """Forget a function at once; its replicas end after their last request."""
         function = self.find(name)
         del self._by_name[name]
         (self._host.settings.functions_dir / f"{name}.json").unlink()
-        task = asyncio.create_task(function.remove())
+        task = asyncio.create_task(self._finish_removal(function))
         self._removals.add(task)
         task.add_done_callback(self._removals.discard)
         logger.info("function removed", extra={"function": name})
+
+    async def _finish_removal(self, function: Function) -> None:
+        await function.remove()
+        if function.name not in self._by_name and self._numbers[function.name].are_free:
+            del self._numbers[function.name]
+            self._host.feed.publish(function.name, None)
+            for path in log_files(self._host.settings.logs_dir, function.name):
+                path.unlink(missing_ok=True)
+
+    async def remove_secret(self, name: str) -> None:
+        """Remove a secret, unless a function needs it for its next replica."""
+        async with self._deploying:  # no function that needs it is being deployed
+            self._host.secrets.check_exists(name)
+            if users := [function.name for function in self if name in function.secrets]:
+                raise Refused(409, f"secret {name!r} is in use by {', '.join(users)}")
+            self._host.secrets.remove(name)
 
     def restore(self) -> None:
         """Start what an earlier provider had deployed, an unfinished update included."""
@@ -96,7 +117,7 @@ class Functions:
         }
         for folder in self._host.settings.versions_dir.iterdir():
             if folder.name not in kept:
-                shutil.rmtree(folder)
+                versions.remove_folder(folder)
 
     async def stop(self) -> None:
         """End all replicas; what is deployed stays on record."""
@@ -134,3 +155,7 @@ class Functions:
     def _version(self, record: dict[str, Any]) -> Version:
         folder = self._host.settings.versions_dir / record["id"]
         return Version(record["id"], Spec(record["request"]), folder)
+
+
+def not_deployed(name: str) -> Refused:
+    return Refused(404, f"function {name!r} is not deployed")

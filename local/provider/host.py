@@ -1,11 +1,13 @@
-"""What all functions of the provider share: settings, secrets, HTTP connections."""
+"""What all functions of the provider share: settings, secrets, logs, limits, HTTP connections."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 
+from local.provider.memory import Memory, Rlimit
+from local.provider.replica_log import Feed
 from local.provider.secrets import Secrets
 from local.provider.settings import Settings
 
@@ -15,3 +17,5 @@ class Host:
     settings: Settings
     secrets: Secrets
     session: aiohttp.ClientSession
+    memory: Memory = field(default_factory=Rlimit)
+    feed: Feed = field(default_factory=Feed)

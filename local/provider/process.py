@@ -13,14 +13,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from local.provider.host import Host
-from local.provider.logs import ReplicaLog
+from local.provider.pipe import Pipe
 from local.provider.replica import Replica
+from local.provider.replica_log import ReplicaLog
 from local.provider.secrets import Secrets
 from local.provider.settings import Settings, write_json
 from local.provider.version import Version
 
 # Of util-linux. The signal comes when the thread that forked ends: fork in the main thread only.
-DIE_WITH_PROVIDER = ("setpriv", "--pdeathsig", "KILL", "--")
+DIE_WITH_PROVIDER = ("setpriv", "--pdeathsig", "KILL")
+# Without it root, too, cannot write where permissions say that nobody may.
+DROP_WRITE_ANYWHERE = ("--bounding-set=-dac_override", "--inh-caps=-dac_override")
 CONTAINER_HOME = re.compile(r"(?<![^:])/home/app(?=[/:]|$)")
 
 
@@ -31,16 +34,22 @@ async def start(version: Version, number: int, restarts: int, host: Host) -> Rep
     own_folder = settings.replicas_dir / name
     prepare(own_folder, version, host.secrets)
     port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        *DIE_WITH_PROVIDER,
-        *shlex.split(version.spec.process),
-        cwd=version.folder,
-        env=environment(version, own_folder, port),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
+    pipe = await Pipe.open()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command(version, name, host),
+            cwd=version.folder,
+            env=environment(version, own_folder, port),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=pipe.write_end,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except BaseException:
+        pipe.close()
+        raise
+    finally:
+        pipe.hand_over()
     run_file = {
         "name": name,
         "function": version.spec.name,
@@ -51,22 +60,28 @@ async def start(version: Version, number: int, restarts: int, host: Host) -> Rep
         "restarts": restarts,
     }
     write_json(settings.run_dir / f"{name}.json", run_file)
-    return Replica(name, port, process, ReplicaLog(settings.logs_dir / f"{name}.log"))
+    spec = version.spec
+    log = ReplicaLog(settings.logs_dir / f"{name}.log", spec.name, host.feed)
+    return Replica(name, port, process, pipe, log, (spec.ready_path, spec.health_path))
 
 
-def clear(name: str, settings: Settings) -> None:
+def command(version: Version, name: str, host: Host) -> list[str]:
+    """Return the function's own command behind what limits the process."""
+    spec = version.spec
+    drop = DROP_WRITE_ANYWHERE if spec.is_read_only and os.geteuid() == 0 else ()
+    limit = host.memory.prefix(name, spec.memory_bytes) if spec.memory_bytes else []
+    return [*DIE_WITH_PROVIDER, *drop, "--", *limit, *shlex.split(spec.process)]
+
+
+def clear(name: str, host: Host) -> None:
     """Remove what a replica that has ended leaves behind, its log excepted."""
+    remove_files(name, host.settings)
+    host.memory.clear(name)
+
+
+def remove_files(name: str, settings: Settings) -> None:
     (settings.run_dir / f"{name}.json").unlink(missing_ok=True)
     shutil.rmtree(settings.replicas_dir / name, ignore_errors=True)
-
-
-def clear_all(settings: Settings) -> None:
-    """Remove what the replicas of a provider that was killed have left; they died with it."""
-    for run_file in settings.run_dir.glob("*.json"):
-        if '"function"' in run_file.read_text():  # the other services write none
-            clear(run_file.stem, settings)
-    for folder in settings.replicas_dir.iterdir():
-        clear(folder.name, settings)
 
 
 def prepare(folder: Path, version: Version, secrets: Secrets) -> None:

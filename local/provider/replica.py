@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import aiohttp
 
-from local.provider.logs import ReplicaLog
+from local.provider.pipe import Pipe
+from local.provider.replica_log import ReplicaLog
 
 logger = logging.getLogger(__name__)
 
@@ -25,11 +26,20 @@ class Replica:
     """A process that has been started; it is over once `exited` is set."""
 
     def __init__(
-        self, name: str, port: int, process: asyncio.subprocess.Process, log: ReplicaLog
+        self,
+        name: str,
+        port: int,
+        process: asyncio.subprocess.Process,
+        pipe: Pipe,
+        log: ReplicaLog,
+        paths: tuple[str, str] = ("/_/ready", "/_/health"),
     ) -> None:
         self.name = name
+        self._ready_path, self._health_path = paths
+        self._tells_readiness = True
         self.url = f"http://127.0.0.1:{port}"
         self.process = process
+        self.pipe = pipe
         self.log = log
         self.status: int | None = None  # of the exit; negative for a signal
         self.is_ready = False
@@ -38,7 +48,7 @@ class Replica:
         self.idle = asyncio.Event()
         self.idle.set()
         self.exited = asyncio.Event()
-        self.on_exit: Callable[[], None] = lambda: None
+        self.on_news: Callable[[], None] = lambda: None  # it has ended, or is in doubt
         self._end = asyncio.create_task(self._wait())
 
     def borrow(self) -> None:
@@ -51,14 +61,19 @@ class Replica:
         if self.in_flight == 0:
             self.idle.set()
 
+    def doubt(self) -> None:
+        """Give it no request until it has been probed, which is done at once."""
+        self.is_ready = False
+        self.on_news()
+
     async def probe(self, session: aiohttp.ClientSession) -> bool:
         """Find out whether the replica is ready; say whether it lives."""
-        status = await self._status(session, "/_/ready")
-        is_alive = status == 200 or await self._status(session, "/_/health") == 200
-        knows_readiness = status != 404
-        self.is_ready = not self.exited.is_set() and (
-            status == 200 if knows_readiness else is_alive
-        )
+        status = await self._status(session, self._ready_path) if self._tells_readiness else None
+        is_alive = status == 200 or await self._status(session, self._health_path) == 200
+        if status is not None and status != 200 and status < 500:
+            self._tells_readiness = False  # the path is unknown, or went to the handler
+        is_ready = status == 200 if self._tells_readiness else is_alive
+        self.is_ready = is_ready and not self.exited.is_set()
         return is_alive
 
     async def _status(self, session: aiohttp.ClientSession, path: str) -> int | None:
@@ -88,16 +103,16 @@ class Replica:
 
     async def _wait(self) -> None:
         """Follow the process to its end, then end what it has left behind in its session."""
-        assert self.process.stdout is not None
-        output = asyncio.create_task(self.log.follow(self.process.stdout))
+        output = asyncio.create_task(self.log.follow(self.pipe.reader))
         self.status = await self.process.wait()
         self.is_ready = False
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         await asyncio.wait([output], timeout=LAST_WORDS_SECONDS)
         output.cancel()
+        self.pipe.close()
         self.exited.set()
-        self.on_exit()
+        self.on_news()
 
 
 async def is_set_within(event: asyncio.Event, seconds: float) -> bool:

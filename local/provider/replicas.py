@@ -8,10 +8,8 @@ import time
 
 from local.provider.host import Host
 from local.provider.replica import Replica, is_set_within
-from local.provider.slot import Slot
+from local.provider.slot import GIVE_UP_DEATHS, Slot
 from local.provider.version import Version
-
-GIVE_UP_DEATHS = 3  # early deaths of one replica in a row; then a rollout has failed
 
 
 class NotReady(Exception):
@@ -23,6 +21,10 @@ class Numbers:
 
     def __init__(self) -> None:
         self._taken: set[int] = set()
+
+    @property
+    def are_free(self) -> bool:
+        return not self._taken
 
     def take(self) -> int:
         number = next(n for n in itertools.count(1) if n not in self._taken)
@@ -74,13 +76,23 @@ class ReplicaSet:
         return next((slot.failure for slot in self._slots if slot.failure), "")
 
     @property
+    def restarts(self) -> str:
+        """Which replicas were restarted, how often, and why the last time."""
+        return "; ".join(slot.restarts_note for slot in self._slots if slot.restarts)
+
+    @property
     def has_failed(self) -> bool:
         return any(slot.early_deaths >= GIVE_UP_DEATHS for slot in self._slots)
 
     def pick(self, avoid: Replica | None = None) -> Replica | None:
-        """Return the ready replica with the fewest requests in flight, another than `avoid`."""
+        """Return the ready replica with the fewest requests in flight, another than `avoid`.
+
+        None when there is none that may take a request.
+        """
+        most = self.version.spec.max_in_flight
         ready = [slot.replica for slot in self._slots if slot.is_ready and slot.replica]
-        others = [replica for replica in ready if replica is not avoid] or ready
+        free = [one for one in ready if most is None or one.in_flight < most]
+        others = [replica for replica in free if replica is not avoid] or free
         return min(others, key=lambda one: (one.in_flight, one.borrowed_at), default=None)
 
     def scale(self, wanted: int) -> None:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-# A name that is a file name, and that Kubernetes takes too.
-NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
+from local.provider.refusal import Refused
+
+# A name that is a file name, and that Kubernetes takes too: DNS labels, joined by dots.
+LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+NAME = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})*")
 # The key to /system is kept beside the functions' secrets, and is no function's business.
 RESERVED_PREFIX = "basic-auth-"
 
 
 class Secrets:
-    def __init__(self, folder: Path) -> None:
+    """The files in `folder`, and the copies of them that replicas read below `replicas_dir`."""
+
+    def __init__(self, folder: Path, replicas_dir: Path) -> None:
         self.folder = folder
+        self._replicas_dir = replicas_dir
 
     def names(self) -> list[str]:
         return sorted(path.name for path in self.folder.iterdir() if self.has(path.name))
@@ -23,15 +32,66 @@ class Secrets:
         is_allowed = NAME.fullmatch(name) and not name.startswith(RESERVED_PREFIX)
         return bool(is_allowed) and (self.folder / name).is_file()
 
+    def create(self, name: str, value: bytes) -> None:
+        check_name(name)
+        if self.has(name):
+            raise Refused(409, f"secret {name!r} exists already; PUT updates it")
+        replace(self.folder / name, value, self.folder)
+
+    def update(self, name: str, value: bytes) -> None:
+        """Change a secret, also where running replicas read it."""
+        self.check_exists(name)
+        replace(self.folder / name, value, self.folder)
+        for copy in self._replicas_dir.glob(f"*/secrets/{name}"):
+            replace(copy, value, copy.parents[1])
+
+    def remove(self, name: str) -> None:
+        self.check_exists(name)
+        (self.folder / name).unlink()
+
+    def check_exists(self, name: str) -> None:
+        check_name(name)
+        if not self.has(name):
+            raise Refused(404, f"secret {name!r} does not exist; there are {self.names()}")
+
     def give(self, names: Iterable[str], folder: Path) -> None:
         """Put these secrets, and no others, into a new folder that only the owner may read."""
         folder.mkdir(mode=0o700)
         for name in names:
-            target = folder / name
-            target.touch(mode=0o600)
-            target.write_bytes((self.folder / name).read_bytes())
+            replace(folder / name, (self.folder / name).read_bytes(), folder.parent)
 
     def basic_auth(self) -> tuple[str, str]:
         """Return user and password of /system; raise OSError where a file is missing."""
         user, password = ((self.folder / f"{RESERVED_PREFIX}{x}") for x in ("user", "password"))
         return user.read_text().strip(), password.read_text().strip()
+
+
+def check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise Refused(
+            400,
+            f"secret name {name!r} is not allowed: use lower-case letters, digits, hyphens and"
+            " dots, with a letter or digit at both ends of what lies between dots",
+        )
+    if name.startswith(RESERVED_PREFIX):
+        raise Refused(400, f"secret name {name!r} is not allowed: {RESERVED_PREFIX}* is reserved")
+
+
+def value_of(body: dict[str, Any]) -> bytes:
+    """Return the value that a request gives: base64 in rawValue, else text in value."""
+    raw, text = body.get("rawValue"), body.get("value", "")
+    if not isinstance(raw or "", str) or not isinstance(text, str):
+        raise Refused(400, "value must be a text, and rawValue a text in base64")
+    try:
+        return base64.b64decode(raw, validate=True) if raw else text.encode()
+    except binascii.Error as error:
+        raise Refused(400, f"rawValue is not base64: {error}") from error
+
+
+def replace(path: Path, value: bytes, workshop: Path) -> None:
+    """Write a private file whole or not at all; `workshop` is on the same file system."""
+    unfinished = workshop / f".{path.name[:200]}.new"
+    unfinished.unlink(missing_ok=True)
+    unfinished.touch(mode=0o600)
+    unfinished.write_bytes(value)
+    unfinished.replace(path)

@@ -14,6 +14,7 @@ class Settings:
 
     rollout_seconds: how long a new version may take until all its replicas are ready.
     wait_seconds: how long a request waits for a replica when none is ready.
+    wake_seconds: the same, where the function may have been scaled to nothing.
     """
 
     port: int
@@ -22,6 +23,7 @@ class Settings:
     secrets_dir: Path
     rollout_seconds: float
     wait_seconds: float
+    wake_seconds: float
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -33,6 +35,7 @@ class Settings:
             secrets_dir=Path(env.get("SECRETS_DIR") or state_dir / "secrets").resolve(),
             rollout_seconds=float(env.get("PROVIDER_ROLLOUT_SECONDS") or 120),
             wait_seconds=float(env.get("PROVIDER_WAIT_SECONDS") or 5),
+            wake_seconds=float(env.get("PROVIDER_WAKE_SECONDS") or 30),
         )
 
     @property

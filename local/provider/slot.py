@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from local.provider import process
+from local.provider import leftovers, process
 from local.provider.host import Host
 from local.provider.replica import Replica, is_set_within
 from local.provider.version import Version
@@ -21,6 +21,7 @@ START_SECONDS = 120  # then one that has never answered is killed
 STABLE_SECONDS = 10  # one that was ready for so long is restarted at once when it dies
 FIRST_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 30.0
+GIVE_UP_DEATHS = 3  # early deaths in a row; then it is a crash loop, and a rollout has failed
 
 
 class Slot:
@@ -40,6 +41,7 @@ class Slot:
         self.restarts = 0
         self.early_deaths = 0  # in a row, each before it was ready for STABLE_SECONDS
         self.failure = ""
+        self.last_exit = ""
         self.is_leaving = False
         self._host = host
         self._on_change = on_change
@@ -50,6 +52,11 @@ class Slot:
     @property
     def is_ready(self) -> bool:
         return not self.is_leaving and self.replica is not None and self.replica.is_ready
+
+    @property
+    def restarts_note(self) -> str:
+        what = "crash loop" if self.early_deaths >= GIVE_UP_DEATHS else "restarts"
+        return f"{self.name}: {what}, {self.restarts} so far; {self.last_exit}"
 
     async def leave(self, drain_seconds: float) -> None:
         """Take no new request, finish those in flight, end the process."""
@@ -62,12 +69,16 @@ class Slot:
             try:
                 was_stable = await self._run_once()
             except (OSError, ValueError) as error:  # ValueError: a command line or variable
-                was_stable, self.failure = False, f"{self.name} cannot be started: {error}"
+                was_stable, self.last_exit = False, f"cannot be started: {error}"
+                self.failure = f"{self.name} {self.last_exit}"
                 logger.exception("replica cannot be started", extra={"replica": self.name})
-            process.clear(self.name, self._host.settings)
+            own_folder = self._host.settings.replicas_dir / self.name
+            await asyncio.to_thread(leftovers.end_processes, own_folder)
+            process.clear(self.name, self._host)
             self.early_deaths = 0 if was_stable else self.early_deaths + 1
             self._on_change()
             if not self.is_leaving:
+                self._wake.clear()  # it told of the end
                 await self._pause(self._backoff_seconds())
                 self.restarts += 1
 
@@ -76,7 +87,7 @@ class Slot:
         replica = self.replica = await process.start(
             self.version, self.number, self.restarts, self._host
         )
-        replica.on_exit = self._wake.set
+        replica.on_news = self._wake.set
         extra: dict[str, object] = {"replica": self.name, "pid": replica.process.pid}
         logger.info("replica started", extra=extra)
         ready_at = await self._watch(replica)
@@ -87,7 +98,8 @@ class Slot:
         logger.log(
             logging.INFO if self.is_leaving else logging.WARNING, "replica ended", extra=extra
         )
-        self.failure = f"{self.name} ended with status {replica.status}: {replica.log.last_line}"
+        self.last_exit = f"ended with status {replica.status}: {replica.log.last_line}"
+        self.failure = f"{self.name} {self.last_exit}"
         return ready_at is not None and time.monotonic() - ready_at > STABLE_SECONDS
 
     async def _watch(self, replica: Replica) -> float | None:
@@ -124,6 +136,6 @@ class Slot:
         return min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * (1 << doublings))
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, but no longer than until the replica has ended or is to leave."""
+        """Wait, but no longer than until the replica has ended, is in doubt or is to leave."""
         if await is_set_within(self._wake, seconds) and not self.is_leaving:
             self._wake.clear()

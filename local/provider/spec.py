@@ -6,23 +6,20 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from local.provider import memory
+from local.provider.refusal import Refused
+from local.provider.scaling import Scaling
+
 NAMESPACE = "openfaas-fn"
-MAX_REPLICAS = 32  # processes of one function, on one machine
 EXEC_TIMEOUT_SECONDS = 60.0  # the template's default
 MARGIN_SECONDS = 5.0  # so that the replica itself can answer 504
-MIN_LABEL = "com.openfaas.scale.min"
+HEALTH_PATH = "com.openfaas.health.http.path"
+READY_PATH = "com.openfaas.ready.http.path"
+MAX_IN_FLIGHT = "com.openfaas.local.max-inflight"
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # a DNS label, as on Kubernetes
 FOLDER = re.compile(r"[a-z0-9]([-._a-z0-9]{0,126}[a-z0-9])?")
 TEXTS = ("service", "image", "envProcess")
 TEXT_MAPS = ("envVars", "labels", "annotations", "limits", "requests")
-
-
-class Refused(Exception):
-    """A request that cannot be done; `status` and the message are its answer."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Spec:
             )
         if not FOLDER.fullmatch(spec.build_name):
             raise Refused(400, f"image {spec.image!r} does not name a folder of build/")
-        number_of_replicas(spec.labels.get(MIN_LABEL, "1"))
+        check_values(spec)
         return spec
 
     @property
@@ -88,8 +85,39 @@ class Spec:
         return self.request.get("labels") or {}
 
     @property
-    def min_replicas(self) -> int:
-        return max(1, number_of_replicas(self.labels.get(MIN_LABEL, "1")))
+    def annotations(self) -> dict[str, str]:
+        return self.request.get("annotations") or {}
+
+    @property
+    def limits(self) -> dict[str, str]:
+        return self.request.get("limits") or {}
+
+    @property
+    def scaling(self) -> Scaling:
+        return Scaling.from_labels(self.labels)
+
+    @property
+    def memory_bytes(self) -> int | None:
+        quantity = self.limits.get("memory")
+        return memory.in_bytes(quantity) if quantity else None
+
+    @property
+    def is_read_only(self) -> bool:
+        return bool(self.request.get("readOnlyRootFilesystem"))
+
+    @property
+    def max_in_flight(self) -> int | None:
+        """How many requests a replica is given at a time; None for as many as there are."""
+        text = self.annotations.get(MAX_IN_FLIGHT)
+        return int(text) if text else None
+
+    @property
+    def health_path(self) -> str:
+        return self.annotations.get(HEALTH_PATH, "/_/health")
+
+    @property
+    def ready_path(self) -> str:
+        return self.annotations.get(READY_PATH, "/_/ready")
 
 
 def check_shape(request: dict[str, Any]) -> None:
@@ -103,15 +131,21 @@ def check_shape(request: dict[str, Any]) -> None:
     secrets = request.get("secrets", [])
     if not isinstance(secrets, list) or not all(isinstance(name, str) for name in secrets):
         raise Refused(400, "secrets must be a list of names")
+    if not isinstance(request.get("readOnlyRootFilesystem", False), bool):
+        raise Refused(400, "readOnlyRootFilesystem must be true or false")
+
+
+def check_values(spec: Spec) -> None:
+    """Raise Refused where a label, limit or annotation cannot be kept."""
+    _ = spec.scaling, spec.memory_bytes
+    in_flight = spec.annotations.get(MAX_IN_FLIGHT, "1")
+    if not re.fullmatch(r"[1-9]\d{0,4}", in_flight):
+        raise Refused(400, f"{MAX_IN_FLIGHT} is {in_flight!r}; it must be a number from 1")
+    for key, path in ((HEALTH_PATH, spec.health_path), (READY_PATH, spec.ready_path)):
+        if not re.fullmatch(r"/[!-~]*", path):
+            raise Refused(400, f"{key} is {path!r}; it must be a path such as /healthz")
 
 
 def check_namespace(namespace: str | None) -> None:
     if namespace and namespace != NAMESPACE:
         raise Refused(400, f"namespace {namespace!r} does not exist; there is only {NAMESPACE}")
-
-
-def number_of_replicas(value: Any) -> int:
-    """Read a number of replicas from a label or a scale request."""
-    if not re.fullmatch(r"\d{1,4}", str(value)) or int(value) > MAX_REPLICAS:
-        raise Refused(400, f"{value!r} replicas are not possible; 0 to {MAX_REPLICAS} are")
-    return int(value)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import secrets as random
 import shutil
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
 
+from local.provider.refusal import Refused
 from local.provider.secrets import Secrets
 from local.provider.settings import Settings
-from local.provider.spec import Refused, Spec
+from local.provider.spec import Spec
+
+ANYBODY_WRITES = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Version:
     folder: Path
 
     def remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_folder(self.folder)
 
 
 def make(spec: Spec, settings: Settings, secrets: Secrets) -> Version:
@@ -43,8 +47,27 @@ def make(spec: Spec, settings: Settings, secrets: Secrets) -> Version:
     with_process = spec if spec.process else replace_process(spec, template_process(built))
     version_id = f"{spec.name}-{random.token_hex(4)}"
     folder = settings.versions_dir / version_id
-    shutil.copytree(built, folder)
+    try:
+        shutil.copytree(built, folder)
+    except OSError as error:  # the disk is full, or the folder was changed under us
+        remove_folder(folder)
+        raise Refused(500, f"{built} cannot be copied: {error}") from error
+    if spec.is_read_only:
+        set_writable(folder, False)
     return Version(version_id, with_process, folder)
+
+
+def remove_folder(folder: Path) -> None:
+    set_writable(folder, True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def set_writable(folder: Path, is_writable: bool) -> None:
+    """Let the owner write below a folder, or nobody."""
+    for path in [folder, *folder.rglob("*")]:
+        if path.exists() and not path.is_symlink():
+            mode = stat.S_IMODE(path.stat().st_mode)
+            path.chmod(mode | stat.S_IWUSR if is_writable else mode & ~ANYBODY_WRITES)
 
 
 def replace_process(spec: Spec, process: str) -> Spec:

@@ -16,6 +16,7 @@ from local.services.settings import Stack
 
 _COLUMNS = ("SERVICE", "PID", "MEMORY", "RESTARTS", "UPTIME", "HEALTH")
 _HEALTHY = "healthy"
+_RESTARTS = "com.openfaas.local.restarts"  # the provider's annotation
 
 
 def status(stack: Stack) -> int:
@@ -74,7 +75,9 @@ def _functions(stack: Stack) -> dict[str, str]:
 def _replicas(function: dict[str, Any]) -> str:
     available, wanted = function.get("availableReplicas", 0), function.get("replicas", 0)
     state = _HEALTHY if available >= wanted else "not ready"
-    return f"{state}, {available} of {wanted} replicas"
+    notes = function.get("annotations") or {}
+    restarts = f"; {notes[_RESTARTS]}" if _RESTARTS in notes else ""
+    return f"{state}, {available} of {wanted} replicas{restarts}"
 
 
 def _deployed(stack: Stack) -> list[dict[str, Any]]:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from local.provider.spec import MAX_REPLICAS, Refused, Spec, number_of_replicas
+from local.provider.refusal import Refused
+from local.provider.scaling import MAX_REPLICAS, number_of_replicas
+from local.provider.spec import Spec
 
 GOOD = {"service": "resize", "image": "registry.example/team/resize:1.2@sha256:abc"}
 
@@ -18,7 +20,7 @@ def test_image_names_a_folder_of_build() -> None:
 def test_optional_parts_may_be_absent_or_null() -> None:
     spec = Spec.from_request({**GOOD, "envVars": None, "secrets": None, "namespace": ""})
 
-    assert (spec.env, spec.secrets, spec.labels, spec.min_replicas) == ({}, [], {}, 1)
+    assert (spec.env, spec.secrets, spec.labels, spec.scaling.least) == ({}, [], {}, 1)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,12 @@ def test_optional_parts_may_be_absent_or_null() -> None:
         ({"secrets": "key"}, "secrets must be a list"),
         ({"envProcess": ["python"]}, "envProcess must be a text"),
         ({"labels": {"com.openfaas.scale.min": "many"}}, "'many' replicas are not possible"),
+        ({"labels": {"com.openfaas.scale.min": "3", "com.openfaas.scale.max": "2"}}, "at least 3"),
+        ({"limits": {"memory": "64m"}}, "limits.memory '64m' is not possible"),
+        ({"limits": {"memory": "1Ki"}}, "at least 4Mi"),
+        ({"annotations": {"com.openfaas.local.max-inflight": "0"}}, "a number from 1"),
+        ({"annotations": {"com.openfaas.health.http.path": "healthz"}}, "a path such as"),
+        ({"readOnlyRootFilesystem": "yes"}, "must be true or false"),
     ],
 )
 def test_request_that_cannot_be_done_is_refused_with_its_reason(
@@ -57,3 +65,27 @@ def test_replica_has_a_margin_over_its_own_timeout(given: str | None, expected: 
     env = {} if given is None else {"EXEC_TIMEOUT": given}
 
     assert Spec.from_request({**GOOD, "envVars": env}).timeout_seconds == expected
+
+
+@pytest.mark.parametrize(
+    ("quantity", "size"),
+    [
+        ("128Mi", 128 * 1024**2),
+        ("1.5Gi", 3 * 1024**3 // 2),
+        ("64M", 64_000_000),
+        ("9999999", 9999999),
+    ],
+)
+def test_memory_is_written_as_kubernetes_writes_it(quantity: str, size: int) -> None:
+    assert Spec.from_request({**GOOD, "limits": {"memory": quantity}}).memory_bytes == size
+
+
+@pytest.mark.parametrize(
+    ("zero", "asked_for", "allowed"),
+    [(None, 0, 2), (None, 1, 2), (None, 9, 4), (None, 3, 3), ("true", 0, 0), ("true", 1, 2)],
+)
+def test_scaling_stays_within_the_labels(zero: str | None, asked_for: int, allowed: int) -> None:
+    labels = {"com.openfaas.scale.min": "2", "com.openfaas.scale.max": "4"}
+    labels |= {"com.openfaas.scale.zero": zero} if zero else {}
+
+    assert Spec.from_request({**GOOD, "labels": labels}).scaling.clamp(asked_for) == allowed
