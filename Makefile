@@ -35,7 +35,7 @@ model: venv ## fetch MobileNetV2 (ImageNet) through Keras into the cache; `make 
 check: venv ## lint, formatting, types, and who may import whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy pipeline local models bench tests
+	@$(BIN)/mypy pipeline local models imagectl bench tests
 	@set -e; for handler in $(HANDLERS) consumers/*/consumer.py; do $(BIN)/mypy $$handler; done
 	@$(BIN)/pytest -q tests/unit/test_rooms.py
 

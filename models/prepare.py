@@ -22,7 +22,7 @@ DEMONSTRATION = Path(__file__).resolve().parent / "demonstration"
 def main() -> int:
     """Run the command; 1 when the model is refused or could not be published."""
     given = _arguments()
-    cache_dir = _cache_dir(os.environ)
+    cache_dir = cache_folder(os.environ)
     try:
         if given.download:
             download.download(cache_dir)
@@ -58,7 +58,8 @@ def _choose(model_dir: Path | None, cache_dir: Path) -> Path:
     return DEMONSTRATION
 
 
-def _cache_dir(environment: Mapping[str, str]) -> Path:
+def cache_folder(environment: Mapping[str, str]) -> Path:
+    """Tell where conversions and downloads are kept: CACHE_DIR, else the user's cache."""
     if environment.get("CACHE_DIR"):
         return Path(environment["CACHE_DIR"])
     home = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"

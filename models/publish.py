@@ -21,6 +21,30 @@ _CONTENT_TYPES = {
 _TIMEOUT_SECONDS = 60.0
 
 
+def models_store(settings: Settings) -> ObjectStore:
+    """Make a client of the store that is patient enough for models."""
+    return ObjectStore(dataclasses.replace(settings, store_timeout_seconds=_TIMEOUT_SECONDS))
+
+
+def add(bundle: Bundle, store: ObjectStore) -> None:
+    """Write the bundle, the manifest last; which model is current does not change.
+
+    Raises:
+        Unavailable: the store did not confirm it.
+    """
+    for file, data in bundle.files.items():
+        store.put(MODEL_BUCKET, bundle.manifest.key(file), data, _CONTENT_TYPES[file])
+
+
+def make_current(model_id: str, store: ObjectStore) -> None:
+    """Name the current model: the one for whoever is not told another.
+
+    Raises:
+        Unavailable: the store did not confirm it.
+    """
+    store.put(MODEL_BUCKET, CURRENT_KEY, model_id.encode(), "text/plain; charset=utf-8")
+
+
 def publish(bundle: Bundle, environment: Mapping[str, str]) -> None:
     """Write the bundle, then name it the current model.
 
@@ -28,9 +52,6 @@ def publish(bundle: Bundle, environment: Mapping[str, str]) -> None:
         SettingsError: the environment does not say where the store is.
         Unavailable: the store did not confirm it.
     """
-    settings = Settings.from_env(environment)
-    store = ObjectStore(dataclasses.replace(settings, store_timeout_seconds=_TIMEOUT_SECONDS))
-    for file, data in bundle.files.items():
-        store.put(MODEL_BUCKET, bundle.manifest.key(file), data, _CONTENT_TYPES[file])
-    model_id = bundle.manifest.model_id.encode()
-    store.put(MODEL_BUCKET, CURRENT_KEY, model_id, "text/plain; charset=utf-8")
+    store = models_store(Settings.from_env(environment))
+    add(bundle, store)
+    make_current(bundle.manifest.model_id, store)

@@ -25,6 +25,11 @@ def model_dir_file(stack: Stack) -> Path:
     return stack.state_dir / "model-dir"
 
 
+def published_file(stack: Stack) -> Path:
+    """Names the model that `make up` itself made current last."""
+    return stack.state_dir / "model-published"
+
+
 def remembered(path: Path) -> str:
     """What an earlier `make up` wrote; empty when it wrote nothing."""
     try:
@@ -33,8 +38,27 @@ def remembered(path: Path) -> str:
         return ""
 
 
+def chosen_model(stack: Stack) -> str:
+    """Tell which model `imagectl models use` made current since; empty when it did not.
+
+    Raises:
+        StepFailed: MinIO does not answer.
+    """
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as answer:
+        run(
+            "Model: looking which is current",
+            [sys.executable, "-m", "pipeline.bundles"],
+            environment=_environment(stack),
+            folder=ROOT,
+            answer=answer,
+        )
+        answer.seek(0)
+        current = answer.read().strip()
+    return "" if current == remembered(published_file(stack)) else current
+
+
 def publish_model(stack: Stack, model_dir: str) -> str:
-    """Convert the model if need be, and put it into MinIO.
+    """Convert the model if need be, put it into MinIO and make it current.
 
     Returns:
         Its modelId.
@@ -42,6 +66,12 @@ def publish_model(stack: Stack, model_dir: str) -> str:
     Raises:
         StepFailed: the folder holds no usable model.
     """
+    model_id = _publish(stack, model_dir)
+    files.write(published_file(stack), model_id)
+    return model_id
+
+
+def _publish(stack: Stack, model_dir: str) -> str:
     folder = ["--model-dir", model_dir] if model_dir else []
     with tempfile.TemporaryFile("w+", encoding="utf-8") as answer:
         run(

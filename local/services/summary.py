@@ -17,6 +17,7 @@ _TEXT = """\
 password: {secrets}/minio-secret-key
   OpenFaaS     {gateway}/system/functions   user: admin   password: {secrets}/basic-auth-password
   faas-cli     faas-cli login --gateway {gateway} --password-stdin < {secrets}/basic-auth-password
+  Models       .venv/bin/python -m imagectl models list, add, use
   And then     make status, make logs, make down
 """
 

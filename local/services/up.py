@@ -62,6 +62,8 @@ def _up(stack: Stack, model_dir: str, only: list[str]) -> int:
     running = supervisor.running(stack)
     complete = running is not None and _is_complete(stack, running)
     if complete and not only and not model_dir:
+        if switched_to := rollout.chosen_model(stack):
+            files.write(rollout.model_id_file(stack), switched_to)
         say(f"The stack is running already.\n{summary.text(stack)}")
         return 0
     try:
@@ -116,8 +118,11 @@ def _finish(stack: Stack, model_dir: str, only: list[str], *, complete: bool) ->
         return
     watch.wait(["buckets"])
     chosen = model_dir or rollout.remembered(rollout.model_dir_file(stack))
-    model_id = rollout.publish_model(stack, chosen)
-    unchanged = complete and model_id == rollout.remembered(rollout.model_id_file(stack))
+    switched_to = rollout.chosen_model(stack)
+    served = switched_to or rollout.remembered(rollout.model_id_file(stack))
+    model_id = "" if model_dir else switched_to
+    model_id = model_id or rollout.publish_model(stack, chosen)
+    unchanged = complete and model_id == served
     if not unchanged:
         watch.wait(list(_FUNCTIONS_NEED))
         rollout.deploy(stack, model_id)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from models.check import check
 from numpy.typing import NDArray
 
 from model import Model
 from models import bundle
+from models.check import check
 from pipeline.manifest import Input, ModelRefused
 
 KINDS = {

@@ -13,8 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 250
-ROOMS = ("pipeline", "local", "models", "functions", "consumers", "template", "tests", "bench")
-OURS = {"pipeline", "local", "models", "functions", "consumers", "tests", "bench"}
+OURS = {"pipeline", "local", "models", "imagectl", "functions", "consumers", "tests", "bench"}
 
 
 def _files() -> list[Path]:
@@ -86,6 +85,11 @@ def test_local_knows_neither_pipeline_nor_functions(file: Path) -> None:
 @pytest.mark.parametrize("file", _in("models"), ids=_name)
 def test_models_imports_pipeline_alone(file: Path) -> None:
     assert not _roots(file) & (OURS - {"models", "pipeline"})
+
+
+@pytest.mark.parametrize("file", _in("imagectl"), ids=_name)
+def test_imagectl_imports_pipeline_and_models_alone(file: Path) -> None:
+    assert not _roots(file) & (OURS - {"imagectl", "models", "pipeline"})
 
 
 @pytest.mark.parametrize("file", _in("functions"), ids=_name)

@@ -1,0 +1,39 @@
+"""Where the stack is that is operated: the environment, else what a local stack's files say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.settings import Settings
+
+# Which setting is told by which process of a local stack: its run file, its port, the value.
+_TOLD_BY = {
+    "MINIO_ENDPOINT": ("minio", "minio", "127.0.0.1:{port}"),
+    "OPENFAAS_URL": ("provider", "provider", "http://127.0.0.1:{port}"),
+}
+
+
+def settings_of(environment: Mapping[str, str]) -> Settings:
+    """Read the settings; what the environment leaves open is looked up below STATE_DIR.
+
+    Raises:
+        SettingsError: naming all variables that are wrong.
+    """
+    state_dir = Path(environment.get("STATE_DIR") or ".local")
+    given = {name: text for name, text in environment.items() if text}
+    return Settings.from_env({**_local(state_dir), **given})
+
+
+def _local(state_dir: Path) -> dict[str, str]:
+    """Tell what a stack on this machine uses; nothing where there is none."""
+    secrets_dir = state_dir / "secrets"
+    found = {"SECRETS_DIR": str(secrets_dir)} if secrets_dir.is_dir() else {}
+    for variable, (process, port_name, value) in _TOLD_BY.items():
+        try:
+            state = json.loads((state_dir / "run" / f"{process}.json").read_text())
+            found[variable] = value.format(port=state["ports"][port_name])
+        except (OSError, ValueError, KeyError):
+            continue  # it is not running, or has just ended: the default says where it would be
+    return found

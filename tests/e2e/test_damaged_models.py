@@ -1,0 +1,84 @@
+"""A model in MinIO that is not what was put there is refused, and the one before serves on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imagectl.openfaas import OpenFaaS, model_of
+from pipeline.ids import MODEL_BUCKET
+from tests import pictures
+from tests.imagectl import added, current, imagectl
+from tests.stack import LocalStack, until
+
+
+class Damaged:
+    """A model in MinIO, one byte of which is not what was put there."""
+
+    def __init__(self, stack: LocalStack, model_id: str, file: str) -> None:
+        self.model_id = model_id
+        self._stack, self._key = stack, f"{model_id}/{file}"
+        self._whole = stack.store.get(MODEL_BUCKET, self._key) or b""
+
+    def __enter__(self) -> Damaged:
+        data = bytearray(self._whole)
+        data[len(data) // 2] ^= 1
+        self._stack.store.put(MODEL_BUCKET, self._key, bytes(data), "application/octet-stream")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.store.put(MODEL_BUCKET, self._key, self._whole, "application/octet-stream")
+
+
+@pytest.mark.parametrize("file", ["model.tflite", "labels.txt"])
+def test_a_damaged_model_is_refused_before_anything_is_switched(
+    stack: LocalStack, made_models: Path, file: str
+) -> None:
+    other = added(stack, made_models / "logits")
+    before = current(stack)
+
+    with Damaged(stack, other, file):
+        refused = imagectl(stack, "models", "use", other)
+
+    assert refused.returncode == 1
+    assert f"{other}/{file}" in refused.stderr
+    assert "its manifest expects" in refused.stderr
+    assert current(stack) == before
+    functions = OpenFaaS(stack.settings).functions_with_a_model()
+    assert {model_of(function) for function in functions} == {before}
+
+
+def test_a_classifier_told_a_damaged_model_does_not_start_and_the_old_one_serves_on(
+    stack: LocalStack, made_models: Path
+) -> None:
+    other, before = added(stack, made_models / "logits"), current(stack)
+    openfaas = OpenFaaS(stack.settings)
+    (classifier, *_) = openfaas.functions_with_a_model()
+    assert classifier["name"] == "image-classifier"
+
+    with Damaged(stack, other, "model.tflite"):
+        openfaas.deploy(classifier, other)
+        why = until(lambda: failed_rollout(stack), 90)
+        answer = stack.upload(pictures.jpeg(), Prefer="wait=20").json()
+    openfaas.deploy(classifier, before)
+    openfaas.wait(classifier, before, 60)
+
+    assert f"{other}/model.tflite" in why
+    assert "its manifest expects" in why
+    assert answer["result"]["modelId"] == before
+
+
+def failed_rollout(stack: LocalStack) -> str | None:
+    """What the provider says of an update that failed."""
+    auth = (stack.secret("basic-auth-user"), stack.secret("basic-auth-password"))
+    described = stack.request("GET", "/system/function/image-classifier", auth=auth).json()
+    said = str(described["annotations"].get("com.openfaas.local.rollout", ""))
+    return said if said.startswith("failed") else None
+
+
+def test_a_model_that_minio_does_not_hold_is_refused(stack: LocalStack) -> None:
+    refused = imagectl(stack, "models", "use", "nothing-000000000000")
+
+    assert refused.returncode == 1
+    assert "MinIO holds no model nothing-000000000000; it holds" in refused.stderr

@@ -1,0 +1,45 @@
+"""imagectl, as it is typed, on a stack of a test."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline import bundles
+from pipeline.settings import Settings
+from tests.stack import ROOT, LocalStack
+
+
+def imagectl(stack: LocalStack, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command; the stack is found by its STATE_DIR alone."""
+    environment = {
+        name: text for name, text in stack.environment.items() if not name.endswith("_PORT")
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "imagectl", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def added(stack: LocalStack, folder: Path) -> str:
+    """Put a model into MinIO; its id."""
+    done = imagectl(stack, "models", "add", str(folder))
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def use(stack: LocalStack, model_id: str) -> None:
+    """Serve a model that MinIO holds."""
+    done = imagectl(stack, "models", "use", model_id)
+    assert done.returncode == 0, done.stderr
+
+
+def current(stack: LocalStack) -> str:
+    """The id of the current model."""
+    return bundles.current_model_id(Settings(), stack.store)

@@ -1,0 +1,134 @@
+"""imagectl finds its stack, and leaves everything as it was when a switch fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from imagectl.openfaas import Function, OpenFaaSError, model_of
+from imagectl.settings import settings_of
+from imagectl.switch import model_ids, switch
+from models import bundle, publish
+from models.prepare import DEMONSTRATION
+from pipeline.manifest import ModelRefused
+from tests.fakes import MemoryStore
+
+NAMES = ("image-classifier", "image-results", "image-upload")
+
+
+class StubOpenFaaS:
+    """Functions that take any model at once, but for one that refuses all but the first."""
+
+    def __init__(self, refusing: str = "") -> None:
+        self.functions: dict[str, Function] = {
+            name: {"name": name, "envVars": {"MODEL_ID": "older-0123456789ab", "TOP_K": "5"}}
+            for name in NAMES
+        }
+        self.refusing = refusing
+
+    def functions_with_a_model(self) -> list[Function]:
+        return [{**each, "envVars": dict(each["envVars"])} for each in self.functions.values()]
+
+    def deploy(self, function: Function, model_id: str) -> None:
+        self.functions[function["name"]]["envVars"]["MODEL_ID"] = model_id
+
+    def wait(self, function: Function, model_id: str, seconds: float) -> None:
+        if function["name"] == self.refusing and not model_id.startswith("older"):
+            raise OpenFaaSError(f"{self.refusing}: failed")
+
+    @property
+    def models(self) -> set[str]:
+        return {model_of(function) for function in self.functions.values()}
+
+
+class Models:
+    """A store with the demonstration model, and another one current."""
+
+    def __init__(self, cache_dir: Path) -> None:
+        self.store = MemoryStore()
+        made = bundle.prepare(DEMONSTRATION, cache_dir)
+        self.model_id = made.manifest.model_id
+        publish.add(made, cast(Any, self.store))
+        publish.make_current("older-0123456789ab", cast(Any, self.store))
+        self.said: list[str] = []
+
+    @property
+    def current(self) -> str:
+        return self.store.objects["models", "current"].decode()
+
+    def use(self, model_id: str, openfaas: StubOpenFaaS) -> None:
+        store, functions = cast(Any, self.store), cast(Any, openfaas)
+        switch(model_id, store, functions, 1.0, self.said.append)
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Models:
+    return Models(tmp_path)
+
+
+def test_a_switch_gives_all_functions_the_model_and_makes_it_current(models: Models) -> None:
+    openfaas = StubOpenFaaS()
+
+    models.use(models.model_id, openfaas)
+
+    assert openfaas.models == {models.model_id}
+    assert models.current == models.model_id
+
+
+@pytest.mark.parametrize("refusing", NAMES)
+def test_a_function_that_refuses_puts_all_of_them_back(models: Models, refusing: str) -> None:
+    openfaas = StubOpenFaaS(refusing)
+
+    with pytest.raises(OpenFaaSError, match=refusing):
+        models.use(models.model_id, openfaas)
+
+    assert openfaas.models == {"older-0123456789ab"}
+    assert models.current == "older-0123456789ab"
+
+
+def test_a_bundle_without_a_file_is_refused_before_anything_is_deployed(models: Models) -> None:
+    openfaas = StubOpenFaaS()
+    del models.store.objects["models", f"{models.model_id}/labels.txt"]
+
+    with pytest.raises(ModelRefused, match=r"holds model.tflite, model.json; expected labels.txt"):
+        models.use(models.model_id, openfaas)
+
+    assert openfaas.models == {"older-0123456789ab"}
+
+
+def test_a_bundle_under_another_models_name_is_refused(models: Models) -> None:
+    objects = models.store.objects
+    for (bucket, key), data in list(objects.items()):
+        objects[bucket, key.replace(models.model_id, "pets-0123456789ab")] = data
+
+    with pytest.raises(ModelRefused, match=r"models/pets-0123456789ab holds demonstration-"):
+        models.use("pets-0123456789ab", StubOpenFaaS())
+
+
+def test_only_whole_models_are_listed(models: Models) -> None:
+    models.store.put("models", "half-0123456789ab/model.tflite", b"", "")
+
+    assert model_ids(cast(Any, models.store)) == [models.model_id]
+
+
+def test_a_local_stack_is_found_by_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "minio.json").write_text(json.dumps({"ports": {"minio": 9999}}))
+
+    settings = settings_of({"STATE_DIR": str(tmp_path), "MINIO_ENDPOINT": ""})
+
+    assert settings.minio_endpoint == "127.0.0.1:9999"
+    assert settings.secrets_dir == str(tmp_path / "secrets")
+    assert settings.openfaas_url == "http://127.0.0.1:8081"
+
+
+def test_what_the_environment_says_counts_more_than_a_local_stack(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+
+    settings = settings_of({"STATE_DIR": str(tmp_path), "SECRETS_DIR": "elsewhere"})
+
+    assert settings.secrets_dir == "elsewhere"
