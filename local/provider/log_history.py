@@ -17,6 +17,7 @@ from local.provider.replica_log import Line
 
 BATCH_LINES = 1000
 STAMPED = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) (.*)", re.DOTALL)
+LOG_NAME = re.compile(r"(.+)-\d+\.log(\.1)?")
 LONG_AGO = "1970-01-01T00:00:00.000000Z"
 
 
@@ -60,8 +61,11 @@ class History:
 
 def log_files(logs_dir: Path, function: str) -> list[Path]:
     """Return the logs of a function's replicas; what was rotated comes before what is written."""
-    name = re.compile(rf"{re.escape(function)}-\d+\.log(\.1)?")
-    found = [path for path in logs_dir.iterdir() if name.fullmatch(path.name)]
+    found = [
+        path
+        for path in logs_dir.iterdir()
+        if (match := LOG_NAME.fullmatch(path.name)) and match[1] == function
+    ]
     return sorted(found, key=lambda path: path.name, reverse=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from local.provider import memory
@@ -69,7 +70,7 @@ class Spec:
     def env(self) -> dict[str, str]:
         return self.request.get("envVars") or {}
 
-    @property
+    @cached_property
     def timeout_seconds(self) -> float:
         """How long a replica may take to answer: what it allows itself, and a margin."""
         given = self.env.get("EXEC_TIMEOUT", "")
@@ -92,11 +93,11 @@ class Spec:
     def limits(self) -> dict[str, str]:
         return self.request.get("limits") or {}
 
-    @property
+    @cached_property
     def scaling(self) -> Scaling:
         return Scaling.from_labels(self.labels)
 
-    @property
+    @cached_property
     def memory_bytes(self) -> int | None:
         quantity = self.limits.get("memory")
         return memory.in_bytes(quantity) if quantity else None
@@ -105,7 +106,7 @@ class Spec:
     def is_read_only(self) -> bool:
         return bool(self.request.get("readOnlyRootFilesystem"))
 
-    @property
+    @cached_property
     def max_in_flight(self) -> int | None:
         """How many requests a replica is given at a time; None for as many as there are."""
         text = self.annotations.get(MAX_IN_FLIGHT)
