@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import Iterable
@@ -47,12 +48,18 @@ class ReplicaLog:
             self._file.close()
 
     def _write(self, chunk: bytes) -> None:
-        if self._file.tell() > MAX_BYTES:
-            self._file.close()
-            self.path.rename(self.path.with_suffix(".log.1"))
-            self._file = self.path.open("ab", buffering=0)
-        self._file.write(chunk)
+        """Write, or lose it if the disk is full: unread output would block the replica."""
         self.last_line = last_text(chunk.splitlines()) or self.last_line
+        with contextlib.suppress(OSError):
+            if self._file.tell() > MAX_BYTES:
+                self._rotate()
+            self._file.write(chunk)
+
+    def _rotate(self) -> None:
+        self.path.replace(self.path.with_suffix(".log.1"))
+        newer = self.path.open("ab", buffering=0)
+        self._file.close()
+        self._file = newer
 
 
 def last_text(lines: Iterable[bytes]) -> str:

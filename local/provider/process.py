@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import sys
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from local.provider.replica import Replica
 from local.provider.secrets import Secrets
 from local.provider.settings import Settings, write_json
 from local.provider.version import Version
+from local.services import processes
 
 # Of util-linux. The signal comes when the thread that forked ends: fork in the main thread only.
 DIE_WITH_PROVIDER = ("setpriv", "--pdeathsig", "KILL", "--")
@@ -46,6 +48,7 @@ async def start(version: Version, number: int, restarts: int, host: Host) -> Rep
         "function": version.spec.name,
         "pid": process.pid,
         "startTime": start_time(process.pid),
+        "bootId": processes.boot_id(),
         "startedAt": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "ports": {"http": port},
         "restarts": restarts,
@@ -61,9 +64,14 @@ def clear(name: str, settings: Settings) -> None:
 
 
 def clear_all(settings: Settings) -> None:
-    """Remove what the replicas of a provider that was killed have left; they died with it."""
+    """Remove what the replicas of a provider that was killed have left.
+
+    They died with it; processes that they had started did not.
+    """
     for run_file in settings.run_dir.glob("*.json"):
         if '"function"' in run_file.read_text():  # the other services write none
+            for left in processes.left_of(run_file):
+                left.signal(signal.SIGKILL)
             clear(run_file.stem, settings)
     for folder in settings.replicas_dir.iterdir():
         clear(folder.name, settings)
