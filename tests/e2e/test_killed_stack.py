@@ -89,12 +89,12 @@ def test_a_full_disk_of_logs_stops_nobody(stack: LocalStack, disk: SmallDisk) ->
     before = {name: stack.pid(name) for name in _names(stack)}
 
     disk.fill()
-    assert _is_up(stack)
+    until(lambda: _is_up(stack))
     status = stack.command("status")
     assert disk.is_full()
     disk.make_room()
     sizes = {path: path.stat().st_size for path in disk.folder.glob("*.log")}
-    assert _is_up(stack)
+    until(lambda: _is_up(stack))
 
     assert status.returncode == 0, status.stdout
     assert {name: stack.pid(name) for name in before} == before
@@ -112,7 +112,7 @@ def test_up_starts_anew_after_the_supervisor_was_killed(stack: LocalStack) -> No
     assert (status.returncode, status.stderr) == (1, "")
     assert "`make up` starts" in status.stdout
     assert started.returncode == 0, started.stderr
-    assert _is_up(stack)
+    until(lambda: _is_up(stack))
     assert not before & _processes(stack)
 
 
