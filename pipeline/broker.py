@@ -132,9 +132,9 @@ class BrokerProbe:
     def __init__(self, settings: Settings) -> None:
         self._timeout_seconds = settings.produce_timeout_seconds
         self._group = settings.consumer_group
-        self._client = AdminClient(
-            {"bootstrap.servers": settings.kafka_bootstrap_servers}, logger=logger
-        )
+        self._servers = settings.kafka_bootstrap_servers
+        self._client = self._connect()
+        self._group_client = self._connect()
 
     def check_broker(self) -> None:
         """Ask for the cluster's metadata.
@@ -153,10 +153,15 @@ class BrokerProbe:
         Raises:
             Unavailable: no broker answered.
         """
-        described: dict[str, Any] = self._client.describe_consumer_groups(
+        described: dict[str, Any] = self._group_client.describe_consumer_groups(
             [self._group], request_timeout=self._timeout_seconds
         )
         try:
             return len(described[self._group].result(self._timeout_seconds).members)
         except (KafkaException, TimeoutError) as error:
+            # librdkafka never asks a coordinator again that was killed and came back.
+            self._group_client = self._connect()
             raise Unavailable("Kafka does not say who is in the consumer group") from error
+
+    def _connect(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self._servers}, logger=logger)

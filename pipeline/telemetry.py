@@ -75,3 +75,5 @@ def configure(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # Its warnings and debug lines hold whole URLs, and ours are signed.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)

@@ -20,7 +20,7 @@ from pipeline.events import Origin
 from pipeline.results import Results
 from pipeline.settings import Settings
 from pipeline.storage import ObjectStore
-from process import Processor, RetryPolicy
+from process import LARGEST_JITTER, Processor, RetryPolicy
 from progress import Assignment, Place
 from workers import Workers
 
@@ -53,6 +53,7 @@ class ImageProcessConsumer:
         )
         # How far a partition is read beyond its commit: bounds memory, and what a restart repeats.
         self._window = settings.batch_size * (settings.batches_in_flight + _BATCHES_AHEAD)
+        self._longest_wait_seconds = settings.retry_max_seconds * LARGEST_JITTER
         self._paused: set[Place] = set()
         self._stopping = False
         self._last_round = time.monotonic()
@@ -129,7 +130,14 @@ class ImageProcessConsumer:
             return  # fetched before its partition was taken away
         # A predecessor has not worked further ahead of its commit than the window and one read.
         again = progress.read(origin.offset) < self._window + self._batch_size
-        self._pending.add(read(message.value() or b"", origin, redelivered=again))
+        self._pending.add(
+            read(
+                message.value() or b"",
+                origin,
+                redelivered=again,
+                longest_wait_seconds=self._longest_wait_seconds,
+            )
+        )
 
     def _collect(self) -> None:
         for delivery in self._workers.finished():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ class Delivery:
     """A message, the event in it or what is wrong with it, and when it may be worked on.
 
     Attributes:
-        due: seconds since 1970 before which it waits.
+        due: monotonic seconds before which it waits.
     """
 
     raw: bytes
@@ -39,15 +40,23 @@ class Delivery:
         return replace(self, due=due, event=event)
 
 
-def read(raw: bytes, origin: Origin, *, redelivered: bool) -> Delivery:
-    """Make a delivery of a message's bytes; ones that are no event are kept with the reason."""
+def read(
+    raw: bytes, origin: Origin, *, redelivered: bool, longest_wait_seconds: float = 0.0
+) -> Delivery:
+    """Make a delivery of a message's bytes; ones that are no event are kept with the reason.
+
+    Args:
+        longest_wait_seconds: no retry waits longer, whatever became of the clock since it was
+            written.
+    """
     try:
         event = decode_uploaded(raw)
     except MalformedEvent as problem:
         return Delivery(raw, origin, None, problem)
     if redelivered:
         event = replace(event, redelivered=True)
-    return Delivery(raw, origin, event, due=event.not_before)
+    wait_seconds = min(event.not_before - time.time(), longest_wait_seconds)
+    return Delivery(raw, origin, event, due=time.monotonic() + wait_seconds)
 
 
 class Pending:

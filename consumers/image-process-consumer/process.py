@@ -23,6 +23,8 @@ from pipeline.telemetry import EVENTS
 
 logger = logging.getLogger(__name__)
 
+LARGEST_JITTER = 1.2
+
 # What is known of one image after a call: its result, or what stood in the way.
 Outcome = dict[str, Any] | PipelineError
 
@@ -38,7 +40,7 @@ class RetryPolicy:
     def wait_seconds(self, attempt: int) -> float:
         """Choose the wait after this attempt."""
         wait = min(self.base_seconds * 2.0 ** (attempt - 1), self.max_seconds)
-        return wait * random.uniform(0.8, 1.2)
+        return wait * random.uniform(0.8, LARGEST_JITTER)
 
 
 class Processor:

@@ -38,7 +38,7 @@ class Workers:
     def start(self) -> None:
         """Start as many batches as there is room for; a single image makes a batch too."""
         while len(self._running) < self._batches:
-            batch = self._pending.take(self._size, time.time())
+            batch = self._pending.take(self._size, time.monotonic())
             if not batch:
                 break
             future = self._pool.submit(self._processor.process, batch)
@@ -51,7 +51,7 @@ class Workers:
             self._running.remove(running)
             self._pending.release(running.batch)
             again = {id(delivery) for delivery in self._unfinished(running)}
-            due = time.time() + _REST_SECONDS
+            due = time.monotonic() + _REST_SECONDS
             for delivery in running.batch:
                 if id(delivery) in again:
                     self._pending.add(delivery.later(due))

@@ -69,6 +69,8 @@ async def stop_signal() -> None:
     stopped = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stopped.set)
+    # A closed terminal. Handled, not ignored: what is ignored, the replicas would inherit.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
     await stopped.wait()
 
 

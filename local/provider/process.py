@@ -19,6 +19,7 @@ from local.provider.replica_log import ReplicaLog
 from local.provider.secrets import Secrets
 from local.provider.settings import Settings, write_json
 from local.provider.version import Version
+from local.services import processes
 
 # Of util-linux. The signal comes when the thread that forked ends: fork in the main thread only.
 DIE_WITH_PROVIDER = ("setpriv", "--pdeathsig", "KILL")
@@ -55,6 +56,7 @@ async def start(version: Version, number: int, restarts: int, host: Host) -> Rep
         "function": version.spec.name,
         "pid": process.pid,
         "startTime": start_time(process.pid),
+        "bootId": processes.boot_id(),
         "startedAt": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "ports": {"http": port},
         "restarts": restarts,

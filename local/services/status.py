@@ -8,7 +8,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from local.services import credentials, parts, probes, processes, supervisor
+from local.services import credentials, parts, probes, processes, supervisor, turns, up
 from local.services.parts import Part
 from local.services.processes import Process
 from local.services.progress import say
@@ -25,8 +25,9 @@ def status(stack: Stack) -> int:
     Returns:
         0 when all is healthy, else 1.
     """
-    if supervisor.running(stack) is None:
-        say("The stack is not running; `make up` starts it.")
+    supervising = supervisor.running(stack)
+    if supervising is None:
+        say(_why_not(stack))
         return 1
     running = processes.recorded(stack.run_dir)
     states = supervisor.states(stack)
@@ -37,8 +38,38 @@ def status(stack: Stack) -> int:
     _print([_COLUMNS, *_rows(running, health, functions)])
     for name, answer in functions.items():
         say(f"function {name}: {answer}")
-    everything = [*health.values(), *functions.values()]
-    return 0 if all(answer.startswith(_HEALTHY) for answer in everything) else 1
+    everything = {**health, **functions}
+    wrong = [name for name, answer in everything.items() if not answer.startswith(_HEALTHY)]
+    advice = _advice(stack, supervising, wrong)
+    if advice:
+        say(advice)
+    return 1 if wrong or advice else 0
+
+
+def _why_not(stack: Stack) -> str:
+    if pid := turns.at_work(stack):
+        return f"The stack is not running yet: `make up`, process {pid}, is at work."
+    left = ", ".join(f"{it.name} ({it.pid})" for it in processes.survivors(stack.run_dir))
+    if left:
+        return (
+            f"The supervisor was killed and left running: {left}."
+            " `make up` starts anew, `make down` ends them."
+        )
+    return "The stack is not running; `make up` starts it."
+
+
+def _advice(stack: Stack, supervising: Process, wrong: list[str]) -> str:
+    """What to do about what is wrong; empty if nothing is."""
+    if pid := turns.at_work(stack):
+        return f"`make up`, process {pid}, is at work."
+    if supervisor.is_stopping(stack):
+        return "The stack is stopping."
+    is_whole = len(supervisor.states(stack)) >= len(parts.chosen(stack, []))
+    if is_whole and not up.is_complete(stack, supervising):
+        return "The last `make up` did not come to its end: `make up` goes on."
+    if wrong:
+        return f"`make logs s={wrong[0]}` may say why; what ended is started again by itself."
+    return ""
 
 
 def _ask(part: Part) -> str:
@@ -88,7 +119,11 @@ def _deployed(stack: Stack) -> list[dict[str, Any]]:
     )
     try:
         connection.request("GET", "/system/functions", headers={"Authorization": f"Basic {token}"})
-        functions: list[dict[str, Any]] = json.loads(connection.getresponse().read())
+        response = connection.getresponse()
+        text = response.read()
+        if response.status != http.HTTPStatus.OK:
+            raise ValueError(f"it answers {response.status}")
+        functions: list[dict[str, Any]] = json.loads(text)
     finally:
         connection.close()
     return functions

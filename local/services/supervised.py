@@ -7,23 +7,20 @@ import logging
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable
+from typing import IO
 
 from local.services import debian, processes
+from local.services.backoff import Backoff
 from local.services.parts import Part, base_environment
-from local.services.probes import Probe
+from local.services.prober import Prober
 from local.services.processes import Process
+from local.services.progress import StepFailed
 from local.services.settings import ROOT, Stack
 
 logger = logging.getLogger(__name__)
 
-FIRST_BACKOFF_SECONDS = 0.5
-LONGEST_BACKOFF_SECONDS = 30.0
-_STEADY_SECONDS = 60.0  # a service that ran this long starts its backoff anew
-_PROBE_SECONDS = 2.0
-_FIRST_PROBES_SECONDS = 0.1
 _POLL_SECONDS = 0.02
 
 
@@ -41,12 +38,10 @@ class Supervised:
         self.restarts = 0
         self._stack = stack
         self._wake = wake
-        self._backoff_seconds = FIRST_BACKOFF_SECONDS
-        self._started_at = 0.0
-        self._restart_at = 0.0
+        self._backoff = Backoff()
         self._process: subprocess.Popen[bytes] | None = None
-        # The last probe's answer, and of which process: the probing thread writes nothing else.
-        self._answer: tuple[int, str] | None = None
+        self._prober: Prober | None = None
+        self._is_recorded = False
 
     @property
     def is_ready(self) -> bool:
@@ -54,13 +49,55 @@ class Supervised:
         return self.state in ("healthy", "done")
 
     def start(self) -> None:
+        """Start the process; one that cannot be started is tried again like one that ended."""
+        try:
+            self._process = self._start()
+        except (OSError, ValueError, StepFailed) as error:
+            logger.error("%s: cannot be started: %s", self.part.name, error)
+            self._postpone(f"cannot be started: {error}")
+            return
+        self.state, self.wrong = "starting", ""
+        logger.info("%s: started as process %d", self.part.name, self._process.pid)
+        if self.part.probe:
+            self._is_recorded = False
+            self._record(self._process.pid)
+            self._prober = Prober(self.part.probe, self._wake)
+
+    def attend(self) -> None:
+        """Take in what happened since: an answer, the process' end, a backoff that is over."""
+        if self._process and _has_ended(self._process):
+            self._bury(self._process)
+        elif self._process and self._prober:
+            self._record(self._process.pid)
+            self._take(self._prober.answer)
+        elif self.state == "restarting" and self._backoff.is_over:
+            self.restarts += 1
+            self.start()
+
+    def note_stopping(self) -> None:
+        """Say beforehand that its turn to stop will come."""
+        if self.part.probe:
+            self.state = "stopping"
+
+    def stop(self) -> None:
+        """End the process, by SIGKILL when its grace is over; returns when it is gone."""
+        process, self._process = self._process, None
+        if process:
+            self.state = "stopping"
+            self._end_probing()
+            self._end(process)
+        if self.part.probe:
+            processes.forget(self._stack.run_dir, self.part.name)
+            self.state = "stopped"
+
+    def _start(self) -> subprocess.Popen[bytes]:
         """Start the process so that it ends with the supervisor, however that ends."""
         if self.part.prepare:
             self.part.prepare()
         # The parent-death signal follows the thread that forks: this must be the main thread.
         command = [str(debian.setpriv()), "--pdeathsig", "TERM", "--", *self.part.command]
-        with (self._stack.logs_dir / f"{self.part.name}.log").open("ab") as log:
-            self._process = subprocess.Popen(
+        with self._log() as log:
+            return subprocess.Popen(
                 command,
                 cwd=ROOT,
                 env={**base_environment(), **self.part.environment},
@@ -69,56 +106,35 @@ class Supervised:
                 stderr=log,
                 start_new_session=True,
             )
-        self._started_at = time.monotonic()
-        self.state = "starting"
-        logger.info("%s: started as process %d", self.part.name, self._process.pid)
-        if self.part.probe:
-            self._record(self._process.pid)
-            arguments = (self._process.pid, self.part.probe)
-            threading.Thread(target=self._probe, args=arguments, daemon=True).start()
 
-    def attend(self) -> None:
-        """Take in what happened since: an answer, the process' end, a backoff that is over."""
-        if self._process and _has_ended(self._process):
-            self._bury(self._process)
-        elif self._process and self._answer and self._answer[0] == self._process.pid:
-            self._take(self._answer[1])
-        elif self.state == "restarting" and time.monotonic() >= self._restart_at:
-            self.restarts += 1
-            self.start()
-
-    def stop(self) -> None:
-        """End the process, by SIGKILL when its grace is over; returns when it is gone."""
-        process, self._process = self._process, None
-        if process:
-            self.state = "stopping"
-            self._end(process)
-        if self.part.probe:
-            processes.forget(self._stack.run_dir, self.part.name)
-            self.state = "stopped"
+    def _log(self) -> IO[bytes]:
+        """The part's log; nowhere if it cannot be opened, for the part matters more."""
+        try:
+            return (self._stack.logs_dir / f"{self.part.name}.log").open("ab")
+        except OSError as error:
+            logger.error("%s: runs without a log: %s", self.part.name, error)
+            return open(os.devnull, "ab")
 
     def _record(self, pid: int) -> None:
-        started = processes.start_time(pid)
-        if started is not None:
-            process = Process(
-                self.part.name, pid, started, ports=self.part.ports, restarts=self.restarts
-            )
+        """Write its run file, at a later time if there is no room on the disk now."""
+        started = None if self._is_recorded else processes.start_time(pid)
+        if started is None:
+            return
+        name, ports = self.part.name, self.part.ports
+        process = Process(name, pid, started, ports=ports, restarts=self.restarts)
+        with contextlib.suppress(OSError):
             processes.record(self._stack.run_dir, process)
+            self._is_recorded = True
 
-    def _probe(self, pid: int, probe: Probe) -> None:
-        """Ask until the process is another or none; often while it starts."""
-        while self._process and self._process.pid == pid:
-            answer = (pid, probe())
-            if answer != self._answer:
-                self._answer = answer
-                self._wake()
-            time.sleep(_FIRST_PROBES_SECONDS if self.state == "starting" else _PROBE_SECONDS)
-
-    def _take(self, wrong: str) -> None:
+    def _take(self, wrong: str | None) -> None:
+        if wrong is None:
+            return
         state = "unhealthy" if wrong and self.state != "starting" else self.state
         state = state if wrong else "healthy"
         if state != self.state:
             logger.info("%s: %s %s", self.part.name, state, wrong)
+        if state == "healthy":
+            self._backoff.note_health()
         self.state, self.wrong = state, wrong
 
     def _bury(self, process: subprocess.Popen[bytes]) -> None:
@@ -126,17 +142,26 @@ class Supervised:
         _signal_group(process, signal.SIGKILL)  # what it left behind may hold its port
         status = process.wait()
         self._process = None
-        self.wrong = f"ended with status {status}" if status or self.part.probe else ""
+        self._end_probing()
         logger.info("%s: ended with status %d", self.part.name, status)
-        if not self.part.probe:
-            self.state = "failed" if status else "done"
+        if not self.part.probe and not status:
+            self.state, self.wrong = "done", ""
             return
         processes.forget(self._stack.run_dir, self.part.name)
-        if time.monotonic() - self._started_at > _STEADY_SECONDS:
-            self._backoff_seconds = FIRST_BACKOFF_SECONDS
+        self._postpone(f"ended with status {status}")
+
+    def _postpone(self, wrong: str) -> None:
+        self.wrong = wrong
+        if not self.part.probe:
+            self.state = "failed"
+            return
         self.state = "restarting"
-        self._restart_at = time.monotonic() + self._backoff_seconds
-        self._backoff_seconds = min(self._backoff_seconds * 2, LONGEST_BACKOFF_SECONDS)
+        self._backoff.begin()
+
+    def _end_probing(self) -> None:
+        if self._prober:
+            self._prober.end()
+            self._prober = None
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + self.part.grace_seconds

@@ -31,12 +31,17 @@ class Supervisor:
         self._stopping = False
         self._published = ""
         self._woken, self._alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._logs = [
+            stack.logs_dir / f"{name}.log" for name in (NAME, *(it.name for it in chosen))
+        ]
         self._parts = {part.name: Supervised(part, stack, self._wake) for part in chosen}
 
     def run(self) -> None:
         """Keep the parts running until SIGTERM."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
+        # A closed terminal. Handled, not ignored: what is ignored, the services would inherit.
+        signal.signal(signal.SIGHUP, lambda number, frame: None)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(self._alarm, warn_on_full_buffer=False)
         try:
@@ -52,12 +57,15 @@ class Supervisor:
             if supervised.state == "waiting" and self._may_start(supervised):
                 supervised.start()
         self._publish()
-        logs.rotate(self._stack.logs_dir)
+        logs.rotate(self._logs)
 
     def _may_start(self, supervised: Supervised) -> bool:
         return all(self._parts[needed].is_ready for needed in supervised.part.after)
 
     def _stop(self) -> None:
+        for supervised in self._parts.values():
+            supervised.note_stopping()
+        self._publish()
         for supervised in reversed(self._parts.values()):
             logger.info("%s: stopping", supervised.part.name)
             supervised.stop()
@@ -70,8 +78,13 @@ class Supervisor:
             for name, it in self._parts.items()
         }
         text = json.dumps(states)
-        if text != self._published:
+        if text == self._published:
+            return
+        try:
             files.write(state_file(self._stack), text)
+        except OSError as error:  # the next round tries again
+            logger.error("the state cannot be written: %s", error)
+        else:
             self._published = text
 
     def _ask_to_stop(self, number: int, frame: object) -> None:
@@ -99,6 +112,11 @@ def states(stack: Stack) -> dict[str, dict[str, Any]]:
     except FileNotFoundError:
         return {}
     return found
+
+
+def is_stopping(stack: Stack) -> bool:
+    """Whether it was told to end; then it starts nothing more."""
+    return any(it["state"] in ("stopping", "stopped") for it in states(stack).values())
 
 
 def running(stack: Stack) -> Process | None:

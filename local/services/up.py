@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,12 +19,14 @@ from local.services import (
     rollout,
     summary,
     supervisor,
+    turns,
 )
 from local.services.processes import Process
 from local.services.progress import StepFailed, say
 from local.services.settings import ROOT, Stack
 from local.services.watch import Watch, failure
 
+_POLL_SECONDS = 0.02
 _FUNCTIONS_NEED = ("topics", "redis", "provider")
 
 
@@ -39,11 +42,8 @@ def up(stack: Stack, model_dir: str, only: list[str]) -> int:
     """
     if model_dir:
         model_dir = str(_existing(model_dir))
-    try:
-        with files.lock(stack.state_dir / "up.lock", wait=False):
-            return _up(stack, model_dir, only)
-    except files.Busy as busy:
-        raise StepFailed(f"`make up` is at work on this stack already: process {busy}") from busy
+    with turns.starting(stack):
+        return _up(stack, model_dir, only)
 
 
 def fetch(stack: Stack) -> None:
@@ -60,7 +60,10 @@ def fetch(stack: Stack) -> None:
 
 def _up(stack: Stack, model_dir: str, only: list[str]) -> int:
     running = supervisor.running(stack)
-    complete = running is not None and _is_complete(stack, running)
+    if running and supervisor.is_stopping(stack):  # whoever told it to
+        down.stop(stack)
+        running = None
+    complete = running is not None and is_complete(stack, running)
     if complete and not only and not model_dir:
         if switched_to := rollout.chosen_model(stack):
             files.write(rollout.model_id_file(stack), switched_to)
@@ -90,16 +93,11 @@ def _start(stack: Stack, only: list[str]) -> None:
 def _start_supervisor(stack: Stack, only: list[str]) -> None:
     stack.logs_dir.mkdir(parents=True, exist_ok=True)
     supervisor.state_file(stack).unlink(missing_ok=True)
-    folders = {
-        "STATE_DIR": str(stack.state_dir),
-        "CACHE_DIR": str(stack.cache_dir),
-        "BUILD_DIR": str(stack.build_dir),
-    }
     with (stack.logs_dir / f"{supervisor.NAME}.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "local.services.supervisor", *only],
             cwd=ROOT,
-            env={**parts.base_environment(), **folders},
+            env={**parts.base_environment(), **stack.folders()},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -108,6 +106,7 @@ def _start_supervisor(stack: Stack, only: list[str]) -> None:
     while not supervisor.states(stack):
         if process.poll() is not None:
             raise failure(stack, supervisor.NAME, "could not start")
+        time.sleep(_POLL_SECONDS)
 
 
 def _finish(stack: Stack, model_dir: str, only: list[str], *, complete: bool) -> None:
@@ -148,7 +147,8 @@ def _complete_file(stack: Stack) -> Path:
     return stack.state_dir / "complete"
 
 
-def _is_complete(stack: Stack, running: Process) -> bool:
+def is_complete(stack: Stack, running: Process) -> bool:
+    """Whether a `make up` came to its end under this supervisor."""
     return rollout.remembered(_complete_file(stack)) == _identity(running)
 
 

@@ -48,6 +48,16 @@ def test_it_accepts_again_when_the_part_is_back(stack: LocalStack, part: str) ->
     assert stack.finished(job_id, 60)["status"] == "completed"
 
 
+def test_no_log_holds_a_signed_url(stack: LocalStack) -> None:
+    with stack.frozen("minio"):
+        stack.upload(photo("a signed URL"))
+        stack.get(f"/api/v1/images/{'0' * 64}")
+
+    logs = [path.read_bytes() for path in (stack.state_dir / "logs").glob("*.log")]
+    assert logs
+    assert not any(b"X-Amz-Signature" in log for log in logs)
+
+
 def test_readiness_says_which_part_is_missing(stack: LocalStack) -> None:
     assert until(lambda: stack.get("/readyz").status_code == 200, 30)
 

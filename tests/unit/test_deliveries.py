@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,6 +56,20 @@ def test_a_retry_waits_for_its_time_and_holds_nobody_back() -> None:
 
     assert [each.origin.offset for each in pending.take(9, now=5.0)] == [1]
     assert [each.origin.offset for each in pending.take(9, now=10.0)] == [0]
+
+
+@pytest.mark.parametrize("jump_hours", [-5, 5])
+def test_a_clock_that_jumped_makes_no_retry_wait_longer(
+    monkeypatch: pytest.MonkeyPatch, jump_hours: int
+) -> None:
+    retry = uploaded("a").again(time.time() + 60)
+    wall_time = time.time
+    monkeypatch.setattr(time, "time", lambda: wall_time() + jump_hours * 3600)
+
+    origin = Origin("image-uploads-retry", 0, 0)
+    waiting = read(retry.encode(), origin, redelivered=False, longest_wait_seconds=72.0)
+
+    assert waiting.due <= time.monotonic() + 72
 
 
 def test_what_was_put_off_is_looked_up_before_it_is_inferred_again() -> None:

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import resource
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from local.services import credentials, files, logs
 from local.services.settings import Stack
+
+
+@contextmanager
+def without_room() -> Iterator[None]:
+    """No file can grow meanwhile, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def _mode(path: Path) -> int:
@@ -23,6 +41,33 @@ def test_a_private_file_is_replaced_whole_and_stays_private(tmp_path: Path) -> N
     assert path.read_text() == "second"
     assert _mode(path) == 0o600
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_that_has_no_room_leaves_nothing_behind(tmp_path: Path) -> None:
+    files.write(tmp_path / "state", "before")
+
+    with without_room(), pytest.raises(OSError, match="File too large"):
+        files.write(tmp_path / "state", "after")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+    assert (tmp_path / "state").read_text() == "before"
+
+
+def test_a_lock_whose_file_was_removed_keeps_nobody_in(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    was_there = []
+
+    def wait_for_it() -> None:
+        with files.lock(path):
+            was_there.append(path.exists())
+
+    waiting = threading.Thread(target=wait_for_it)
+    with files.lock(path):
+        waiting.start()
+        path.unlink()
+    waiting.join(10)
+
+    assert was_there == [True]
 
 
 def test_a_held_lock_tells_who_holds_it(tmp_path: Path) -> None:
@@ -54,20 +99,45 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
 def test_a_log_that_grew_too_large_is_emptied_under_its_writer(tmp_path: Path) -> None:
     path = tmp_path / "redis.log"
     with path.open("ab", buffering=0) as writer:
-        writer.write(b"old" * 100)
-        logs.rotate(tmp_path, largest_bytes=200)
+        writer.write(b"old\n" * 100)
+        logs.rotate([path], largest_bytes=202)
         writer.write(b"new")
 
     assert path.read_bytes() == b"new"
-    assert (tmp_path / "redis.log.1").read_bytes() == b"old" * 100
+    assert (tmp_path / "redis.log.1").read_bytes() == b"old\n" * 50
+
+
+def test_a_log_is_emptied_also_when_its_end_cannot_be_kept(tmp_path: Path) -> None:
+    path = tmp_path / "redis.log"
+    path.write_text("old\n" * 100)
+
+    with without_room():
+        logs.rotate([path], largest_bytes=200)
+
+    assert path.read_bytes() == b""
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_log_that_was_renamed_is_followed_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "image-upload-1.log"
+    path.write_text("old\n")
+    lines = logs.follow([path])
+    threading.Timer(0.2, path.write_text, ["old\nlast\n"]).start()
+    assert next(lines) == ("image-upload-1", "last")
+
+    path.rename(tmp_path / "image-upload-1.log.1")
+    path.write_text("first\n")
+
+    assert next(lines) == ("image-upload-1", "first")
 
 
 def test_a_small_log_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "redis.log").write_text("short")
+    path = tmp_path / "redis.log"
+    path.write_text("short")
 
-    logs.rotate(tmp_path, largest_bytes=200)
+    logs.rotate([path, tmp_path / "missing.log"], largest_bytes=200)
 
-    assert [path.name for path in tmp_path.iterdir()] == ["redis.log"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_tail_of_a_log_is_its_last_lines(tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from local.services import ports, processes
 from local.services.processes import Process
@@ -62,6 +65,22 @@ def test_children_of_a_killed_process_are_its_survivors(tmp_path: Path) -> None:
 
     assert survivor.pid == child
     assert processes.survivors(tmp_path) == []
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_jump_of_the_wall_clock_hides_no_survivor(tmp_path: Path, hours: int) -> None:
+    with _running("sleep", "60") as process:
+        jumped = datetime.now(UTC) - timedelta(hours=hours)
+        processes.record(tmp_path, replace(process, started_at=jumped.isoformat()))
+
+        assert [survivor.pid for survivor in processes.survivors(tmp_path)] == [process.pid]
+
+
+def test_what_was_recorded_before_the_last_boot_is_not_ours(tmp_path: Path) -> None:
+    with _running("sleep", "60") as process:
+        processes.record(tmp_path, replace(process, boot_id="another"))
+
+        assert processes.survivors(tmp_path) == []
 
 
 def test_a_process_that_ignores_sigterm_is_killed() -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
-from local.services import progress
+from local.services import processes, progress
+from tests.stack import until
 
 
 def test_a_step_says_its_beginning_and_its_end(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,3 +60,35 @@ def test_an_answer_is_kept_apart_from_progress() -> None:
         text = answer.read()
 
     assert text == "answer\n"
+
+
+_STEP = "from local.services import progress; progress.run('Tea', ['sh', '-c', 'echo $$ >&2; {}'])"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_command_ends_with_the_program_that_waits_for_it(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    pid_file = tmp_path / "pid"
+    code = _STEP.format(f"echo $$ > {pid_file}.new; mv {pid_file}.new {pid_file}; exec sleep 60")
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL) as waiting:
+        until(pid_file.exists)
+        started = processes.start_time(int(pid_file.read_text()))
+
+        waiting.send_signal(number)
+        waiting.wait(10)
+
+    assert started
+    until(lambda: processes.start_time(int(pid_file.read_text())) is None)
+
+
+def test_a_terminal_that_is_closed_ends_no_step() -> None:
+    code = (
+        "import os; from local.services import progress; progress.run('Tea', ['true']); os._exit(7)"
+    )
+    keeper, terminal = os.openpty()
+    with subprocess.Popen([sys.executable, "-c", code], stdout=terminal) as process:
+        os.close(terminal)
+        os.close(keeper)
+
+    assert process.returncode == 7

@@ -34,5 +34,6 @@ def is_quiet(server: Any) -> bool:
 
 def is_busy(channel: Any) -> bool:
     is_new = channel.last_activity == channel.creation_time
-    will_send = is_new and time.time() - channel.creation_time < FIRST_BYTE_SECONDS
+    # Waitress notes wall time, which may jump: a connection from the future is not a young one.
+    will_send = is_new and 0 <= time.time() - channel.creation_time < FIRST_BYTE_SECONDS
     return bool(channel.request or channel.requests or channel.writable() or will_send)

@@ -1,0 +1,91 @@
+"""What hangups, kill -9, full disks and floods of output do to the provider."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.provider import replica_log
+from local.services import processes
+from tests.disk import small_disk
+from tests.provider import Provider, eventually, running_provider
+
+PARENT = """
+    import subprocess
+
+    def handle(event, context):
+        return str(subprocess.Popen(["sleep", "60"]).pid)
+"""
+TALKER = """
+    def handle(event, context):
+        for _ in range(int(event.body)):
+            print("x" * 999)
+        return "said"
+"""
+
+
+@pytest.fixture
+def provider(tmp_path: Path) -> Iterator[Provider]:
+    with running_provider(tmp_path) as started:
+        yield started
+
+
+def _pids(provider: Provider, name: str) -> list[int]:
+    return [replica["pid"] for replica in provider.replicas(name).values()]
+
+
+def test_a_hangup_ends_neither_provider_nor_replica(provider: Provider) -> None:
+    provider.deploy("talker", TALKER)
+    pids = _pids(provider, "talker")
+    assert provider.process
+
+    provider.process.send_signal(signal.SIGHUP)
+
+    assert provider.invoke("talker", data="1").text == "said"
+    assert provider.process.poll() is None
+    assert _pids(provider, "talker") == pids
+
+
+def test_what_replicas_started_ends_when_a_killed_provider_is_back(provider: Provider) -> None:
+    provider.deploy("parent", PARENT)
+    child = int(provider.invoke("parent").text)
+    assert processes.start_time(child)
+
+    provider.kill()
+    provider.start()
+
+    eventually(lambda: processes.start_time(child) is None)
+
+
+def test_a_flood_of_output_stays_within_bounds(provider: Provider) -> None:
+    provider.deploy("talker", TALKER)
+
+    for _ in range(3):
+        assert provider.invoke("talker", data="10000").text == "said"
+
+    log = provider.state_dir / "logs" / "talker-1.log"
+    eventually(log.with_name("talker-1.log.1").exists)
+    sizes = [path.stat().st_size for path in log.parent.glob("talker-1.log*")]
+    # One write beyond the bound: a chunk and a line begun before it, each line with its stamp.
+    assert max(sizes) <= replica_log.MAX_BYTES + 3 * replica_log.CHUNK_BYTES
+    assert len(sizes) == 2
+
+
+def test_a_full_disk_loses_lines_and_no_answer(tmp_path: Path) -> None:
+    with (
+        small_disk(tmp_path / "state" / "logs", kilobytes=64) as disk,
+        running_provider(tmp_path) as provider,
+    ):
+        provider.deploy("talker", TALKER)
+        disk.fill()
+
+        # More than a pipe holds: a replica whose output nobody reads would hang.
+        assert provider.invoke("talker", data="500").text == "said"
+        disk.make_room()
+        assert provider.invoke("talker", data="1").text == "said"
+
+        log = disk.folder / "talker-1.log"
+        eventually(lambda: log.read_text().endswith("x" * 999 + "\n"))

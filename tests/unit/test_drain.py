@@ -1,0 +1,39 @@
+"""Which connections a replica that is told to stop still waits for."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from tests.stack import ROOT
+
+
+def _connection(age_seconds: float) -> SimpleNamespace:
+    """A connection on which nothing has come in yet."""
+    opened = time.time() - age_seconds
+    return SimpleNamespace(
+        creation_time=opened,
+        last_activity=opened,
+        request=None,
+        requests=[],
+        writable=lambda: False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "is_awaited"),
+    [
+        pytest.param(0.1, True, id="young"),
+        pytest.param(60, False, id="old"),
+        pytest.param(-7200, False, id="the clock was set back two hours"),
+    ],
+)
+def test_a_silent_connection_is_waited_for_while_it_is_young(
+    monkeypatch: pytest.MonkeyPatch, age_seconds: float, is_awaited: bool
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "template" / "python3-pipeline")
+    from runtime.drain import is_busy
+
+    assert is_busy(_connection(age_seconds)) is is_awaited
