@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable
 
 from pipeline.ids import Job
 from pipeline.results import Found, Results
@@ -27,11 +26,11 @@ class Waiter:
     """Waits for results, for a bounded number of requests at once."""
 
     def __init__(
-        self, results: Results, places: int, clock: Callable[[], float] = time.monotonic
+        self, results: Results, places: int, store_every_seconds: float = _STORE_EVERY_SECONDS
     ) -> None:
         self._results = results
+        self._store_every_seconds = store_every_seconds
         self._places = threading.Semaphore(places)
-        self._clock = clock
         self._never = threading.Event()
 
     def wait(self, job: Job, seconds: int) -> Found | None:
@@ -47,18 +46,18 @@ class Waiter:
         if seconds <= 0 or not self._places.acquire(blocking=False):
             return None
         try:
-            return self._poll(job, self._clock() + seconds)
+            return self._poll(job, time.monotonic() + seconds)
         finally:
             self._places.release()
 
     def _poll(self, job: Job, deadline: float) -> Found | None:
-        pause, ask_store_at = _FIRST_PAUSE_SECONDS, self._clock() + _STORE_EVERY_SECONDS
-        while (now := self._clock()) < deadline:
+        pause, ask_store_at = _FIRST_PAUSE_SECONDS, time.monotonic() + self._store_every_seconds
+        while (now := time.monotonic()) < deadline:
             (cached,) = self._results.find_cached([(job.tenant, job.image_id, job.model_id)])
             if cached is not None:
                 return Found(cached, from_cache=True)
             if now >= ask_store_at:
-                ask_store_at = now + _STORE_EVERY_SECONDS
+                ask_store_at = now + self._store_every_seconds
                 stored = self._results.find(job.tenant, job.image_id, job.model_id)
                 if stored or self._results.find_failure(job.tenant, job.job_id):
                     return stored

@@ -36,7 +36,8 @@ class Bench:
             self.job_ids,
             MODEL,
         )
-        self.waiter = Waiter(Results(cast(Any, self.store), cast(Any, self.cache)), places=1)
+        results = Results(cast(Any, self.store), cast(Any, self.cache))
+        self.waiter = Waiter(results, places=1, store_every_seconds=0.01)
 
 
 @pytest.fixture

@@ -96,13 +96,16 @@ def test_a_probe_that_hangs_is_told_until_it_comes_back() -> None:
 def test_a_probe_that_raises_is_told_and_asked_again() -> None:
     errors = [ValueError("odd")]
     told: list[str | None] = []
+    known = threading.Event()
 
     def probe() -> str:
+        known.wait()
         if errors:
             raise errors.pop()
         return ""
 
     prober = Prober(probe, lambda: told.append(prober.answer))
+    known.set()
 
     assert until(lambda: prober.answer == "")
     assert told[0] == "cannot be probed: ValueError('odd')"
