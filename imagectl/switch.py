@@ -1,7 +1,7 @@
 """How another model comes into service: checked, deployed function by function, made current.
 
 No request fails meanwhile, and no job changes its model: jobs are pinned to the model they were
-accepted under, and the classifier answers for that one too (docs/decisions/0006).
+accepted under, and the classifier answers for that one too (docs/decisions/0008).
 """
 
 from __future__ import annotations
