@@ -128,22 +128,6 @@ class LocalStack:
             **arguments,  # type: ignore[arg-type]
         )
 
-    def scale(self, name: str, replicas: int) -> None:
-        """Scale a function through OpenFaaS' API and wait until it is so."""
-        login = (self.secret("basic-auth-user"), self.secret("basic-auth-password"))
-        body = {"serviceName": name, "replicas": replicas}
-        answer = requests.post(
-            f"{self.url}/system/scale-function/{name}", json=body, auth=login, timeout=30
-        )
-        assert answer.status_code == 202, answer.text
-
-        def scaled() -> bool:
-            url = f"{self.url}/system/function/{name}"
-            state = requests.get(url, auth=login, timeout=30).json()
-            return bool(state["availableReplicas"] == replicas)
-
-        until(lambda: scaled() or None, 60)
-
     def finished(self, job_id: str, seconds: float = 30.0) -> dict[str, object]:
         """Ask for a job until it is completed or failed."""
 

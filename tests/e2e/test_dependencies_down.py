@@ -84,20 +84,15 @@ def test_without_redis_nothing_fails(stack: LocalStack) -> None:
     assert response.json()["status"] == "completed"
 
 
-def test_more_images_than_the_consumer_reads_ahead_wait_for_a_classifier(
-    stack: LocalStack,
-) -> None:
+def test_a_backlog_larger_than_the_consumer_reads_ahead_is_worked_off(stack: LocalStack) -> None:
     before = [count_events(stack, topic.name) for topic in (topics.RESULTS, topics.RETRY)]
-    stack.scale("image-classifier", 0)
-    try:
+    with stack.frozen("image-process-consumer"):
         accepted = [stack.upload(photo(f"waiting {n}")).status_code for n in range(600)]
-    finally:
-        stack.scale("image-classifier", 1)
 
     assert accepted == [202] * 600
     results, retries = before
-    until(lambda: count_events(stack, topics.RESULTS.name) == results + 600 or None, 120)
-    # A classifier that is not there costs no attempt.
+    until(lambda: count_events(stack, topics.RESULTS.name) >= results + 600 or None, 120)
+    # A consumer that was away costs no attempt.
     assert count_events(stack, topics.RETRY.name) == retries
 
 
