@@ -92,9 +92,11 @@ class LocalStack:
         )
 
     def pid(self, name: str) -> int:
-        """The process id of a service or of a replica."""
-        state = json.loads((self.state_dir / "run" / f"{name}.json").read_text())
-        return int(state["pid"])
+        """The process id of a service, or of a replica of a function."""
+        run_dir = self.state_dir / "run"
+        # After an update the replica that serves is not number 1 any more.
+        path = next(iter([*run_dir.glob(f"{name}.json"), *run_dir.glob(f"{name}-?.json")]))
+        return int(json.loads(path.read_text())["pid"])
 
     @contextmanager
     def frozen(self, name: str) -> Iterator[None]:

@@ -96,7 +96,7 @@ def test_a_backlog_larger_than_the_consumer_reads_ahead_is_worked_off(stack: Loc
     assert count_events(stack, topics.RETRY.name) == retries
 
 
-@pytest.mark.parametrize("name", ["image-classifier-1", "image-process-consumer", "kafka", "minio"])
+@pytest.mark.parametrize("name", ["image-classifier", "image-process-consumer", "kafka", "minio"])
 def test_what_was_accepted_is_completed_after_a_kill(stack: LocalStack, name: str) -> None:
     jobs = []
     for number in range(20):
