@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import signal
 import sys
@@ -44,8 +43,12 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 def _complain(text: str) -> None:
-    with contextlib.suppress(OSError):  # nobody is there to read it
+    try:
         print(f"\n{text}", file=sys.stderr, flush=True)
+    except OSError:
+        # Nobody is there to read it. What is still buffered must not fail again at the end: the
+        # interpreter would then end with a status of its own.
+        progress.silence(sys.stderr)
 
 
 def _run(stack: Stack, options: argparse.Namespace) -> int:

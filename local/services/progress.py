@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TextIO
 
 from local.services import addresses
 
@@ -38,10 +38,10 @@ def say(text: str) -> None:
         silence()
 
 
-def silence() -> None:
-    """Print to nobody from now on: whoever read it is gone."""
+def silence(stream: TextIO | None = None) -> None:
+    """Print to nobody from now on: whoever read the stream, by default stdout, is gone."""
     with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        os.dup2(nowhere.fileno(), (stream or sys.stdout).fileno())
 
 
 def end_running() -> None:
