@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -20,7 +19,6 @@ MAX_EVENT_BYTES = 4096
 
 UPLOADED = "ImageUploaded"
 CLASSIFIED = "ImageClassified"
-FAILED = "ImageFailed"
 
 _DATA_FIELDS = {
     "tenant_id": "tenantId",
@@ -45,6 +43,7 @@ class ImageUploaded:
         attempt: which try of this image its classification will be, from 1.
         not_before: seconds since 1970 before which a retry must not be made, or 0.
         redelivered: it may have been worked on before: look for a stored result first.
+        replays: how often its dead letter was replayed.
     """
 
     tenant_id: str
@@ -62,6 +61,7 @@ class ImageUploaded:
     attempt: int = 1
     not_before: float = 0.0
     redelivered: bool = False
+    replays: int = 0
 
     @property
     def extension(self) -> str:
@@ -70,23 +70,29 @@ class ImageUploaded:
 
     def encode(self) -> bytes:
         """Render the CloudEvent."""
-        return _dump(self.to_cloud_event())
+        return dump(self.to_cloud_event())
 
     def to_cloud_event(self) -> dict[str, Any]:
         """Build the CloudEvent; its id depends on the job alone."""
         values = asdict(self)
-        event = _envelope(UPLOADED, "/image-upload", self.job_id, self.image_id, self.traceparent)
+        event = envelope(UPLOADED, "/image-upload", self.job_id, self.image_id, self.traceparent)
         event["time"] = self.uploaded_at
         event["data"] = {name: values[field] for field, name in _DATA_FIELDS.items()}
         if self.attempt > 1:
             event |= {"attempt": self.attempt, "notbefore": datetime_text(self.not_before)}
         if self.redelivered:
             event["redelivered"] = True
+        if self.replays:
+            event["replays"] = self.replays
         return event
 
     def again(self, not_before: float) -> ImageUploaded:
         """Make the event of the next attempt."""
         return replace(self, attempt=self.attempt + 1, not_before=not_before)
+
+    def replayed(self) -> ImageUploaded:
+        """Make the event that gives a dead-lettered job its whole budget again."""
+        return replace(self, attempt=1, not_before=0.0, redelivered=True, replays=self.replays + 1)
 
 
 def decode_uploaded(raw: bytes) -> ImageUploaded:
@@ -114,15 +120,13 @@ def parse_uploaded(event: object) -> ImageUploaded:
     if not isinstance(data, dict):
         raise MalformedEvent("the event has no data object")
     values = {field: _typed(data, field, name) for field, name in _DATA_FIELDS.items()}
-    attempt = event.get("attempt", 1)
-    if not isinstance(attempt, int) or isinstance(attempt, bool) or attempt < 1:
-        raise MalformedEvent("attempt is not a whole number from 1")
     uploaded = ImageUploaded(
         **values,
         traceparent=str(event.get("traceparent", "")),
-        attempt=attempt,
+        attempt=_counted(event, "attempt", 1),
         not_before=_seconds(event["notbefore"]) if "notbefore" in event else 0.0,
         redelivered=event.get("redelivered") is True,
+        replays=_counted(event, "replays", 0),
     )
     _check_names(uploaded)
     return uploaded
@@ -130,7 +134,7 @@ def parse_uploaded(event: object) -> ImageUploaded:
 
 def encode_classified(uploaded: ImageUploaded, result: Mapping[str, Any], path: str) -> bytes:
     """Render the ImageClassified event of one job."""
-    event = _envelope(
+    event = envelope(
         CLASSIFIED,
         "/image-process-consumer",
         uploaded.job_id,
@@ -147,7 +151,7 @@ def encode_classified(uploaded: ImageUploaded, result: Mapping[str, Any], path: 
         "labels": result["labels"],
         "completedAt": datetime_text(datetime.now(UTC).timestamp()),
     }
-    return _dump(event)
+    return dump(event)
 
 
 @dataclass(frozen=True)
@@ -159,42 +163,15 @@ class Origin:
     offset: int
 
 
-def encode_failed(
-    raw: bytes, uploaded: ImageUploaded | None, reason: Mapping[str, str], origin: Origin
-) -> bytes:
-    """Render the dead letter of one message; bytes that are no event are kept as base64."""
-    place = f"{origin.topic}/{origin.partition}/{origin.offset}"
-    subject = uploaded.image_id if uploaded else place
-    event = _envelope(
-        FAILED,
-        "/image-process-consumer",
-        uploaded.job_id if uploaded else place,
-        subject,
-        uploaded.traceparent if uploaded else "",
-    )
-    original: dict[str, Any] = (
-        {"originalEvent": uploaded.to_cloud_event()}
-        if uploaded
-        else {"originalBytes": base64.b64encode(raw).decode()}
-    )
-    event["data"] = original | {
-        "reason": dict(reason),
-        "attempts": uploaded.attempt if uploaded else 1,
-        "originTopic": origin.topic,
-        "originPartition": origin.partition,
-        "originOffset": origin.offset,
-    }
-    return _dump(event)
-
-
 def datetime_text(seconds: float) -> str:
     """Write seconds since 1970 as RFC 3339, UTC, milliseconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
-def _envelope(
+def envelope(
     kind: str, source: str, identity: str, subject: str, traceparent: str
 ) -> dict[str, Any]:
+    """Build a CloudEvent without its data; the id depends on kind and identity alone."""
     event: dict[str, Any] = {
         "specversion": "1.0",
         "type": kind,
@@ -209,7 +186,8 @@ def _envelope(
     return event
 
 
-def _dump(event: Mapping[str, Any]) -> bytes:
+def dump(event: Mapping[str, Any]) -> bytes:
+    """Render a CloudEvent as it goes to Kafka."""
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -218,6 +196,13 @@ def _typed(data: Mapping[str, Any], field: str, name: str) -> Any:
     value = data.get(name)
     if type(value) is not wanted:
         raise MalformedEvent(f"data.{name} is {type(value).__name__}; it must be {wanted.__name__}")
+    return value
+
+
+def _counted(event: Mapping[str, Any], name: str, smallest: int) -> int:
+    value = event.get(name, smallest)
+    if type(value) is not int or value < smallest:
+        raise MalformedEvent(f"{name} is not a whole number from {smallest}")
     return value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline import crashes
 from pipeline.cache import Key, ResultCache
 from pipeline.ids import RESULT_BUCKET, failure_key, result_key
 from pipeline.storage import ObjectStore
@@ -68,7 +69,9 @@ class Results:
         key = result_key(tenant, image, model)
         if not self._store.create(RESULT_BUCKET, key, body, JSON):
             body = self._store.get(RESULT_BUCKET, key) or body
+        crashes.point("classifier.stored")
         self._cache.put(tenant, image, model, body)
+        crashes.point("classifier.cached")
         return body
 
     def find_failure(self, tenant: str, job: str) -> bytes | None:

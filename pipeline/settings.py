@@ -31,6 +31,7 @@ class Settings:
     secrets_dir: str = _setting("/var/openfaas/secrets", "folder", "one file a secret")
     model_id: str = _setting("current", "model id", "model; `current`: the one published last")
     log_level: str = _setting("INFO", "level", "DEBUG, INFO, WARNING or ERROR")
+    crash_dir: str = _setting("", "folder", "for tests alone: where kill points are armed")
 
     max_image_bytes: int = _setting(20_000_000, "bytes", "largest upload", 1)
     max_image_pixels: int = _setting(40_000_000, "pixels", "largest width × height", 1)

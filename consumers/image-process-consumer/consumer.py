@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from deliveries import Pending, read
 from health import serve
 from invoke import ClassifierClient
-from pipeline import telemetry, topics
+from pipeline import crashes, telemetry, topics
 from pipeline.broker import Publisher, make_consumer
 from pipeline.cache import ResultCache
 from pipeline.events import Origin
@@ -113,6 +113,7 @@ class ImageProcessConsumer:
         # And what else is there already, without waiting: one image alone is not held up.
         for message in (first, *self._consumer.consume(self._batch_size - 1, timeout=0)):
             self._take_in(message)
+        crashes.point("consumer.polled")
 
     def _take_in(self, message: Message) -> None:
         error = message.error()
@@ -155,6 +156,7 @@ class ImageProcessConsumer:
             self._committed_at = now
             self._note(positions)
             self._consumer.commit(offsets=_offsets(positions), asynchronous=True)
+            crashes.point("consumer.committed")
 
     def _commit_and_wait(self) -> None:
         positions = self._assignment.to_commit()
@@ -188,6 +190,7 @@ class ImageProcessConsumer:
         self._report("partitions assigned", partitions)
 
     def _revoked(self, _: Any, partitions: list[TopicPartition]) -> None:
+        crashes.point("consumer.rebalancing")
         self._workers.wait(_REVOKE_SECONDS)
         self._collect()
         self._commit_and_wait()
@@ -226,6 +229,7 @@ def main() -> None:
     """Run until SIGTERM."""
     settings = Settings.from_env(os.environ)
     telemetry.configure("image-process-consumer", settings.log_level)
+    crashes.configure(settings.crash_dir)
     publisher = Publisher(settings)
     processor = Processor(
         ClassifierClient(settings),

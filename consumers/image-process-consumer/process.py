@@ -13,8 +13,9 @@ from typing import Any
 
 from deliveries import Delivery
 from invoke import CallFailed, ClassifierClient
-from pipeline import events, topics
+from pipeline import crashes, events, topics
 from pipeline.broker import Publisher
+from pipeline.dead_letters import encode_failed
 from pipeline.errors import InvalidImage, PipelineError, Unavailable
 from pipeline.events import ImageUploaded
 from pipeline.ids import RESULT_BUCKET, result_key
@@ -68,20 +69,23 @@ class Processor:
             and is tried again, at no cost in attempts. Of everything else the result, the retry
             or the dead letter is acknowledged.
         """
-        sent: list[tuple[Delivery, Future[None]]] = []
+        sent: list[tuple[Delivery, Outcome, Future[None]]] = []
         unfinished: list[Delivery] = []
         for delivery, outcome in self._outcomes(batch):
             try:
-                sent.append((delivery, self._settle(delivery, outcome)))
+                sent.append((delivery, outcome, self._settle(delivery, outcome)))
             except Unavailable as error:
                 _log_waiting(delivery, error)
                 unfinished.append(delivery)
-        for delivery, acknowledgement in sent:
+        for delivery, outcome, acknowledgement in sent:
             try:
                 self._publisher.wait(acknowledgement)
             except Unavailable as error:
                 _log_waiting(delivery, error)
                 unfinished.append(delivery)
+            else:
+                if self._is_buried(delivery, outcome):
+                    crashes.point("consumer.dead-lettered")
         return unfinished
 
     def _outcomes(self, batch: Sequence[Delivery]) -> Iterator[tuple[Delivery, Outcome]]:
@@ -96,6 +100,7 @@ class Processor:
             return
         try:
             answers = self._classifier.classify([event for _, event in images])
+            crashes.point("consumer.answered")
         except CallFailed as error:
             if len(images) == 1:
                 yield images[0][0], error
@@ -116,10 +121,16 @@ class Processor:
             return self._bury_unreadable(delivery, outcome)
         if not isinstance(outcome, PipelineError):
             return self._complete(delivery.event, outcome)
-        budget_left = delivery.event.attempt < self._policy.max_attempts
-        if isinstance(outcome, CallFailed) and budget_left:
-            return self._retry(delivery.event, outcome)
-        return self._bury(delivery, delivery.event, outcome)
+        if self._is_buried(delivery, outcome):
+            return self._bury(delivery, delivery.event, outcome)
+        return self._retry(delivery.event, outcome)
+
+    def _is_buried(self, delivery: Delivery, outcome: Outcome) -> bool:
+        """Tell whether trying again would not help, or has been done often enough."""
+        if not isinstance(outcome, PipelineError) or isinstance(outcome, Unavailable):
+            return False
+        spent = delivery.event is None or delivery.event.attempt >= self._policy.max_attempts
+        return spent or not isinstance(outcome, CallFailed)
 
     def _complete(self, event: ImageUploaded, result: dict[str, Any]) -> Future[None]:
         key = result_key(event.tenant_id, event.image_id, result["modelId"])
@@ -147,7 +158,7 @@ class Processor:
         }
         body = json.dumps(failure, ensure_ascii=False).encode()
         self._results.save_failure(event.tenant_id, event.job_id, body)
-        letter = events.encode_failed(delivery.raw, event, reason, delivery.origin)
+        letter = encode_failed(delivery.raw, event, reason, delivery.origin)
         EVENTS.labels("dead-lettered").inc()
         logger.error("dead-lettered", extra=_names(event) | {"reason": str(error)})
         return self._publisher.send(topics.FAILURES.name, event.image_id, letter)
@@ -155,7 +166,7 @@ class Processor:
     def _bury_unreadable(self, delivery: Delivery, outcome: Outcome) -> Future[None]:
         origin = delivery.origin
         reason = {"code": getattr(outcome, "code", "malformed-event"), "detail": str(outcome)}
-        letter = events.encode_failed(delivery.raw, None, reason, origin)
+        letter = encode_failed(delivery.raw, None, reason, origin)
         EVENTS.labels("unreadable").inc()
         logger.error("unreadable", extra={"origin": str(origin), "reason": reason["detail"]})
         return self._publisher.send(topics.FAILURES.name, str(origin), letter)

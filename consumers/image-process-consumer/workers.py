@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from deliveries import Delivery, Pending
+from pipeline import crashes
 from pipeline.telemetry import EVENTS_IN_FLIGHT
 from process import Processor
 
@@ -37,6 +38,8 @@ class Workers:
 
     def start(self) -> None:
         """Start as many batches as there is room for; a single image makes a batch too."""
+        if self._running:
+            crashes.point("consumer.invoked")
         while len(self._running) < self._batches:
             batch = self._pending.take(self._size, time.monotonic())
             if not batch:

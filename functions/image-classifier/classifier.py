@@ -13,7 +13,7 @@ from typing import Any
 import answers
 from engine import Engine, Seen
 from engines import Engines
-from pipeline import ids
+from pipeline import crashes, ids
 from pipeline.cache import Key
 from pipeline.errors import InvalidImage, Unavailable
 from pipeline.events import ImageUploaded
@@ -123,6 +123,7 @@ class Classifier:
             raise InvalidImage("the stored image is gone", code="image-missing")
         if ids.image_id(data) != event.image_id:
             raise InvalidImage("the stored image is not the one sent", code="image-changed")
+        crashes.point("classifier.fetched")
         return data
 
     def _look_and_store(

@@ -9,7 +9,7 @@ from io import BytesIO
 from PIL import Image
 
 from model import Model, Prediction
-from pipeline import images
+from pipeline import crashes, images
 from pipeline.manifest import Manifest
 from pipeline.telemetry import INFERENCE_SECONDS, INFERENCES
 from preprocessing import preprocess
@@ -62,8 +62,10 @@ class Engine:
         image = images.decode(data, self._limits, short_side)
         picture, array = preprocess(image, self.manifest)
         decoded = time.perf_counter()
+        crashes.point("classifier.decoded")
         scores = self._model.predict(array)
         inferred = time.perf_counter()
+        crashes.point("classifier.inferred")
         INFERENCES.inc()
         INFERENCE_SECONDS.observe(inferred - decoded)
         return Seen(

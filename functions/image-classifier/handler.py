@@ -12,7 +12,7 @@ from classifier import Classifier
 from engine import Engine
 from engines import Engines
 from model import Model
-from pipeline import bundles, events, telemetry, web
+from pipeline import bundles, crashes, events, telemetry, web
 from pipeline.cache import ResultCache
 from pipeline.entry import Entry
 from pipeline.errors import Rejected
@@ -26,6 +26,7 @@ MAX_BATCH = 64
 
 settings = Settings.from_env(os.environ)
 telemetry.configure("image-classifier", settings.log_level)
+crashes.configure(settings.crash_dir)
 
 
 class Function:
@@ -61,7 +62,9 @@ class Function:
                 found=events.BATCH_CONTENT_TYPE,
                 allowed="one image as the body",
             )
-        return web.respond(200, self.classifier.classify(_parse_batch(call.body)))
+        answers_in_order = self.classifier.classify(_parse_batch(call.body))
+        crashes.point("classifier.answering")
+        return web.respond(200, answers_in_order)
 
     def _classify_bytes(self, call: web.Call) -> web.Response:
         seen = self.classifier.look(call.body)

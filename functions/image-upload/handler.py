@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from form import read_file
-from pipeline import bundles, telemetry, web
+from pipeline import bundles, crashes, telemetry, web
 from pipeline.broker import Publisher
 from pipeline.cache import ResultCache
 from pipeline.entry import Entry
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 settings = Settings.from_env(os.environ)
 telemetry.configure("image-upload", settings.log_level)
+crashes.configure(settings.crash_dir)
 
 
 class Function:
@@ -48,6 +49,7 @@ class Function:
         """Answer one upload: 202, or 200 with the result when the client preferred to wait."""
         call.require_method("POST")
         tenant = call.tenant(self.internal_secret)
+        crashes.point("upload.read")
         try:
             job = self.uploads.accept(tenant, read_file(call), call.trace_id)
         except PipelineError as error:

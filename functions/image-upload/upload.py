@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from form import SentFile
-from pipeline import events, ids, images, telemetry, topics
+from pipeline import crashes, events, ids, images, telemetry, topics
 from pipeline.broker import Publisher
 from pipeline.ids import INPUT_BUCKET, Job, JobIds
 from pipeline.storage import ObjectStore
@@ -36,6 +36,7 @@ class Uploads:
         image = ids.image_id(sent.data)
         key = ids.input_key(tenant, image, info.format.extension)
         created = self.store.create(INPUT_BUCKET, key, sent.data, info.format.mime_type)
+        crashes.point("upload.stored")
         now = datetime.now(UTC)
         job_id = self.job_ids.issue(tenant, image, self.model_id, now)
         event = events.ImageUploaded(
@@ -51,6 +52,9 @@ class Uploads:
             duplicate=not created,
             traceparent=telemetry.child_traceparent(trace_id),
         )
-        self.publisher.publish(topics.UPLOADS.name, image, event.encode())
+        published = self.publisher.send(topics.UPLOADS.name, image, event.encode())
+        crashes.point("upload.produced")
+        self.publisher.wait(published)
+        crashes.point("upload.acknowledged")
         logger.info("accepted", extra={"image_id": image, "job_id": job_id, "trace_id": trace_id})
         return Job(job_id, tenant, image, self.model_id, now)

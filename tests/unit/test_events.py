@@ -87,21 +87,17 @@ def test_an_impossible_attempt_is_refused(attempt: object) -> None:
         events.parse_uploaded(event)
 
 
-def test_a_dead_letter_holds_the_original_event_and_where_it_was() -> None:
-    event = uploaded()
-    origin = events.Origin("image-uploads", 2, 17)
+def test_a_replay_starts_with_its_whole_budget_and_looks_for_a_result_first() -> None:
+    replay = uploaded().again(not_before=1_800_000_000.0).replayed()
 
-    letter = json.loads(events.encode_failed(event.encode(), event, {"code": "c"}, origin))
-
-    assert letter["data"]["originalEvent"] == event.to_cloud_event()
-    assert letter["data"]["originOffset"] == 17
-    assert letter["data"]["attempts"] == 1
+    assert events.decode_uploaded(replay.encode()) == replay
+    assert (replay.attempt, replay.not_before, replay.replays) == (1, 0.0, 1)
+    assert replay.redelivered
 
 
-def test_a_dead_letter_keeps_unreadable_bytes() -> None:
-    origin = events.Origin("image-uploads", 0, 1)
+@pytest.mark.parametrize("replays", [-1, "2", True, 1.5])
+def test_an_impossible_number_of_replays_is_refused(replays: object) -> None:
+    event = uploaded().to_cloud_event() | {"replays": replays}
 
-    letter = json.loads(events.encode_failed(b"\xff\x00", None, {"code": "c"}, origin))
-
-    assert letter["data"]["originalBytes"] == "/wA="
-    assert letter["subject"] == "image-uploads/0/1"
+    with pytest.raises(MalformedEvent, match="replays"):
+        events.parse_uploaded(event)

@@ -1,0 +1,44 @@
+"""Kill points end a process once, where they are armed, and are all in the code."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline import crashes
+
+ROOT = Path(__file__).parents[2]
+
+
+def _pass(point: str, folder: str) -> int:
+    """Come past a point in a process of its own; return how that ended."""
+    code = f"from pipeline import crashes; crashes.configure({folder!r}); crashes.point({point!r})"
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode
+
+
+def test_an_armed_point_kills_once(tmp_path: Path) -> None:
+    (tmp_path / "upload.read").touch()
+
+    ended = [_pass("upload.read", str(tmp_path)) for _ in range(2)]
+
+    assert ended == [-signal.SIGKILL, 0]
+
+
+def test_a_point_that_is_not_armed_does_nothing(tmp_path: Path) -> None:
+    (tmp_path / "upload.stored").touch()
+
+    assert _pass("upload.read", str(tmp_path)) == 0
+    assert _pass("upload.stored", "") == 0
+
+
+def test_every_point_is_in_the_code_once() -> None:
+    rooms = [ROOT / "pipeline", ROOT / "functions", ROOT / "consumers"]
+    files = [file for room in rooms for file in room.rglob("*.py")]
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+
+    named = re.findall(r'crashes\.point\("([a-z.-]+)"\)', text)
+
+    assert sorted(named) == sorted(crashes.POINTS)
