@@ -9,9 +9,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,17 +32,24 @@ START_SECONDS = 900  # MinIO is built when the cache is empty
 
 @dataclass(frozen=True)
 class LocalStack:
-    """A running stack: where its state and its ports are."""
+    """A running stack: where its state and its ports are.
+
+    Attributes:
+        settings_given: environment variables for whatever `make up` starts, beyond its own.
+        root: the checkout that it runs from.
+    """
 
     state_dir: Path
     ports: dict[str, int]
+    settings_given: Mapping[str, str] = field(default_factory=dict)
+    root: Path = ROOT
 
     @property
     def environment(self) -> dict[str, str]:
         """What the commands of `make` are told."""
         ports = {f"{name}_PORT": str(port) for name, port in self.ports.items()}
         folders = {"STATE_DIR": str(self.state_dir), "BUILD_DIR": str(self.state_dir / "build")}
-        return {**os.environ, **folders, **ports}
+        return {**os.environ, **folders, **ports, **self.settings_given}
 
     @property
     def url(self) -> str:
@@ -83,7 +90,7 @@ class LocalStack:
         """Run one of the commands behind make's targets."""
         return subprocess.run(
             [sys.executable, "-m", "local.services", *words],
-            cwd=ROOT,
+            cwd=self.root,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -97,6 +104,31 @@ class LocalStack:
         # After an update the replica that serves is not number 1 any more.
         path = next(iter([*run_dir.glob(f"{name}.json"), *run_dir.glob(f"{name}-?.json")]))
         return int(json.loads(path.read_text())["pid"])
+
+    def give(self, function: str, **settings: str) -> None:
+        """Deploy a function again with these environment variables, and wait until it serves."""
+        url, login = f"{self.provider_url}/system", self.login
+        path = f"{url}/function/{function}"
+        status = requests.get(path, auth=login, timeout=60).json()
+        kept = ("image", "envProcess", "envVars", "labels", "secrets", "limits")
+        request = {name: status[name] for name in kept if status.get(name)}
+        request |= {"service": function, "envVars": {**status["envVars"], **settings}}
+        answer = requests.put(f"{url}/functions", json=request, auth=login, timeout=60)
+        assert answer.ok, answer.text
+
+        def is_given() -> bool:
+            found = requests.get(path, auth=login, timeout=60).json()
+            rollout = (found.get("annotations") or {}).get("com.openfaas.local.rollout", "")
+            assert not rollout.startswith("failed"), rollout
+            ready = found["availableReplicas"] >= found["replicas"]
+            return bool(settings.items() <= found["envVars"].items() and not rollout and ready)
+
+        until(is_given, 60)
+
+    @property
+    def login(self) -> tuple[str, str]:
+        """User and password of OpenFaaS' API."""
+        return self.secret("basic-auth-user"), self.secret("basic-auth-password")
 
     @contextmanager
     def frozen(self, name: str) -> Iterator[None]:
@@ -164,9 +196,12 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def unstarted_stack(state_dir: Path) -> Iterator[LocalStack]:
+def unstarted_stack(
+    state_dir: Path, settings: Mapping[str, str] | None = None, root: Path = ROOT
+) -> Iterator[LocalStack]:
     """Choose ports for a stack; stop it when done, whoever started it."""
-    stack = LocalStack(state_dir, dict(zip(PORTS, free_ports(len(PORTS)), strict=True)))
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    stack = LocalStack(state_dir, ports, settings or {}, root)
     try:
         yield stack
     finally:
@@ -174,10 +209,20 @@ def unstarted_stack(state_dir: Path) -> Iterator[LocalStack]:
 
 
 @contextmanager
-def running_stack(state_dir: Path, model_dir: Path | None = None) -> Iterator[LocalStack]:
-    """Start a stack, stop it when done, also when the tests failed."""
+def running_stack(
+    state_dir: Path,
+    model_dir: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+    root: Path = ROOT,
+) -> Iterator[LocalStack]:
+    """Start a stack, stop it when done, also when the tests failed.
+
+    Args:
+        settings: environment variables for the consumer and the services; `give` is for functions.
+        root: the checkout to start from.
+    """
     model = ["--model-dir", str(model_dir)] if model_dir else []
-    with unstarted_stack(state_dir) as stack:
+    with unstarted_stack(state_dir, settings, root) as stack:
         started = stack.command("up", *model)
         assert started.returncode == 0, f"{started.stdout}\n{started.stderr}"
         yield stack
