@@ -1,4 +1,8 @@
-"""Memory, descriptors and threads stay flat in an hour at 70 % load."""
+"""Memory, descriptors and threads stay flat in an hour at 70 % load.
+
+The capacity is measured first; then every process of the stack is looked at 240 times. The slopes
+are fitted through the last three quarters.
+"""
 
 from __future__ import annotations
 
