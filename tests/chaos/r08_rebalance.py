@@ -5,7 +5,6 @@ Under a steady load; a stall is the longest time without a result event on one p
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -66,19 +65,7 @@ def run(size: Size, folder: Path) -> list[Finding]:
 @contextmanager
 def second_consumer(stack: LocalStack, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run another consumer of the same group; ask it to leave at the end."""
-    settings = stack.settings
-    port = free_ports(1)[0]
-    environment = {
-        **os.environ,
-        **stack.settings_given,
-        "MINIO_ENDPOINT": settings.minio_endpoint,
-        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
-        "REDIS_URL": settings.redis_url,
-        "OPENFAAS_URL": settings.openfaas_url,
-        "SECRETS_DIR": settings.secrets_dir,
-        "PYTHONPATH": str(stack.root),
-        "CONSUMER_PORT": str(port),
-    }
+    environment = {**stack.addresses, "CONSUMER_PORT": str(free_ports(1)[0])}
     command = [sys.executable, "consumers/image-process-consumer/consumer.py"]
     with log.open("ab") as output:
         process = subprocess.Popen(
