@@ -11,6 +11,7 @@ from pipeline.settings import Settings
 # Which setting is told by which process of a local stack: its run file, its port, the value.
 _TOLD_BY = {
     "MINIO_ENDPOINT": ("minio", "minio", "127.0.0.1:{port}"),
+    "KAFKA_BOOTSTRAP_SERVERS": ("kafka", "kafka", "127.0.0.1:{port}"),
     "OPENFAAS_URL": ("provider", "provider", "http://127.0.0.1:{port}"),
 }
 
