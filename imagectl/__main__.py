@@ -17,6 +17,7 @@ from pipeline.settings import SettingsError
 _COMMANDS = {
     "dead-letters": ("imagectl.dead_letters:dead_letters", "Messages that failed: replay them."),
     "models": ("imagectl.models:models", "Models in MinIO: list them, add one, use one."),
+    "reconcile": ("imagectl.reconcile:reconcile", "Account for every image; send lost ones again."),
 }
 
 

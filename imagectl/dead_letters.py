@@ -17,7 +17,7 @@ from imagectl import letter_view
 from imagectl.letters import Filter, Letters
 from imagectl.moments import MOMENT
 from imagectl.replay import replay as send_again
-from imagectl.settings import settings_of
+from imagectl.settings import patient, settings_of
 from pipeline.broker import Publisher
 from pipeline.errors import NotFound
 from pipeline.topic_reader import TopicReader
@@ -117,7 +117,7 @@ def replay(
 
 
 def _replay(letters: Letters, total: int) -> int:
-    publisher, console = Publisher(settings_of(os.environ)), Console(stderr=True)
+    publisher, console = Publisher(patient(settings_of(os.environ))), Console(stderr=True)
     is_shown = console.is_terminal and total >= _MANY
     done = 0
     try:

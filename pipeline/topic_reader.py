@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -54,7 +54,8 @@ class TopicReader:
         self._consumer = Consumer(
             {
                 "bootstrap.servers": settings.kafka_bootstrap_servers,
-                "group.id": "image-pipeline-readers",  # the client demands one; it never joins
+                # Asked how far it is; never joined.
+                "group.id": settings.consumer_group,
                 "enable.auto.commit": False,
                 # What retention took away meanwhile is passed over.
                 "auto.offset.reset": "earliest",
@@ -82,6 +83,26 @@ class TopicReader:
             return [self._span(topic, partition) for partition in sorted(found.partitions)]
         except KafkaException as error:
             raise _unavailable(error.args[0]) from error
+
+    def committed(self, spans: Sequence[Span]) -> list[Span]:
+        """Tell what of these spans the consumer group has not committed yet.
+
+        Raises:
+            Unavailable: Kafka does not answer.
+        """
+        asked = [TopicPartition(span.topic, span.partition) for span in spans]
+        try:
+            found = self._consumer.committed(asked, timeout=_ANSWER_SECONDS)
+        except KafkaException as error:
+            raise _unavailable(error.args[0]) from error
+        for partition in found:
+            if partition.error is not None:
+                raise _unavailable(partition.error)
+        # Negative where nothing was committed yet, and behind what retention took away.
+        return [
+            replace(span, first=max(span.first, partition.offset))
+            for span, partition in zip(spans, found, strict=True)
+        ]
 
     def read(self, span: Span) -> Iterator[Record]:
         """Read a span, holding little of it in memory.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
@@ -15,27 +14,11 @@ from pipeline import topics
 from pipeline.dead_letters import DeadLetter, decode, encode_failed
 from pipeline.errors import Unavailable
 from pipeline.events import ImageUploaded, Origin, decode_uploaded
-from pipeline.topic_reader import Record, Span
-from tests.fakes import StubBroker
+from tests.fakes import StubBroker, StubReader
 from tests.samples import uploaded
 
 REASON = {"code": "damaged-image", "detail": "it is damaged"}
 FAILURES = topics.FAILURES.name
-
-
-class StubReader:
-    """Reads what a stub broker was given."""
-
-    def __init__(self, broker: StubBroker) -> None:
-        self.broker = broker
-
-    def spans(self, topic: str) -> list[Span]:
-        return [Span(topic, 0, 0, len(self.broker.values(topic)))]
-
-    def read(self, span: Span) -> Iterator[Record]:
-        for offset, value in enumerate(self.broker.values(span.topic)[: span.end]):
-            if offset >= span.first:
-                yield Record(0, offset, 0.0, value)
 
 
 @pytest.fixture
