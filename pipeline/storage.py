@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import urllib3
@@ -43,7 +43,7 @@ class _Repeat(urllib3.Retry):
         error: Exception | None = None,
         _pool: Any = None,
         _stacktrace: Any = None,
-    ) -> urllib3.Retry:
+    ) -> Self:
         """Count a failed request; raises its error when it is not to be repeated."""
         if isinstance(error, TimeoutError):
             raise error
