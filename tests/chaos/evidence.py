@@ -165,7 +165,8 @@ def _take_classified(evidence: Evidence, message: Message) -> None:
         return
     label = data["labels"][0]["label"]
     names = (data["tenantId"], data["imageId"], data["modelId"])
-    evidence.classified[job] = Classified(*names, label=label, at=at)
+    partition = message.partition() or 0
+    evidence.classified[job] = Classified(*names, label=label, at=at, partition=partition)
 
 
 def _take_letter(evidence: Evidence, message: Message) -> None:
