@@ -32,12 +32,13 @@ class Settings:
     model_id: str = _setting("current", "model id", "model; `current`: the one published last")
     log_level: str = _setting("INFO", "level", "DEBUG, INFO, WARNING or ERROR")
     crash_dir: str = _setting("", "folder", "for tests alone: where kill points are armed")
+    inference_log: str = _setting("", "file", "for tests alone: a line before each inference")
 
     max_image_bytes: int = _setting(20_000_000, "bytes", "largest upload", 1)
     max_image_pixels: int = _setting(40_000_000, "pixels", "largest width × height", 1)
     min_image_side_pixels: int = _setting(16, "pixels", "smallest width or height", 1)
 
-    store_timeout_seconds: float = _setting(1.0, "seconds", "one MinIO request, per try", 0.01)
+    store_timeout_seconds: float = _setting(1.5, "seconds", "one MinIO request", 0.01)
     produce_timeout_seconds: float = _setting(1.5, "seconds", "Kafka's acknowledgement", 0.01)
     cache_timeout_seconds: float = _setting(0.25, "seconds", "one Redis command", 0.001)
     cache_ttl_seconds: int = _setting(3600, "seconds", "how long a result stays in Redis", 1)

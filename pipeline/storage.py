@@ -11,13 +11,14 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from typing import Any, Self
 from urllib.parse import quote
 
 import urllib3
 from minio import Minio
 from minio.credentials.credentials import Credentials
 from minio.error import MinioException, S3Error
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, TimeoutError
 
 from pipeline import telemetry
 from pipeline.errors import Unavailable
@@ -33,6 +34,24 @@ _URL_LIFETIME = timedelta(minutes=5)
 _CONNECTIONS = 32
 
 
+class _Repeat(urllib3.Retry):
+    """Repeats what broke off, not what took too long: a caller waits for one timeout, not two."""
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: urllib3.BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: Any = None,
+        _stacktrace: Any = None,
+    ) -> Self:
+        """Count a failed request; raises its error when it is not to be repeated."""
+        if isinstance(error, TimeoutError):
+            raise error
+        return super().increment(method, url, response, error, _pool, _stacktrace)
+
+
 class ObjectStore:
     """One connection pool to MinIO; safe to share between threads."""
 
@@ -44,7 +63,7 @@ class ObjectStore:
             ),
             # One more try for a kept-alive connection that the server had closed; all requests
             # made here may be repeated.
-            retries=urllib3.Retry(1, redirect=0, status=0, backoff_factor=0, allowed_methods=None),
+            retries=_Repeat(1, redirect=0, status=0, backoff_factor=0, allowed_methods=None),
         )
         self._endpoint = settings.minio_endpoint
         self._credentials = Credentials(
