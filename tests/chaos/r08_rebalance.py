@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests.chaos import evidence, storm, timeline
-from tests.chaos.findings import Finding, Size, reported
+from tests.chaos.findings import Finding, Size, none_of, reported
 from tests.chaos.ledger import Ledger
 from tests.chaos.load import Load
 from tests.chaos.pictures import drawn
@@ -31,10 +31,11 @@ def run(size: Size, folder: Path) -> list[Finding]:
         evidence.watch(stack)
         with Load(stack, ledger, sources, threads=8, per_second=_PER_SECOND).running():
             time.sleep(_EVERY_SECONDS / 2)
-            begin = time.time()
+            begin, statuses = time.time(), []
             for _ in range(_ROUNDS[size]):
-                with second_consumer(stack, folder / "second-consumer.log"):
+                with second_consumer(stack, folder / "second-consumer.log") as second:
                     time.sleep(_EVERY_SECONDS)
+                statuses.append(second.returncode)
                 time.sleep(_EVERY_SECONDS)
             end = time.time()
         verdict, left = storm.settle(stack, entries, sources)
@@ -47,6 +48,7 @@ def run(size: Size, folder: Path) -> list[Finding]:
     percent = verdict.repeated_share * 100
     return [
         *storm.findings_of(GOAL, what, verdict),
+        none_of(GOAL, "leavings with another status than 0", len(statuses) - statuses.count(0)),
         Finding(
             GOAL,
             f"longest stall of result events of any partition, at {_PER_SECOND:g} images/s",

@@ -15,7 +15,7 @@ _DRAIN_SECONDS = 45.0
 
 
 @contextmanager
-def second_consumer(stack: LocalStack, log: Path) -> Iterator[None]:
+def second_consumer(stack: LocalStack, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Let it join, and leave again as SIGTERM lets it; it may be dead by then."""
     environment = {**stack.addresses, "CONSUMER_PORT": str(free_ports(1)[0])}
     with log.open("ab") as output:
@@ -28,7 +28,7 @@ def second_consumer(stack: LocalStack, log: Path) -> Iterator[None]:
             stderr=output,
         )
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         try:
