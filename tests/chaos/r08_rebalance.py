@@ -1,13 +1,11 @@
-"""Nothing is lost and nothing stalls while a second consumer joins and leaves every 10 s."""
+"""Nothing is lost and nothing stalls while a second consumer joins and leaves every 10 s.
+
+Under a steady load; a stall is the longest time without a result event on one partition.
+"""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tests.chaos import evidence, storm, timeline
@@ -15,7 +13,8 @@ from tests.chaos.findings import Finding, Size, reported
 from tests.chaos.ledger import Ledger
 from tests.chaos.load import Load
 from tests.chaos.pictures import drawn
-from tests.stack import LocalStack, free_ports, running_stack, until
+from tests.chaos.second_consumer import second_consumer
+from tests.stack import running_stack
 
 GOAL = "R8"
 
@@ -23,7 +22,6 @@ _EVERY_SECONDS = 10.0
 _ROUNDS = {Size.SHORT: 3, Size.FULL: 30}  # of one joining and one leaving
 _PER_SECOND = 40.0
 _STALL_SECONDS = 3.0
-_LEAVE_SECONDS = 40.0
 
 
 def run(size: Size, folder: Path) -> list[Finding]:
@@ -58,35 +56,3 @@ def run(size: Size, folder: Path) -> list[Finding]:
         ),
         reported(GOAL, f"{what}: repeated inferences", f"{percent:.2f} %"),
     ]
-
-
-@contextmanager
-def second_consumer(stack: LocalStack, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run another consumer of the same group; ask it to leave at the end."""
-    settings = stack.settings
-    port = free_ports(1)[0]
-    environment = {
-        **os.environ,
-        **stack.settings_given,
-        "MINIO_ENDPOINT": settings.minio_endpoint,
-        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
-        "REDIS_URL": settings.redis_url,
-        "OPENFAAS_URL": settings.openfaas_url,
-        "SECRETS_DIR": settings.secrets_dir,
-        "PYTHONPATH": str(stack.root),
-        "CONSUMER_PORT": str(port),
-    }
-    command = [sys.executable, "consumers/image-process-consumer/consumer.py"]
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, cwd=stack.root, env=environment, stdout=output, stderr=output
-        )
-    try:
-        yield process
-        assert process.poll() is None, f"the second consumer ended with {process.returncode}"
-        process.terminate()
-        until(lambda: process.poll() is not None, _LEAVE_SECONDS)
-        assert process.returncode == 0, f"it left with status {process.returncode}"
-    finally:
-        process.kill()
-        process.wait()

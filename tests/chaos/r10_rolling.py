@@ -1,4 +1,9 @@
-"""No request fails while everything that can be rolled is restarted under load."""
+"""No request fails while everything that can be rolled is restarted under load.
+
+Functions by a redeploy through the API, the consumer and Redis by SIGTERM, Nginx by a reload. Of
+Kafka, MinIO and the provider there is one on one machine: what was refused while they restarted is
+told apart.
+"""
 
 from __future__ import annotations
 
