@@ -1,4 +1,9 @@
-"""Nothing accepted is lost or answered twice while a random process is killed every 5 s."""
+"""Nothing accepted is lost or answered twice while a random process is killed every 5 s.
+
+Uploads come in as fast as they are accepted; the seed chooses what is killed by SIGKILL: the
+consumer, a replica of any function, Kafka, MinIO, Redis, Nginx or the provider. Requests that are
+refused or get no answer are not sent again: the next one is another image.
+"""
 
 from __future__ import annotations
 

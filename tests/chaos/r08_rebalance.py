@@ -1,4 +1,7 @@
-"""Nothing is lost and nothing stalls while a second consumer joins and leaves every 10 s."""
+"""Nothing is lost and nothing stalls while a second consumer joins and leaves every 10 s.
+
+Under a steady load; a stall is the longest time without a result event on one partition.
+"""
 
 from __future__ import annotations
 
