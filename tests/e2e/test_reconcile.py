@@ -24,8 +24,8 @@ from tests.kafka import count_events, events_of
 from tests.stack import ROOT, LocalStack, running_stack, until
 
 BACKLOG = 200
-CLIENTS = 4
-LOOKS = 8
+CLIENTS = 2
+LOOKS = 3
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +169,8 @@ def test_conservation_holds_at_every_moment_of_a_load(stack: LocalStack) -> None
         client.start()
     try:
         looks = [figures(stack, "--grace", "0") for _ in range(LOOKS)]
+        os.kill(stack.pid("image-process-consumer"), signal.SIGKILL)
+        looks += [figures(stack, "--grace", "0") for _ in range(LOOKS)]
     finally:
         ended.set()
         for client in clients:
