@@ -7,7 +7,6 @@ from importlib import import_module
 
 import click
 
-from imagectl.openfaas import OpenFaaSError
 from pipeline.errors import PipelineError
 from pipeline.manifest import ModelRefused
 from pipeline.settings import SettingsError
@@ -52,7 +51,7 @@ def main() -> None:
     """Run a command; one that cannot be done says why and ends with status 1."""
     try:
         cli(prog_name="imagectl")
-    except (ModelRefused, OpenFaaSError, PipelineError, SettingsError) as error:
+    except (ModelRefused, PipelineError, SettingsError) as error:
         sys.exit(f"error: {error}")
 
 
