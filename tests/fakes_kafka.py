@@ -94,7 +94,7 @@ class MemoryConsumer:
         self._on_assign: OnRebalance = _ignore
         self._on_revoke: OnRebalance = _ignore
         self._on_lost: OnRebalance = _ignore
-        self._positions: dict[Place, int] = {}
+        self.positions: dict[Place, int] = {}
         self._paused: set[Place] = set()
         self._commits: deque[list[TopicPartition]] = deque()
 
@@ -153,13 +153,13 @@ class MemoryConsumer:
 
     def assignment(self) -> list[TopicPartition]:
         """Tell the partitions it owns."""
-        return _partitions(self._positions)
+        return _partitions(self.positions)
 
     def close(self) -> None:
         """Give the partitions back and leave the group."""
         self.land_commits()
-        if self._positions:
-            self._revoke(list(self._positions))
+        if self.positions:
+            self._revoke(list(self.positions))
         self._kafka.expel(self)
         self.topics = []
 
@@ -178,7 +178,7 @@ class MemoryConsumer:
         if self not in self._kafka.members:
             self._rejoin()
         wanted = self._kafka.wanted()
-        losing = [place for place in self._positions if wanted.get(place) is not self]
+        losing = [place for place in self.positions if wanted.get(place) is not self]
         if losing:
             self._revoke(losing)
         owners = self._kafka.owners
@@ -186,12 +186,12 @@ class MemoryConsumer:
         if gained:
             self._kafka.owners |= dict.fromkeys(gained, self)
             starts = {place: self._kafka.committed.get(place, (0, ""))[0] for place in gained}
-            self._positions |= starts
+            self.positions |= starts
             self._on_assign(self, _partitions(starts))
 
     def _rejoin(self) -> None:
-        if self._positions:
-            lost, self._positions = self._positions, {}
+        if self.positions:
+            lost, self.positions = self.positions, {}
             self._paused.clear()
             self._on_lost(self, _partitions(lost))
         if self.topics:
@@ -200,18 +200,18 @@ class MemoryConsumer:
     def _revoke(self, places: list[Place]) -> None:
         self._on_revoke(self, _partitions(dict.fromkeys(places, OFFSET_INVALID)))
         for place in places:
-            del self._positions[place]
+            del self.positions[place]
             self._kafka.owners.pop(place, None)
         self._paused -= set(places)
 
     def _next(self) -> Message | None:
-        for place, position in self._positions.items():
+        for place, position in self.positions.items():
             log = self._kafka.logs[place]
             if place in self._paused or position >= len(log):
                 continue
             # The one that was read goes behind the others, so that none starves.
-            del self._positions[place]
-            self._positions[place] = position + 1
+            del self.positions[place]
+            self.positions[place] = position + 1
             key, value = log[position]
             return Message(
                 topic=place[0], partition=place[1], offset=position, key=key, value=value
