@@ -22,7 +22,8 @@ OnCommit = Callable[[KafkaError | None, list[TopicPartition]], None]
 _POLL_SECONDS = 0.1
 # Room for a burst of events of at most 4 KB; beyond it `publish` says Unavailable at once.
 _QUEUE_MESSAGES = 20_000
-_SESSION_TIMEOUT_MILLISECONDS = 8_000
+# How long the partitions of a killed consumer wait for another: the least that a broker allows.
+_SESSION_TIMEOUT_MILLISECONDS = 6_000
 _QUEUED_KILOBYTES = 8_192
 
 
@@ -119,6 +120,7 @@ def make_consumer(settings: Settings, on_commit: OnCommit) -> Consumer:
             "enable.auto.offset.store": False,
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": _SESSION_TIMEOUT_MILLISECONDS,
+            "heartbeat.interval.ms": _SESSION_TIMEOUT_MILLISECONDS // 4,
             "reconnect.backoff.max.ms": 1000,
             "queued.max.messages.kbytes": _QUEUED_KILOBYTES,
         },

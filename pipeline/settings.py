@@ -55,6 +55,12 @@ class Settings:
     invoke_timeout_seconds: float = _setting(60.0, "seconds", "one classifier call", 0.1)
     max_attempts: int = _setting(5, "attempts", "tries of one image before its dead letter", 1)
     retry_base_seconds: float = _setting(1.0, "seconds", "wait before the second attempt", 0.0)
+    breaker_failures: int = _setting(
+        100, "images", "failures in a row after which the consumer stops; 0: never", 0
+    )
+    breaker_rest_seconds: float = _setting(
+        30.0, "seconds", "between the images tried while it is stopped", 0.1
+    )
     retry_max_seconds: float = _setting(60.0, "seconds", "longest wait between attempts", 0.0)
 
     @classmethod

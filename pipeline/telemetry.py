@@ -29,6 +29,7 @@ CACHE_LOOKUPS = Counter(
 )
 EVENTS = Counter("image_events_total", "events the consumer finished, by outcome", ["outcome"])
 EVENTS_IN_FLIGHT = Gauge("image_events_in_flight", "events read from Kafka and not yet finished")
+BREAKER_OPEN = Gauge("image_breaker_open", "1 while the consumer rests because everything fails")
 ASSIGNED_PARTITIONS = Gauge("image_assigned_partitions", "partitions this consumer owns")
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")

@@ -1,4 +1,4 @@
-"""When events are read and when their offsets are committed."""
+"""Which events are read, and what happens to them when partitions come and go."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import Any, cast
 
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
-from deliveries import Pending, read
+from breaker import Breaker
+from commits import Commits, partitions_at, places_of
+from deliveries import Delivery, Pending, read
 from health import serve
 from invoke import ClassifierClient
-from pipeline import crashes, telemetry, topics
-from pipeline.broker import Publisher, make_consumer
+from pipeline import broker, crashes, telemetry, topics
 from pipeline.cache import ResultCache
 from pipeline.events import Origin
 from pipeline.results import Results
 from pipeline.settings import Settings
 from pipeline.storage import ObjectStore
 from process import LARGEST_JITTER, Processor, RetryPolicy
-from progress import Assignment, Place
+from progress import CAREFUL_FROM, Assignment, Place
 from workers import Workers
 
 logger = logging.getLogger(__name__)
@@ -29,8 +32,6 @@ logger = logging.getLogger(__name__)
 # A message ends the wait at once; the end of a batch does not, so that is looked for often.
 _POLL_SECONDS = 0.25
 _BUSY_POLL_SECONDS = 0.02
-# Each commit is a write of the broker's: one for many images, and little to repeat after a kill.
-_COMMIT_SECONDS = 0.2
 # How long a rebalance waits for the batches in flight, so that less is done twice.
 _REVOKE_SECONDS = 2.0
 _DRAIN_SECONDS = 30.0
@@ -39,30 +40,50 @@ _STUCK_SECONDS = 30.0
 # How many batches are read ahead of those being worked on.
 _BATCHES_AHEAD = 2
 
+MakeConsumer = Callable[[Settings, broker.OnCommit], Consumer]
+
 
 class ImageProcessConsumer:
-    """Reads events, has them processed in batches, commits the longest finished prefix."""
+    """Reads events, has them processed in batches, commits the longest finished prefix.
 
-    def __init__(self, settings: Settings, processor: Processor) -> None:
-        self._consumer = make_consumer(settings, self._note_commit)
-        self._pending = Pending()
-        self._assignment = Assignment()
-        self._batch_size = settings.batch_size
-        self._workers = Workers(
-            processor, self._pending, settings.batches_in_flight, settings.batch_size
-        )
+    Args:
+        make_consumer: makes the Kafka client.
+        pool: runs the batches; threads of its own when None.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        processor: Processor,
+        breaker: Breaker,
+        make_consumer: MakeConsumer = broker.make_consumer,
+        pool: Executor | None = None,
+    ) -> None:
+        batches, self._batch_size = settings.batches_in_flight, settings.batch_size
         # How far a partition is read beyond its commit: bounds memory, and what a restart repeats.
-        self._window = settings.batch_size * (settings.batches_in_flight + _BATCHES_AHEAD)
+        self._window = self._batch_size * (batches + _BATCHES_AHEAD)
+        # A predecessor has not worked further ahead of its commit than the window and one read.
+        self._begun_before = self._window + self._batch_size
+        # The last attempt is made alone, so that it is known whose it was.
+        careful_from = max(1, min(CAREFUL_FROM, settings.max_attempts - 1))
+        self._assignment = Assignment(self._begun_before, careful_from)
+        self._commits = Commits(self._assignment)
+        self._consumer = make_consumer(settings, self._commits.answered)
+        self._pending = Pending()
+        self._workers = Workers(processor, self._pending, batches, self._batch_size, pool)
+        self._breaker = breaker
         self._longest_wait_seconds = settings.retry_max_seconds * LARGEST_JITTER
         self._paused: set[Place] = set()
         self._stopping = False
         self._last_round = time.monotonic()
-        self._committed_at = 0.0
 
-    def is_healthy(self) -> bool:
-        """Tell whether the main loop goes round and owns partitions."""
-        fresh = time.monotonic() - self._last_round < _STUCK_SECONDS
-        return fresh and len(self._assignment) > 0
+    def why_unhealthy(self) -> str | None:
+        """Tell why events are not worked off, or None."""
+        if time.monotonic() - self._last_round >= _STUCK_SECONDS:
+            return "the main loop is stuck"
+        if not len(self._assignment):
+            return "not consuming: no partition is assigned"
+        return self._breaker.why_open()
 
     def stop(self) -> None:
         """Ask `run` to finish what it began and return."""
@@ -70,29 +91,37 @@ class ImageProcessConsumer:
 
     def run(self) -> None:
         """Consume until stopped."""
+        self.subscribe()
+        try:
+            while not self._stopping:
+                self.go_round()
+            self._workers.wait(_DRAIN_SECONDS)
+            self._hand_over(self._assignment.places())
+        finally:
+            self._workers.close()
+            self._consumer.close()
+
+    def subscribe(self) -> None:
+        """Join the group."""
         self._consumer.subscribe(
             [topics.UPLOADS.name, topics.RETRY.name],
             on_assign=self._assigned,
             on_revoke=self._revoked,
             on_lost=self._lost,
         )
-        try:
-            while not self._stopping:
-                self._round()
-            self._workers.wait(_DRAIN_SECONDS)
-            self._collect()
-            self._commit_and_wait()
-        finally:
-            self._workers.close()
-            self._consumer.close()
 
-    def _round(self) -> None:
+    def go_round(self) -> None:
+        """Read, start, collect and commit what there is to be."""
         self._last_round = time.monotonic()
         self._respect_window()
         self._read()
-        self._workers.start()
+        if not self._breaker.is_resting():
+            self._workers.start(self._begin, alone=self._is_careful())
         self._collect()
-        self._commit()
+        self._commits.now_and_then(self._consumer)
+
+    def _is_careful(self) -> bool:
+        return self._assignment.needs_care or self._breaker.why_open() is not None
 
     def _respect_window(self) -> None:
         """Stop fetching where the window is full; polling goes on, as the group demands.
@@ -101,8 +130,8 @@ class ImageProcessConsumer:
         """
         full = self._assignment.places_with(self._window)
         if full != self._paused:
-            self._consumer.pause(_partitions(full - self._paused))
-            self._consumer.resume(_partitions(self._paused - full))
+            self._consumer.pause(partitions_at(full - self._paused))
+            self._consumer.resume(partitions_at(self._paused - full))
             self._paused = full
 
     def _read(self) -> None:
@@ -129,71 +158,46 @@ class ImageProcessConsumer:
         progress = self._assignment.get((origin.topic, origin.partition))
         if progress is None:
             return  # fetched before its partition was taken away
-        # A predecessor has not worked further ahead of its commit than the window and one read.
-        again = progress.read(origin.offset) < self._window + self._batch_size
+        again = progress.read(origin.offset) < self._begun_before
         self._pending.add(
             read(
                 message.value() or b"",
                 origin,
                 redelivered=again,
+                died=progress.died(origin.offset),
                 longest_wait_seconds=self._longest_wait_seconds,
             )
         )
 
+    def _begin(self, batch: list[Delivery]) -> None:
+        """Say in the commits that work begins, so that a kill in the middle is counted."""
+        careful = self._is_careful()
+        oldest = False
+        for delivery in batch:
+            progress = self._assignment.get(delivery.place)
+            if progress and progress.begin(delivery.origin.offset, alone=careful):
+                oldest = True
+        if careful:
+            self._commits.and_wait(self._consumer)
+        elif oldest:
+            self._commits.soon(self._consumer)
+
     def _collect(self) -> None:
         for delivery in self._workers.finished():
-            progress = self._assignment.get((delivery.origin.topic, delivery.origin.partition))
+            progress = self._assignment.get(delivery.place)
             if progress:
                 progress.finish(delivery.origin.offset)
 
-    def _commit(self) -> None:
-        """Commit without waiting; noted as done until the broker says otherwise."""
-        now = time.monotonic()
-        if now - self._committed_at < _COMMIT_SECONDS:
-            return
-        positions = self._assignment.to_commit()
-        if positions:
-            self._committed_at = now
-            self._note(positions)
-            self._consumer.commit(offsets=_offsets(positions), asynchronous=True)
-            crashes.point("consumer.committed")
-
-    def _commit_and_wait(self) -> None:
-        positions = self._assignment.to_commit()
-        if not positions:
-            return
-        try:
-            self._consumer.commit(offsets=_offsets(positions), asynchronous=False)
-        except KafkaException as error:
-            logger.warning("commit failed", extra={"reason": str(error)})
-        else:
-            self._note(positions)
-
-    def _note(self, positions: dict[Place, int]) -> None:
-        for place, position in positions.items():
-            progress = self._assignment.get(place)
-            if progress:
-                progress.note_committed(position)
-
-    def _note_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
-        if error is None:
-            return
-        logger.warning("commit failed", extra={"reason": error.str()})
-        for place in _places(offsets):
-            progress = self._assignment.get(place)
-            if progress:
-                progress.note_committed(None)
-
     def _assigned(self, _: Any, partitions: list[TopicPartition]) -> None:
-        self._assignment.add(_places(partitions))
-        self._paused -= _places(partitions)  # a new partition is not paused
+        places = places_of(partitions)
+        self._assignment.add(self._commits.read(self._consumer, places))
+        self._paused -= places  # a new partition is not paused
         self._report("partitions assigned", partitions)
 
     def _revoked(self, _: Any, partitions: list[TopicPartition]) -> None:
         crashes.point("consumer.rebalancing")
         self._workers.wait(_REVOKE_SECONDS)
-        self._collect()
-        self._commit_and_wait()
+        self._hand_over(places_of(partitions))
         self._forget(partitions)
         self._report("partitions revoked", partitions)
 
@@ -201,28 +205,21 @@ class ImageProcessConsumer:
         self._forget(partitions)
         self._report("partitions lost", partitions)
 
+    def _hand_over(self, places: set[Place]) -> None:
+        self._collect()
+        self._assignment.give_up(places)
+        self._commits.and_wait(self._consumer)
+
     def _forget(self, partitions: list[TopicPartition]) -> None:
-        places = _places(partitions)
+        places = places_of(partitions)
         self._assignment.remove(places)
         self._paused -= places
         self._pending.drop(places)
 
     def _report(self, message: str, partitions: list[TopicPartition]) -> None:
         telemetry.ASSIGNED_PARTITIONS.set(len(self._assignment))
-        names = sorted(f"{topic}/{number}" for topic, number in _places(partitions))
+        names = sorted(f"{topic}/{number}" for topic, number in places_of(partitions))
         logger.info(message, extra={"partitions": names})
-
-
-def _places(partitions: list[TopicPartition]) -> set[Place]:
-    return {(partition.topic, partition.partition) for partition in partitions}
-
-
-def _partitions(places: set[Place]) -> list[TopicPartition]:
-    return [TopicPartition(*place) for place in places]
-
-
-def _offsets(positions: dict[Place, int]) -> list[TopicPartition]:
-    return [TopicPartition(*place, position) for place, position in positions.items()]
 
 
 def main() -> None:
@@ -230,17 +227,18 @@ def main() -> None:
     settings = Settings.from_env(os.environ)
     telemetry.configure("image-process-consumer", settings.log_level)
     crashes.configure(settings.crash_dir)
-    publisher = Publisher(settings)
-    processor = Processor(
-        ClassifierClient(settings),
-        publisher,
-        Results(ObjectStore(settings), ResultCache(settings)),
-        RetryPolicy(settings.max_attempts, settings.retry_base_seconds, settings.retry_max_seconds),
+    classifier = ClassifierClient(settings)
+    publisher = broker.Publisher(settings)
+    results = Results(ObjectStore(settings), ResultCache(settings))
+    breaker = Breaker(settings.breaker_failures, settings.breaker_rest_seconds, classifier.works)
+    policy = RetryPolicy(
+        settings.max_attempts, settings.retry_base_seconds, settings.retry_max_seconds
     )
-    consumer = ImageProcessConsumer(settings, processor)
+    processor = Processor(classifier, publisher, results, policy, breaker)
+    consumer = ImageProcessConsumer(settings, processor, breaker)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: consumer.stop())
-    serve("127.0.0.1", settings.consumer_port, consumer.is_healthy)
+    serve("127.0.0.1", settings.consumer_port, consumer.why_unhealthy)
     consumer.run()
     publisher.close()
 

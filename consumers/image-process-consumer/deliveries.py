@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.errors import MalformedEvent
 from pipeline.events import ImageUploaded, Origin, decode_uploaded
+from progress import NOTHING, Mark, Place
 
 Key = tuple[str, str]
 
@@ -19,6 +20,7 @@ class Delivery:
 
     Attributes:
         due: monotonic seconds before which it waits.
+        was_alone: a consumer died while it worked on this and on nothing else.
     """
 
     raw: bytes
@@ -26,6 +28,12 @@ class Delivery:
     event: ImageUploaded | None
     problem: MalformedEvent | None = None
     due: float = 0.0
+    was_alone: bool = False
+
+    @property
+    def place(self) -> Place:
+        """The partition it was read from."""
+        return self.origin.topic, self.origin.partition
 
     @property
     def key(self) -> Key:
@@ -41,11 +49,17 @@ class Delivery:
 
 
 def read(
-    raw: bytes, origin: Origin, *, redelivered: bool, longest_wait_seconds: float = 0.0
+    raw: bytes,
+    origin: Origin,
+    *,
+    redelivered: bool,
+    died: Mark = NOTHING,
+    longest_wait_seconds: float = 0.0,
 ) -> Delivery:
     """Make a delivery of a message's bytes; ones that are no event are kept with the reason.
 
     Args:
+        died: how often a consumer died while it worked on this; each time was an attempt.
         longest_wait_seconds: no retry waits longer, whatever became of the clock since it was
             written.
     """
@@ -55,8 +69,10 @@ def read(
         return Delivery(raw, origin, None, problem)
     if redelivered:
         event = replace(event, redelivered=True)
+    event = replace(event, attempt=event.attempt + died.begun)
     wait_seconds = min(event.not_before - time.time(), longest_wait_seconds)
-    return Delivery(raw, origin, event, due=time.monotonic() + wait_seconds)
+    due = time.monotonic() + wait_seconds
+    return Delivery(raw, origin, event, due=due, was_alone=died.alone)
 
 
 class Pending:
@@ -86,10 +102,8 @@ class Pending:
         """Say that a batch is no longer worked on."""
         self._busy.difference_update(delivery.key for delivery in batch)
 
-    def drop(self, partitions: Collection[tuple[str, int]]) -> None:
+    def drop(self, partitions: Collection[Place]) -> None:
         """Forget what was read from partitions that now belong to another consumer."""
         self._waiting = deque(
-            delivery
-            for delivery in self._waiting
-            if (delivery.origin.topic, delivery.origin.partition) not in partitions
+            delivery for delivery in self._waiting if delivery.place not in partitions
         )

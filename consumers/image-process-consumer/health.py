@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
@@ -20,7 +21,7 @@ class _Quiet(WSGIRequestHandler):
         """Say nothing: a probe a second is no news."""
 
 
-def serve(host: str, port: int, is_healthy: Callable[[], bool]) -> WSGIServer:
+def serve(host: str, port: int, why_unhealthy: Callable[[], str | None]) -> WSGIServer:
     """Answer probes in a thread until the process ends."""
     metrics = make_wsgi_app()
 
@@ -28,10 +29,11 @@ def serve(host: str, port: int, is_healthy: Callable[[], bool]) -> WSGIServer:
         if environ["PATH_INFO"] == "/metrics":
             answer: Iterable[bytes] = metrics(environ, start_response)
             return answer
-        healthy = environ["PATH_INFO"] == "/healthz" and is_healthy()
-        status = "200 OK" if healthy else "503 Service Unavailable"
+        known = environ["PATH_INFO"] == "/healthz"
+        wrong = why_unhealthy() if known else "only /healthz and /metrics are here"
+        status = ("503 Service Unavailable" if known else "404 Not Found") if wrong else "200 OK"
         start_response(status, [("Content-Type", "application/json")])
-        return [b'{"status":"ok"}' if healthy else b'{"status":"not consuming"}']
+        return [json.dumps({"status": wrong or "ok"}).encode()]
 
     server = make_server(host, port, application, server_class=_Server, handler_class=_Quiet)
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Any
 
 import requests
+from PIL import Image
 
 from pipeline import events, telemetry
 from pipeline.errors import PipelineError, Unavailable
@@ -17,6 +19,7 @@ from pipeline.web import SECRET_HEADER
 _CONNECT_SECONDS = 1.0
 # Said by the gateway or the function before any work was done: waited for, costs no attempt.
 _NOT_NOW = frozenset({429, 503})
+_PICTURE_SIDE_PIXELS = 256
 
 
 class CallFailed(PipelineError):
@@ -56,17 +59,25 @@ class ClassifierClient:
             raise CallFailed(f"image-classifier answered {response.status_code}")
         return _answers(response, batch)
 
+    def works(self) -> bool:
+        """Ask for the labels of a picture that nothing is wrong with."""
+        try:
+            return self._send(_good_picture(), "image/png", "").status_code == 200
+        except PipelineError:
+            return False
+
     def _post(self, batch: Sequence[ImageUploaded]) -> requests.Response:
         body = json.dumps([event.to_cloud_event() for event in batch], ensure_ascii=False)
-        trace = telemetry.trace_id(batch[0].traceparent)
+        return self._send(body.encode(), events.BATCH_CONTENT_TYPE, batch[0].traceparent)
+
+    def _send(self, body: bytes, content_type: str, traceparent: str) -> requests.Response:
+        trace = telemetry.trace_id(traceparent)
         headers = {
-            "Content-Type": events.BATCH_CONTENT_TYPE,
+            "Content-Type": content_type,
             "traceparent": telemetry.child_traceparent(trace),
         }
         try:
-            return self._session.post(
-                self._url, body.encode(), headers=headers, timeout=self._timeout
-            )
+            return self._session.post(self._url, body, headers=headers, timeout=self._timeout)
         except requests.ConnectTimeout as error:
             raise Unavailable("image-classifier cannot be reached in time") from error
         except requests.Timeout as error:
@@ -75,6 +86,12 @@ class ClassifierClient:
             # Refused, or cut by a gateway that went away: the gateway, not an image, is the cause;
             # when a replica dies the gateway lives on and answers 502.
             raise Unavailable("image-classifier cannot be reached") from error
+
+
+def _good_picture() -> bytes:
+    buffer = BytesIO()
+    Image.new("RGB", (_PICTURE_SIDE_PIXELS, _PICTURE_SIDE_PIXELS), "white").save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _answers(response: requests.Response, batch: Sequence[ImageUploaded]) -> list[dict[str, Any]]:

@@ -8,15 +8,16 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
+from breaker import Breaker
 from deliveries import Delivery
 from invoke import CallFailed, ClassifierClient
 from pipeline import crashes, events, topics
 from pipeline.broker import Publisher
 from pipeline.dead_letters import encode_failed
-from pipeline.errors import InvalidImage, PipelineError, Unavailable
+from pipeline.errors import InvalidImage, MalformedEvent, PipelineError, Unavailable
 from pipeline.events import ImageUploaded
 from pipeline.ids import RESULT_BUCKET, result_key
 from pipeline.results import Results
@@ -28,6 +29,12 @@ LARGEST_JITTER = 1.2
 
 # What is known of one image after a call: its result, or what stood in the way.
 Outcome = dict[str, Any] | PipelineError
+
+
+class Deadly(PipelineError):
+    """Nobody who worked on this image lived to say what became of it."""
+
+    code = "deadly"
 
 
 @dataclass(frozen=True)
@@ -53,12 +60,14 @@ class Processor:
         publisher: Publisher,
         results: Results,
         policy: RetryPolicy,
+        breaker: Breaker,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._classifier = classifier
         self._publisher = publisher
         self._results = results
         self._policy = policy
+        self._breaker = breaker
         self._clock = clock
 
     def process(self, batch: Sequence[Delivery]) -> list[Delivery]:
@@ -89,8 +98,15 @@ class Processor:
         return unfinished
 
     def _outcomes(self, batch: Sequence[Delivery]) -> Iterator[tuple[Delivery, Outcome]]:
-        images = [(delivery, delivery.event) for delivery in batch if delivery.event]
-        yield from ((delivery, delivery.problem) for delivery in batch if delivery.problem)
+        images: list[tuple[Delivery, ImageUploaded]] = []
+        for delivery in batch:
+            event = delivery.event
+            if event is None:
+                yield delivery, delivery.problem or MalformedEvent("there is no event")
+            elif delivery.was_alone and event.attempt > self._policy.max_attempts:
+                yield delivery, Deadly("the consumer died each time it worked on this image")
+            else:
+                images.append((delivery, event))
         yield from self._classify(images)
 
     def _classify(
@@ -117,10 +133,14 @@ class Processor:
     def _settle(self, delivery: Delivery, outcome: Outcome) -> Future[None]:
         if isinstance(outcome, Unavailable):
             raise outcome
+        if not isinstance(outcome, PipelineError):
+            return self._complete(delivery, outcome)
+        self._breaker.let_fail(outcome)
         if delivery.event is None:
             return self._bury_unreadable(delivery, outcome)
-        if not isinstance(outcome, PipelineError):
-            return self._complete(delivery.event, outcome)
+        if isinstance(outcome, Deadly):  # the attempt it would have been is not made
+            spent = replace(delivery.event, attempt=delivery.event.attempt - 1)
+            return self._bury(delivery, spent, outcome)
         if self._is_buried(delivery, outcome):
             return self._bury(delivery, delivery.event, outcome)
         return self._retry(delivery.event, outcome)
@@ -132,7 +152,9 @@ class Processor:
         spent = delivery.event is None or delivery.event.attempt >= self._policy.max_attempts
         return spent or not isinstance(outcome, CallFailed)
 
-    def _complete(self, event: ImageUploaded, result: dict[str, Any]) -> Future[None]:
+    def _complete(self, delivery: Delivery, result: dict[str, Any]) -> Future[None]:
+        event = cast(ImageUploaded, delivery.event)  # what has no event has no result
+        self._breaker.note_success()
         key = result_key(event.tenant_id, event.image_id, result["modelId"])
         value = events.encode_classified(event, result, f"{RESULT_BUCKET}/{key}")
         EVENTS.labels("completed").inc()
@@ -163,9 +185,9 @@ class Processor:
         logger.error("dead-lettered", extra=_names(event) | {"reason": str(error)})
         return self._publisher.send(topics.FAILURES.name, event.image_id, letter)
 
-    def _bury_unreadable(self, delivery: Delivery, outcome: Outcome) -> Future[None]:
+    def _bury_unreadable(self, delivery: Delivery, error: PipelineError) -> Future[None]:
         origin = delivery.origin
-        reason = {"code": getattr(outcome, "code", "malformed-event"), "detail": str(outcome)}
+        reason = {"code": error.code, "detail": str(error)}
         letter = encode_failed(delivery.raw, None, reason, origin)
         EVENTS.labels("unreadable").inc()
         logger.error("unreadable", extra={"origin": str(origin), "reason": reason["detail"]})

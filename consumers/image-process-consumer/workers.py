@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from deliveries import Delivery, Pending
@@ -28,22 +28,36 @@ class _Running:
 class Workers:
     """Takes batches from the pending deliveries, works them off in threads."""
 
-    def __init__(self, processor: Processor, pending: Pending, batches: int, size: int) -> None:
+    def __init__(
+        self,
+        processor: Processor,
+        pending: Pending,
+        batches: int,
+        size: int,
+        pool: Executor | None = None,
+    ) -> None:
         self._processor = processor
         self._pending = pending
         self._batches = batches
         self._size = size
-        self._pool = ThreadPoolExecutor(batches, thread_name_prefix="batch")
+        self._pool = pool or ThreadPoolExecutor(batches, thread_name_prefix="batch")
         self._running: list[_Running] = []
 
-    def start(self) -> None:
-        """Start as many batches as there is room for; a single image makes a batch too."""
+    def start(self, begin: Callable[[list[Delivery]], None], *, alone: bool) -> None:
+        """Start as many batches as there is room for; a single image makes a batch too.
+
+        Args:
+            begin: told each batch before work on it begins.
+            alone: work on one image at a time.
+        """
         if self._running:
             crashes.point("consumer.invoked")
-        while len(self._running) < self._batches:
-            batch = self._pending.take(self._size, time.monotonic())
+        batches, size = (1, 1) if alone else (self._batches, self._size)
+        while len(self._running) < batches:
+            batch = self._pending.take(size, time.monotonic())
             if not batch:
                 break
+            begin(batch)
             future = self._pool.submit(self._processor.process, batch)
             self._running.append(_Running(batch, future))
         EVENTS_IN_FLIGHT.set(sum(len(running.batch) for running in self._running))

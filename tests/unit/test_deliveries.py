@@ -1,16 +1,14 @@
-"""Which deliveries may be worked on, and how far a partition is finished."""
+"""Which deliveries may be worked on, and as which attempt."""
 
 from __future__ import annotations
 
 import time
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from deliveries import Delivery, Pending, read
 from pipeline.events import Origin
-from progress import Assignment, Progress
+from progress import Mark
 from tests.samples import uploaded
 
 
@@ -88,52 +86,12 @@ def test_a_revoked_partition_is_dropped() -> None:
     assert pending.take(9, now=1.0) == []
 
 
-@given(st.permutations(range(10)))
-def test_only_the_finished_prefix_is_committed(order: list[int]) -> None:
-    progress = Progress()
-    for offset in range(100, 110):
-        progress.read(offset)
+def test_each_time_the_consumer_died_of_it_was_an_attempt() -> None:
+    origin = Origin("image-uploads-retry", 0, 7)
+    raw = uploaded(attempt=2).encode()
 
-    for done in range(1, 11):
-        progress.finish(100 + order[done - 1])
+    died = read(raw, origin, redelivered=True, died=Mark(7, begun=2, alone=True))
 
-        unfinished = [offset for offset in range(10) if offset not in order[:done]]
-        prefix = min(unfinished, default=10)
-        assert progress.to_commit() == (100 + prefix if prefix else None)
-
-
-def test_a_position_is_committed_once_and_again_when_refused() -> None:
-    progress = Progress()
-    progress.read(7)
-    progress.finish(7)
-
-    assert progress.to_commit() == 8
-    progress.note_committed(8)
-    assert progress.to_commit() is None
-    progress.note_committed(None)
-    assert progress.to_commit() == 8
-
-
-def test_the_distance_from_the_first_offset_is_told() -> None:
-    progress = Progress()
-
-    assert [progress.read(offset) for offset in (40, 41, 45)] == [0, 1, 5]
-
-
-def test_an_assignment_counts_what_is_open_in_all_partitions() -> None:
-    assignment = Assignment()
-    assignment.add([("t", 0), ("t", 1)])
-    for place in [("t", 0), ("t", 1)]:
-        progress = assignment.get(place)
-        assert progress is not None
-        progress.read(3)
-
-    first = assignment.get(("t", 0))
-    assert first is not None
-    first.read(4)
-
-    assert assignment.open_offsets() == 3
-    assert assignment.places_with(2) == {("t", 0)}
-    assignment.remove([("t", 1)])
-    assert assignment.open_offsets() == 2
-    assert assignment.get(("t", 1)) is None
+    assert died.event is not None
+    assert died.event.attempt == 4
+    assert died.was_alone

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from breaker import Breaker
 from deliveries import Delivery, read
 from invoke import CallFailed
 from pipeline import topics
@@ -14,6 +15,7 @@ from pipeline.errors import Unavailable
 from pipeline.events import ImageUploaded, Origin, decode_uploaded
 from pipeline.results import Results
 from process import Processor, RetryPolicy
+from progress import Mark
 from tests.fakes import MemoryCache, MemoryStore, ScriptedClassifier, StubBroker
 from tests.samples import uploaded
 
@@ -32,6 +34,7 @@ class Bench:
             cast(Any, self.broker),
             Results(cast(Any, self.store), cast(Any, MemoryCache())),
             RetryPolicy(max_attempts=3, base_seconds=1.0, max_seconds=10.0),
+            Breaker(60, 30.0, lambda: True),
             clock=lambda: NOW,
         )
 
@@ -160,3 +163,36 @@ def test_a_failure_that_cannot_be_stored_is_not_finished(bench: Bench) -> None:
 
     assert bench.processor.process(batch) == batch
     assert bench.broker.sent == []
+
+
+def test_an_image_that_nobody_survives_is_dead_lettered_untried(bench: Bench) -> None:
+    origin, event = Origin("image-uploads", 0, 7), uploaded()
+    deadly = read(event.encode(), origin, redelivered=True, died=Mark(7, begun=3, alone=True))
+
+    assert bench.processor.process([deadly]) == []
+
+    assert bench.classifier.calls == []
+    assert bench.failure(event)["error"]["code"] == "deadly"
+    assert bench.failure(event)["error"]["attempts"] == 3
+    assert len(bench.broker.values(topics.FAILURES.name)) == 1
+
+
+def test_an_image_that_died_in_company_is_tried_again(bench: Bench) -> None:
+    origin, event = Origin("image-uploads", 0, 7), uploaded()
+    in_company = read(event.encode(), origin, redelivered=True, died=Mark(7, begun=3))
+
+    assert bench.processor.process([in_company]) == []
+
+    assert len(bench.broker.values(topics.RESULTS.name)) == 1
+
+
+def test_when_everything_fails_nothing_more_is_retried_or_dead_lettered(bench: Bench) -> None:
+    images = [uploaded(str(number)) for number in range(100)]
+    for event in images:
+        bench.classifier.script[event.image_id] = CallFailed("image-classifier answered 500")
+
+    unfinished = bench.processor.process(deliver(*images))
+
+    assert len(unfinished) == 40
+    assert len(bench.broker.values(topics.RETRY.name)) == 60
+    assert bench.broker.values(topics.FAILURES.name) == []
