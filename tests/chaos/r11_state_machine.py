@@ -158,7 +158,7 @@ class Pipeline(RuleBasedStateMachine):
         return self.world.puppets[which % len(self.world.puppets)]
 
 
-def explore(runs: int, steps: int = 50) -> None:
+def explore(runs: int, steps: int = 50, *, shrink: bool = False) -> None:
     """Run the machine; raises what it finds, shrunk to the shortest way there."""
     logging.disable(logging.CRITICAL)
     try:
@@ -170,7 +170,7 @@ def explore(runs: int, steps: int = 50) -> None:
                 deadline=None,
                 database=None,
                 suppress_health_check=list(HealthCheck),
-                phases=[Phase.generate, Phase.shrink],
+                phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
             ),
         )
     finally:

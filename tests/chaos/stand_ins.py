@@ -17,7 +17,7 @@ from engine import Seen
 from model import Prediction
 from pipeline import crashes
 from pipeline.errors import InvalidImage, Unavailable
-from pipeline.events import ImageUploaded, Origin, parse_uploaded
+from pipeline.events import BATCH_CONTENT_TYPE, ImageUploaded, Origin, parse_uploaded
 from pipeline.ids import RESULT_BUCKET, result_key
 from pipeline.manifest import Input, Manifest, Preprocessing, Source
 from tests.chaos.moments import Killed, Moments
@@ -177,6 +177,8 @@ class Gateway(BaseAdapter):
         self._inputs = inputs
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        if request.headers["Content-Type"] != BATCH_CONTENT_TYPE:  # whether it works at all
+            return _respond(200 if not self.trouble else 500, b"")
         batch = [parse_uploaded(event) for event in json.loads(request.body or b"")]
         if any(self._kind(event) == "deadly" for event in batch):
             raise Killed("the consumer, by an image")

@@ -14,6 +14,7 @@ from unittest.mock import patch
 import classifier as classifier_module
 import consumer as consumer_module
 import workers
+from breaker import Breaker
 from classifier import Classifier
 from consumer import ImageProcessConsumer
 from engines import Engines
@@ -46,6 +47,11 @@ from upload import Uploads
 _SOURCES = (topics.UPLOADS.name, topics.RETRY.name)
 # Each deadly image may take the consumer away as often as its budget says, and each retry waits.
 _DRAIN_ROUNDS = 3000
+# A breaker that opened closes when an image succeeds, so that some must come.
+_GOOD_EVERY_ROUNDS, _FIRST_OF_DRAIN = 50, 1000
+
+
+_IDLE_SECONDS = 0.5
 
 
 class _Settings(Settings):
@@ -54,7 +60,9 @@ class _Settings(Settings):
         return "secret"
 
 
-SETTINGS = _Settings(batch_size=4, batches_in_flight=2, max_attempts=3, retry_max_seconds=8.0)
+SETTINGS = _Settings(
+    batch_size=4, batches_in_flight=2, max_attempts=3, retry_max_seconds=8.0, breaker_failures=9
+)
 
 
 class World:
@@ -99,12 +107,17 @@ class World:
         policy = RetryPolicy(
             SETTINGS.max_attempts, SETTINGS.retry_base_seconds, SETTINGS.retry_max_seconds
         )
-        processor = Processor(client, self._publisher, self._results, policy, self.clock.time)
-        with (
-            patch.object(consumer_module, "make_consumer", puppet.make_client),
-            patch.object(workers, "ThreadPoolExecutor", lambda *_, **__: puppet.bench),
-        ):
-            puppet.begin(ImageProcessConsumer(SETTINGS, processor))
+        breaker = Breaker(
+            SETTINGS.breaker_failures,
+            SETTINGS.breaker_rest_seconds,
+            client.works,
+            self.clock.monotonic,
+        )
+        processor = Processor(
+            client, self._publisher, self._results, policy, breaker, self.clock.time
+        )
+        make_client, bench = cast(Any, puppet.make_client), cast(Any, puppet.bench)
+        puppet.begin(ImageProcessConsumer(SETTINGS, processor, breaker, make_client, bench))
         self.puppets.append(puppet)
 
     def round(self, puppet: Puppet) -> None:
@@ -140,9 +153,11 @@ class World:
         self.gateway.trouble = self.gateway.next_trouble = ""
         self.kafka.refuses_commits = False
         self.patience = True
-        for _ in range(_DRAIN_ROUNDS):
+        for number in range(_DRAIN_ROUNDS):
             if self._lag() == 0:
                 break
+            if number % _GOOD_EVERY_ROUNDS == 0:
+                self.upload("one", "good", _FIRST_OF_DRAIN + number)
             self.turn()
         else:
             self.watch.violations.append(f"{self._lag()} events stay uncommitted")
@@ -151,10 +166,14 @@ class World:
         """Let every consumer go a round and finish what it has begun; one is started for none."""
         if not self.puppets:
             self.start()
+        idle = True
         for puppet in list(self.puppets):
             self.round(puppet)
             for batch in list(puppet.bench.unfinished()):
                 self.work(puppet, batch)
+                idle = False
+        if idle:
+            self.clock.pass_(_IDLE_SECONDS)
 
     def look_at_every_job(self) -> None:
         """Ask for the last state of every accepted job, and whether another tenant may see it."""
