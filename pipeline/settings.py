@@ -32,6 +32,7 @@ class Settings:
     model_id: str = _setting("current", "model id", "model; `current`: the one published last")
     log_level: str = _setting("INFO", "level", "DEBUG, INFO, WARNING or ERROR")
     crash_dir: str = _setting("", "folder", "for tests alone: where kill points are armed")
+    inference_log: str = _setting("", "file", "for tests alone: a line before each inference")
 
     max_image_bytes: int = _setting(20_000_000, "bytes", "largest upload", 1)
     max_image_pixels: int = _setting(40_000_000, "pixels", "largest width × height", 1)

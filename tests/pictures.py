@@ -37,10 +37,11 @@ def png_claiming(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks)
 
 
-def damaged_inside() -> bytes:
+def damaged_inside(nonce: bytes = b"") -> bytes:
     """A PNG whose header and end are whole and whose pixels cannot be decoded."""
     header = struct.pack(">IIBBBBB", 64, 64, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", b"these are no deflated pixels"), (b"IEND", b""))
+    pixels = b"these are no deflated pixels" + nonce
+    chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks)
 
 

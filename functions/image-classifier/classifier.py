@@ -13,7 +13,7 @@ from typing import Any
 import answers
 from engine import Engine, Seen
 from engines import Engines
-from pipeline import crashes, ids
+from pipeline import crashes, ids, inferences
 from pipeline.cache import Key
 from pipeline.errors import InvalidImage, Unavailable
 from pipeline.events import ImageUploaded
@@ -130,7 +130,9 @@ class Classifier:
         self, engine: Engine, event: ImageUploaded, data: Future[bytes]
     ) -> Future[Outcome]:
         try:
-            seen = engine.look(data.result())
+            body = data.result()
+            inferences.note(*_key(event))
+            seen = engine.look(body)
         except (InvalidImage, Unavailable) as error:
             done: Future[Outcome] = Future()
             done.set_result(error)

@@ -12,7 +12,7 @@ from classifier import Classifier
 from engine import Engine
 from engines import Engines
 from model import Model
-from pipeline import bundles, crashes, events, telemetry, web
+from pipeline import bundles, crashes, events, inferences, telemetry, web
 from pipeline.cache import ResultCache
 from pipeline.entry import Entry
 from pipeline.errors import Rejected
@@ -27,6 +27,7 @@ MAX_BATCH = 64
 settings = Settings.from_env(os.environ)
 telemetry.configure("image-classifier", settings.log_level)
 crashes.configure(settings.crash_dir)
+inferences.configure(settings.inference_log)
 
 
 class Function:

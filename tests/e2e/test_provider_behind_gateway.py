@@ -7,6 +7,7 @@ import signal
 
 import requests
 
+from tests import pictures
 from tests.stack import LocalStack, until
 
 
@@ -33,3 +34,15 @@ def test_status_shows_that_a_replica_was_restarted(stack: LocalStack) -> None:
         return status.stdout if is_back else None
 
     assert "ended with status -9" in until(told)
+
+
+def test_without_the_provider_an_upload_is_503(stack: LocalStack) -> None:
+    photo = pictures.with_nonce(pictures.jpeg(), b"the provider is down")
+
+    os.kill(stack.pid("provider"), signal.SIGKILL)
+    refused = until(lambda: answer if not (answer := stack.upload(photo)).ok else None)
+    until(lambda: stack.upload(photo).status_code == 202)
+
+    assert refused.status_code == 503
+    assert refused.json()["status"] == 503
+    assert float(refused.headers["Retry-After"]) > 0

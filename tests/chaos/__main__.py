@@ -1,0 +1,102 @@
+"""`python -m tests.chaos`: run the goals, print a table, exit 1 when one did not hold."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+from tests.chaos import report
+from tests.chaos.findings import Finding, Size
+
+# What `make chaos` has time for; the others run with --full, or when they are named.
+_SHORT = ("R1", "R2", "R3", "R6", "R7", "R11", "R13")
+
+
+def main() -> int:
+    """Return 0, or 1 when a goal did not hold or did not come to its end."""
+    options = _parse()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    size = Size.FULL if options.full else Size.SHORT
+    results = options.results or (report.RESULTS if options.full else None)
+    found: list[Finding] = []
+    for goal, module in _chosen(options).items():
+        print(f"\n{goal}: {_summary(module)}", flush=True)
+        started = time.monotonic()
+        findings = _run(goal, module, size, options)
+        found += findings
+        seconds = time.monotonic() - started
+        print(f"{goal}: {seconds:.0f} s", flush=True)
+        if results:
+            report.record(results, goal, _summary(module), findings, size, seconds)
+    if results:
+        report.write(results)
+    print(report.table(found))
+    return 0 if found and all(finding.held for finding in found) else 1
+
+
+def goals() -> dict[str, ModuleType]:
+    """Import every module of a goal, in the order of the goals."""
+    names = sorted(path.stem for path in Path(__file__).parent.glob("r[0-9][0-9]_*.py"))
+    modules = [importlib.import_module(f"tests.chaos.{name}") for name in names]
+    return {module.GOAL: module for module in modules}
+
+
+def _chosen(options: argparse.Namespace) -> dict[str, ModuleType]:
+    known = goals()
+    wanted = options.only or (list(known) if options.full else _SHORT)
+    if unknown := [goal for goal in options.only or () if goal not in known]:
+        sys.exit(f"there is no goal {', '.join(unknown)}; there are: {', '.join(known)}")
+    return {goal: module for goal, module in known.items() if goal in wanted}
+
+
+def _run(goal: str, module: ModuleType, size: Size, options: argparse.Namespace) -> list[Finding]:
+    """Run one goal in a folder of its own; what it raises is a finding too."""
+    folder = Path(tempfile.mkdtemp(prefix=f"chaos-{goal.lower()}-"))
+    try:
+        findings: list[Finding] = module.run(size, folder, **_wanted(module.run, options))
+    except Exception as error:
+        traceback.print_exc()
+        print(f"{goal}: what it left is kept in {folder}", flush=True)
+        return [Finding(goal, "runs to its end", repr(error)[:300], "no error", False)]
+    if all(finding.held for finding in findings) and not options.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        print(f"{goal}: what it left is kept in {folder}", flush=True)
+    return findings
+
+
+def _wanted(run: Callable[..., object], options: argparse.Namespace) -> dict[str, object]:
+    """The options that were given and that this goal names among its parameters."""
+    names = inspect.signature(run).parameters.keys() & {"seed", "images", "minutes"}
+    given = {name: getattr(options, name) for name in names}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _summary(module: ModuleType) -> str:
+    return (module.__doc__ or "").strip().partition("\n")[0]
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--full", action="store_true", help="the figures as they are written")
+    parser.add_argument("--only", type=lambda text: text.split(","), help="goals, as in R1,R3")
+    parser.add_argument("--seed", type=int, help="of whatever is chosen at random")
+    parser.add_argument("--images", type=int, help="accepted images, where a goal lets one choose")
+    parser.add_argument("--minutes", type=float, help="of a soak")
+    parser.add_argument("--results", type=Path, help="file to update; docs/guarantees.json if full")
+    parser.add_argument("--keep", action="store_true", help="keep the folders of what held, too")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
