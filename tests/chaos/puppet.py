@@ -63,14 +63,16 @@ class Puppet:
     Attributes:
         client: its Kafka client; polling is where a round ends.
         ended: why its loop is over, when it is: None for an end that was asked for.
+        commits_land: tells at its end whether commits that it did not wait for reach the broker.
     """
 
-    def __init__(self, kafka: MemoryKafka, clock: Clock) -> None:
+    def __init__(self, kafka: MemoryKafka, clock: Clock, commits_land: Callable[[], bool]) -> None:
         self.bench = Bench()
         self.is_over = False
         self.ended: BaseException | None = None
         self.client: _Client
         self.dying = False
+        self.commits_land = commits_land
         self._kafka = kafka
         self._clock = clock
         self._go, self._rest = threading.Semaphore(0), threading.Semaphore(0)
@@ -99,12 +101,8 @@ class Puppet:
         while not self.is_over:
             self.round()
 
-    def kill(self, *, commits_land: bool = False) -> None:
-        """End it at its poll, as kill -9 does; what it sent to the broker may still land."""
-        if self.is_over:
-            return
-        if commits_land:
-            self.client.land_commits()
+    def kill(self) -> None:
+        """End it at its poll, as kill -9 does."""
         self.dying = True
         self.round()
 
@@ -127,7 +125,7 @@ class Puppet:
         assert self._rest.acquire(timeout=_ROUND_SECONDS), "the consumer hangs"
         if self.is_over:
             self._thread.join()
-            self.client.leave()
+            self.client.leave(commits_land=self.commits_land())
 
 
 class _Client(MemoryConsumer):
@@ -152,8 +150,10 @@ class _Client(MemoryConsumer):
         if not isinstance(sys.exc_info()[1], Killed):
             super().close()
 
-    def leave(self) -> None:
-        """Be forgotten by the group, however it ended."""
+    def leave(self, *, commits_land: bool) -> None:
+        """Be forgotten by the group, however it ended; what was sent to the broker may land."""
+        if commits_land:
+            self.land_commits()
         self._group.expel(self)
         self.topics = []
 

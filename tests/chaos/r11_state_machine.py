@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import secrets
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis import seed as hypothesis_seed
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -17,11 +20,15 @@ from hypothesis.stateful import (
 )
 
 from pipeline import crashes, topics
+from tests.chaos.findings import Finding, Size
 from tests.chaos.moments import EFFECTS
 from tests.chaos.puppet import Puppet
 from tests.chaos.stand_ins import TROUBLES
 from tests.chaos.world import World
 
+GOAL = "R11"
+STEPS = 50
+_RUNS = {Size.SHORT: 150, Size.FULL: 2000}
 _MOST_CONSUMERS = 3
 numbers = st.integers(0, 7)
 some = st.booleans()
@@ -31,6 +38,8 @@ kinds = st.sampled_from(["good"] * 8 + ["poison"] * 3 + ["cursed", "deadly"])
 
 class Pipeline(RuleBasedStateMachine):
     """Uploads come, everything fails at any moment; what was accepted must be answered, once."""
+
+    steps = 0  # of all runs
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +91,8 @@ class Pipeline(RuleBasedStateMachine):
     @precondition(lambda self: self.world.puppets)
     @rule(which=numbers, commits_land=some)
     def kill(self, which: int, commits_land: bool) -> None:
-        self.world.kill(self._puppet(which), commits_land=commits_land)
+        self.world.commits_land = commits_land
+        self.world.kill(self._puppet(which))
 
     @precondition(lambda self: self.world.puppets)
     @rule(which=numbers, patience=some)
@@ -142,7 +152,8 @@ class Pipeline(RuleBasedStateMachine):
 
     @invariant()
     def no_promise_is_broken(self) -> None:
-        assert self.world.watch.violations == []
+        Pipeline.steps += 1
+        assert not self.world.watch.violations, self.world.watch.violations
 
     def teardown(self) -> None:
         """Heal everything, let it come to rest, and look at every promise."""
@@ -150,7 +161,7 @@ class Pipeline(RuleBasedStateMachine):
             if not self.world.watch.violations:
                 self.world.drain()
                 self.world.look_at_every_job()
-                assert self.world.watch.violations == []
+                assert not self.world.watch.violations, self.world.watch.violations
         finally:
             self.world.close()
 
@@ -158,17 +169,39 @@ class Pipeline(RuleBasedStateMachine):
         return self.world.puppets[which % len(self.world.puppets)]
 
 
-def explore(runs: int, steps: int = 50, *, shrink: bool = False) -> None:
-    """Run the machine; raises what it finds, shrunk to the shortest way there."""
+def run(size: Size, folder: Path, seed: int | None = None) -> list[Finding]:
+    """Explore; what is found is kept as the steps that lead there."""
+    runs = _RUNS[size]
+    before = Pipeline.steps
+    try:
+        explore(runs, seed=seed)
+    except AssertionError as violation:
+        steps = "\n".join([str(violation), *getattr(violation, "__notes__", [])])
+        (folder / "violation.txt").write_text(steps, encoding="utf-8")
+        measured = f"{str(violation)[:200]}; steps in violation.txt"
+    else:
+        measured = f"0 in {runs} runs, {Pipeline.steps - before} steps"
+    held = measured.startswith("0 in")
+    return [Finding(GOAL, f"violations in {runs} runs of {STEPS} steps", measured, "0", held)]
+
+
+def explore(runs: int, *, seed: int | None = None, shrink: bool = False) -> None:
+    """Run the machine; raises what it finds.
+
+    Args:
+        shrink: look for the shortest way to what is found, which takes minutes.
+    """
     logging.disable(logging.CRITICAL)
+    machine = hypothesis_seed(secrets.randbits(64) if seed is None else seed)(Pipeline)
     try:
         run_state_machine_as_test(
-            Pipeline,
+            machine,
             settings=settings(
                 max_examples=runs,
-                stateful_step_count=steps,
+                stateful_step_count=STEPS,
                 deadline=None,
                 database=None,
+                print_blob=False,
                 suppress_health_check=list(HealthCheck),
                 phases=[Phase.generate, *([Phase.shrink] if shrink else [])],
             ),

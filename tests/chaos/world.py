@@ -66,7 +66,12 @@ SETTINGS = _Settings(
 
 
 class World:
-    """Stores, a broker, any number of consumers, and a clock that moves when told to."""
+    """Stores, a broker, any number of consumers, and a clock that moves when told to.
+
+    Attributes:
+        patience: whether who waits for batches sees them finished.
+        commits_land: whether commits of a killed consumer, sent and not answered, are taken.
+    """
 
     def __init__(self) -> None:
         self.clock, self.moments = Clock(), Moments()
@@ -77,7 +82,7 @@ class World:
             {each.name: each.partitions for each in topics.TOPICS}, self.watch
         )
         self.puppets: list[Puppet] = []
-        self.patience = True
+        self.patience = self.commits_land = True
         self._patches = ExitStack()
         self._patch()
         store, job_ids = cast(Any, self.store), JobIds("key")
@@ -101,7 +106,7 @@ class World:
 
     def start(self) -> None:
         """Start a consumer."""
-        puppet = Puppet(self.kafka, self.clock)
+        puppet = Puppet(self.kafka, self.clock, lambda: self.commits_land)
         client = ClassifierClient(SETTINGS)
         client._session.mount("http://", self.gateway)
         policy = RetryPolicy(
@@ -126,15 +131,17 @@ class World:
         self._bury_if_over(puppet)
 
     def work(self, puppet: Puppet, batch: Batch) -> None:
-        """Let one batch of a consumer be worked off."""
+        """Let one batch of a consumer be worked off, unless the consumer is gone."""
+        if puppet.is_over:
+            return
         try:
             batch.finish()
         except Killed:
             self.kill(puppet)
 
-    def kill(self, puppet: Puppet, *, commits_land: bool = False) -> None:
+    def kill(self, puppet: Puppet) -> None:
         """End a consumer as kill -9 does."""
-        puppet.kill(commits_land=commits_land)
+        puppet.kill()
         self._bury_if_over(puppet)
 
     def stop(self, puppet: Puppet) -> None:
@@ -152,7 +159,8 @@ class World:
         self.moments.heal()
         self.gateway.trouble = self.gateway.next_trouble = ""
         self.kafka.refuses_commits = False
-        self.patience = True
+        # A commit takes a millisecond to land, and work on an image is longer.
+        self.patience = self.commits_land = True
         for number in range(_DRAIN_ROUNDS):
             if self._lag() == 0:
                 break
@@ -173,7 +181,8 @@ class World:
                 self.work(puppet, batch)
                 idle = False
         if idle:
-            self.clock.pass_(_IDLE_SECONDS)
+            resting = any(puppet.consumer.why_unhealthy() for puppet in self.puppets)
+            self.clock.pass_(SETTINGS.breaker_rest_seconds if resting else _IDLE_SECONDS)
 
     def look_at_every_job(self) -> None:
         """Ask for the last state of every accepted job, and whether another tenant may see it."""
