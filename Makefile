@@ -9,7 +9,7 @@ HANDLERS = $(wildcard functions/*/handler.py)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean model check test test-unit bench venv fetch installed
+.PHONY: help up down status logs clean model check test test-unit chaos chaos-full bench venv fetch installed
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -39,11 +39,18 @@ check: venv ## lint, formatting, types, and who may import whom
 	@set -e; for handler in $(HANDLERS) consumers/*/consumer.py; do $(BIN)/mypy $$handler; done
 	@$(BIN)/pytest -q tests/unit/test_rooms.py
 
-test: check fetch ## check, then every test, on real services that the tests start
+test: check fetch ## check, then every test and a short storm, on real services that the tests start
 	@$(BIN)/pytest
+	@$(PYTHON) -m tests.chaos
 
 test-unit: venv ## the tests that need no service
 	@$(BIN)/pytest tests/unit
+
+chaos: fetch ## kill, cut and poison a stack for ten minutes; nothing accepted may be lost
+	@$(PYTHON) -m tests.chaos
+
+chaos-full: fetch ## the same for hours, with the figures as promised; writes docs/guarantees.md
+	@$(PYTHON) -m tests.chaos --full
 
 bench: check fetch ## measure on a stack of its own; writes bench/RESULTS.md
 	@$(PYTHON) -m bench

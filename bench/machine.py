@@ -35,7 +35,13 @@ def describe() -> dict[str, str]:
 def _commit() -> str:
     head = _git("rev-parse", "--short", "HEAD")
     # What a measurement writes is no change to what it measured.
-    changed = _git("status", "--porcelain", "--", ".", ":!bench/RESULTS.md", ":!bench/results.json")
+    written = (
+        "bench/RESULTS.md",
+        "bench/results.json",
+        "docs/guarantees.md",
+        "docs/guarantees.json",
+    )
+    changed = _git("status", "--porcelain", "--", ".", *(f":!{name}" for name in written))
     return f"{head}, with changes" if changed else head
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.settings import Settings
 
+_PATIENCE_SECONDS = 10.0
 # Which setting is told by which process of a local stack: its run file, its port, the value.
 _TOLD_BY = {
     "MINIO_ENDPOINT": ("minio", "minio", "127.0.0.1:{port}"),
+    "KAFKA_BOOTSTRAP_SERVERS": ("kafka", "kafka", "127.0.0.1:{port}"),
     "OPENFAAS_URL": ("provider", "provider", "http://127.0.0.1:{port}"),
 }
 
@@ -24,6 +27,15 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
     state_dir = Path(environment.get("STATE_DIR") or ".local")
     given = {name: text for name, text in environment.items() if text}
     return Settings.from_env({**_local(state_dir), **given})
+
+
+def patient(settings: Settings) -> Settings:
+    """Wait longer than a request may: a listing takes time, and nobody's answer hangs on it."""
+    return replace(
+        settings,
+        store_timeout_seconds=max(settings.store_timeout_seconds, _PATIENCE_SECONDS),
+        produce_timeout_seconds=max(settings.produce_timeout_seconds, _PATIENCE_SECONDS),
+    )
 
 
 def _local(state_dir: Path) -> dict[str, str]:

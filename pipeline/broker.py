@@ -79,7 +79,6 @@ class Publisher:
         Raises:
             Unavailable: not acknowledged in time; the event may have been written nevertheless.
         """
-        # librdkafka gives up at the same timeout; the extra second is its own delay in saying so.
         self.wait(self.send(topic, key, value))
 
     def wait(self, sent: Future[None]) -> None:
@@ -89,7 +88,8 @@ class Publisher:
             Unavailable: not acknowledged in time.
         """
         try:
-            sent.result(self._timeout_seconds + 1.0)
+            # librdkafka gives up at the same timeout, and says so up to a second later.
+            sent.result(self._timeout_seconds)
         except TimeoutError as error:
             raise Unavailable("Kafka did not acknowledge in time") from error
 

@@ -83,9 +83,11 @@ class Results:
         return self._store.get(RESULT_BUCKET, failure_key(tenant, job))
 
     def save_failure(self, tenant: str, job: str, body: bytes) -> None:
-        """Store why a job failed.
+        """Store why a job failed, over an older reason: a replayed job may fail for another one.
+
+        A failure is no result, which would never be overwritten, and a result beats it.
 
         Raises:
             Unavailable: the store did not confirm it.
         """
-        self._store.create(RESULT_BUCKET, failure_key(tenant, job), body, JSON)
+        self._store.put(RESULT_BUCKET, failure_key(tenant, job), body, JSON)

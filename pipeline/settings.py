@@ -38,7 +38,7 @@ class Settings:
     max_image_pixels: int = _setting(40_000_000, "pixels", "largest width × height", 1)
     min_image_side_pixels: int = _setting(16, "pixels", "smallest width or height", 1)
 
-    store_timeout_seconds: float = _setting(1.0, "seconds", "one MinIO request, per try", 0.01)
+    store_timeout_seconds: float = _setting(1.5, "seconds", "one MinIO request", 0.01)
     produce_timeout_seconds: float = _setting(1.5, "seconds", "Kafka's acknowledgement", 0.01)
     cache_timeout_seconds: float = _setting(0.25, "seconds", "one Redis command", 0.001)
     cache_ttl_seconds: int = _setting(3600, "seconds", "how long a result stays in Redis", 1)

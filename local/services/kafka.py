@@ -15,7 +15,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+listeners=PLAINTEXT://127.0.0.1:{listen_port},CONTROLLER://127.0.0.1:{controller_port}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data_dir}
@@ -57,7 +57,8 @@ def prepare(stack: Stack) -> None:
     text = _PROPERTIES.format(
         data_dir=data_dir,
         port=stack.ports.kafka,
-        controller_port=stack.ports.kafka_controller,
+        listen_port=stack.listening.kafka,
+        controller_port=stack.listening.kafka_controller,
     )
     files.write(_properties(stack), text)
 

@@ -14,8 +14,8 @@ def command(stack: Stack) -> list[str]:
     return [
         str(minio_build.binary(stack)),
         *("server", str(stack.data_dir("minio"))),
-        *("--address", f"127.0.0.1:{stack.ports.minio}"),
-        *("--console-address", f"127.0.0.1:{stack.ports.minio_console}"),
+        *("--address", f"127.0.0.1:{stack.listening.minio}"),
+        *("--console-address", f"127.0.0.1:{stack.listening.minio_console}"),
         *("--certs-dir", str(stack.state_dir / "minio-certificates")),
     ]
 

@@ -78,8 +78,8 @@ def _redis(stack: Stack) -> Part:
         name="redis",
         command=redis.command(stack),
         prepare=partial(redis.prepare, stack),
-        ports={"redis": stack.ports.redis},
-        probe=probes.RedisPing(stack.ports.redis),
+        ports={"redis": stack.listening.redis},
+        probe=probes.RedisPing(stack.listening.redis),
     )
 
 
@@ -88,8 +88,11 @@ def _kafka(stack: Stack) -> list[Part]:
         name="kafka",
         command=kafka.command(stack),
         prepare=partial(kafka.prepare, stack),
-        ports={"kafka": stack.ports.kafka, "kafka_controller": stack.ports.kafka_controller},
-        probe=probes.Kafka(stack.ports.kafka),
+        ports={
+            "kafka": stack.listening.kafka,
+            "kafka_controller": stack.listening.kafka_controller,
+        },
+        probe=probes.Kafka(stack.listening.kafka),
         grace_seconds=30.0,
     )
     if kafka.is_formatted(stack):
@@ -105,8 +108,8 @@ def _minio(stack: Stack) -> Part:
         command=minio.command(stack),
         prepare=partial(minio.prepare, stack),
         environment=minio.environment(stack),
-        ports={"minio": stack.ports.minio, "minio_console": stack.ports.minio_console},
-        probe=probes.Http(stack.ports.minio, "/minio/health/live", "/minio/health/ready"),
+        ports={"minio": stack.listening.minio, "minio_console": stack.listening.minio_console},
+        probe=probes.Http(stack.listening.minio, "/minio/health/live", "/minio/health/ready"),
     )
 
 
@@ -117,10 +120,10 @@ def _provider(stack: Stack) -> Part:
         environment={
             "STATE_DIR": str(stack.state_dir),
             "BUILD_DIR": str(stack.build_dir),
-            "PROVIDER_PORT": str(stack.ports.provider),
+            "PROVIDER_PORT": str(stack.listening.provider),
         },
-        ports={"provider": stack.ports.provider},
-        probe=probes.Http(stack.ports.provider, "/healthz"),
+        ports={"provider": stack.listening.provider},
+        probe=probes.Http(stack.listening.provider, "/healthz"),
         grace_seconds=30.0,
     )
 
@@ -133,10 +136,10 @@ def _consumer(stack: Stack) -> Part:
         environment={
             **stack.addresses(),
             "PYTHONPATH": str(ROOT),
-            "CONSUMER_PORT": str(stack.ports.consumer),
+            "CONSUMER_PORT": str(stack.listening.consumer),
         },
-        ports={"consumer": stack.ports.consumer},
-        probe=probes.Http(stack.ports.consumer, "/healthz"),
+        ports={"consumer": stack.listening.consumer},
+        probe=probes.Http(stack.listening.consumer, "/healthz"),
         grace_seconds=30.0,
     )
 
@@ -146,8 +149,8 @@ def _nginx(stack: Stack) -> Part:
         name="nginx",
         command=nginx.command(stack),
         prepare=partial(nginx.prepare, stack),
-        ports={"gateway": stack.ports.gateway},
-        probe=probes.Http(stack.ports.gateway, "/healthz"),
+        ports={"gateway": stack.listening.gateway},
+        probe=probes.Http(stack.listening.gateway, "/healthz"),
     )
 
 

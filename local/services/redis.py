@@ -19,7 +19,7 @@ def prepare(stack: Stack) -> None:
 def command(stack: Stack) -> list[str]:
     return [
         str(_server(stack)),
-        *("--bind", "127.0.0.1", "--port", str(stack.ports.redis)),
+        *("--bind", "127.0.0.1", "--port", str(stack.listening.redis)),
         *("--dir", str(stack.data_dir("redis")), "--save", "", "--appendonly", "no"),
         *("--maxmemory", "128mb", "--maxmemory-policy", "allkeys-lru"),
     ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+# What may listen elsewhere than its clients are told, so that a proxy can stand between.
+BEHIND_PROXIES = ("provider", "minio", "kafka", "redis")
 
 
 class SettingsError(Exception):
@@ -15,7 +17,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class Ports:
-    """TCP ports on 127.0.0.1; each is the environment variable <NAME>_PORT."""
+    """TCP ports on 127.0.0.1, as clients are told; each is the variable <NAME>_PORT."""
 
     gateway: int = 8080
     provider: int = 8081
@@ -29,12 +31,18 @@ class Ports:
 
 @dataclass(frozen=True)
 class Stack:
-    """One stack: several with other folders and ports run side by side."""
+    """One stack: several with other folders and ports run side by side.
+
+    Attributes:
+        ports: where clients find the services.
+        listening: where the services listen: there, unless <NAME>_LISTEN_PORT says otherwise.
+    """
 
     state_dir: Path
     cache_dir: Path
     build_dir: Path
     ports: Ports
+    listening: Ports
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Stack:
@@ -45,12 +53,14 @@ class Stack:
         """
         home_cache = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         cache_dir = environment.get("CACHE_DIR") or Path(home_cache) / "image-pipeline"
+        told, listening = _ports(environment)
         return cls(
             state_dir=Path(environment.get("STATE_DIR") or ROOT / ".local").absolute(),
             cache_dir=Path(cache_dir).absolute(),
             # Where faas-cli builds too, so that either's build is what the other deploys.
             build_dir=Path(environment.get("BUILD_DIR") or ROOT / "build").absolute(),
-            ports=_ports(environment),
+            ports=told,
+            listening=listening,
         )
 
     @property
@@ -100,18 +110,38 @@ class Stack:
         }
 
 
-def _ports(environment: Mapping[str, str]) -> Ports:
-    values: dict[str, int] = {}
-    wrong: list[str] = []
-    for spec in fields(Ports):
-        variable = f"{spec.name.upper()}_PORT"
-        text = environment.get(variable) or str(spec.default)
-        if text.isdecimal() and 0 < int(text) < 65536:
-            values[spec.name] = int(text)
-        else:
-            wrong.append(f"{variable}={text!r}: expected a port, 1 to 65535")
+def _ports(environment: Mapping[str, str]) -> tuple[Ports, Ports]:
+    """Read the ports that clients are told, and those that are listened on."""
+    told = {f"{spec.name.upper()}_PORT": str(spec.default) for spec in fields(Ports)}
+    told = {variable: environment.get(variable) or text for variable, text in told.items()}
+    moved = {
+        listen_variable(name): environment.get(listen_variable(name)) or ""
+        for name in BEHIND_PROXIES
+    }
+    given = told | {variable: text for variable, text in moved.items() if text}
+    values = {variable: int(text) for variable, text in given.items() if _is_port(text)}
+    wrong = [
+        f"{variable}={text!r}: expected a port, 1 to 65535"
+        for variable, text in given.items()
+        if variable not in values
+    ]
     shared = {port for port in values.values() if list(values.values()).count(port) > 1}
     wrong += [f"port {port} is given to more than one service" for port in sorted(shared)]
     if wrong:
         raise SettingsError("; ".join(wrong))
-    return Ports(**values)
+    ports = Ports(**{spec.name: values[f"{spec.name.upper()}_PORT"] for spec in fields(Ports)})
+    elsewhere = {
+        name: values[listen_variable(name)]
+        for name in BEHIND_PROXIES
+        if listen_variable(name) in values
+    }
+    return ports, replace(ports, **elsewhere)
+
+
+def listen_variable(service: str) -> str:
+    """The variable that says where a service listens, if not where its clients are told."""
+    return f"{service.upper()}_LISTEN_PORT"
+
+
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and 0 < int(text) < 65536

@@ -115,7 +115,7 @@ def _deployed(stack: Stack) -> list[dict[str, Any]]:
     user, password = (credentials.read(stack, f"basic-auth-{it}") for it in ("user", "password"))
     token = base64.b64encode(f"{user}:{password}".encode()).decode()
     connection = http.client.HTTPConnection(
-        "127.0.0.1", stack.ports.provider, timeout=probes.TIMEOUT_SECONDS
+        "127.0.0.1", stack.listening.provider, timeout=probes.TIMEOUT_SECONDS
     )
     try:
         connection.request("GET", "/system/functions", headers={"Authorization": f"Basic {token}"})

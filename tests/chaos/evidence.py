@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,10 +55,15 @@ def drain(stack: LocalStack, seconds: float = 120.0) -> float:
         time.sleep(0.2)
 
 
-def lag(stack: LocalStack) -> int | None:
-    """Count the events that the group has not committed; None when Kafka does not answer."""
+def lag(stack: LocalStack, group: str = "", read: Sequence[topics.Topic] = _READ) -> int | None:
+    """Count the events that a group has not committed; None when Kafka does not answer.
+
+    Args:
+        group: the consumer's, unless another is named.
+        read: the topics that it reads.
+    """
     try:
-        committed, ends = _positions(stack)
+        committed, ends = _positions(stack, group, read)
     except KafkaException:
         return None
     return sum(end - committed[place] for place, end in ends.items())
@@ -90,11 +95,13 @@ def inferences(stack: LocalStack) -> Iterator[Inference]:
             yield Inference(float(at), int(pid), (tenant, image, model))
 
 
-def _positions(stack: LocalStack) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:
+def _positions(
+    stack: LocalStack, group: str = "", read: Sequence[topics.Topic] = _READ
+) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:
     """The group's position and the end of every partition that it reads."""
-    consumer = _consumer(stack)
+    consumer = _consumer(stack, group)
     try:
-        places = [TopicPartition(topic.name, n) for topic in _READ for n in range(topic.partitions)]
+        places = [TopicPartition(topic.name, n) for topic in read for n in range(topic.partitions)]
         ends, committed = {}, {}
         for place in consumer.committed(places, timeout=_TIMEOUT_SECONDS):
             first, end = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_SECONDS)
@@ -129,12 +136,12 @@ def _partition(consumer: Consumer, topic: str, number: int) -> Iterator[Message]
             yield message
 
 
-def _consumer(stack: LocalStack) -> Consumer:
+def _consumer(stack: LocalStack, group: str = "") -> Consumer:
     """A reader that joins no group; it carries the name only to ask for its positions."""
     return Consumer(
         {
             "bootstrap.servers": stack.settings.kafka_bootstrap_servers,
-            "group.id": stack.settings.consumer_group,
+            "group.id": group or stack.settings.consumer_group,
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "fetch.wait.max.ms": 10,
@@ -165,7 +172,8 @@ def _take_classified(evidence: Evidence, message: Message) -> None:
         return
     label = data["labels"][0]["label"]
     names = (data["tenantId"], data["imageId"], data["modelId"])
-    evidence.classified[job] = Classified(*names, label=label, at=at)
+    partition = message.partition() or 0
+    evidence.classified[job] = Classified(*names, label=label, at=at, partition=partition)
 
 
 def _take_letter(evidence: Evidence, message: Message) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import threading
@@ -58,6 +59,7 @@ class Ledger:
         self.path = path
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._lock = threading.Lock()
+        self._numbers = itertools.count()
 
     def __enter__(self) -> Ledger:
         return self
@@ -70,9 +72,15 @@ class Ledger:
     ) -> None:
         os.close(self._file)
 
-    def note_sending(self, **fields: Any) -> None:
-        """Write that a request will be sent: `number`, `sent_at`, `image_id`, `source`, `kind`."""
-        self._write(fields)
+    def note_sending(self, **fields: Any) -> int:
+        """Write that a request will be sent: `sent_at`, `image_id`, `source`, `kind`, `tenant`.
+
+        Returns:
+            The request's number, unless one is among the fields.
+        """
+        numbered = {"number": next(self._numbers), **fields}
+        self._write(numbered)
+        return int(numbered["number"])
 
     def note_answer(self, number: int, **fields: Any) -> None:
         """Write what a request was answered; one without a line had no answer."""

@@ -6,6 +6,8 @@ import hashlib
 import http.client
 import json
 import secrets
+import select
+import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -127,8 +129,7 @@ class Load:
     def _send(self, connection: http.client.HTTPConnection, number: int) -> int | None:
         source = self._source(number)
         data = source.numbered(self._series, number)
-        self._ledger.note_sending(
-            number=number,
+        request = self._ledger.note_sending(
             sent_at=time.time(),
             image_id=hashlib.sha256(data).hexdigest(),
             source=source.name,
@@ -138,7 +139,7 @@ class Load:
         status, body = self._post(connection, data)
         if status is not None:
             answer = self._accepted(body) if status == ACCEPTED else {}
-            self._ledger.note_answer(number, answered_at=time.time(), status=status, **answer)
+            self._ledger.note_answer(request, answered_at=time.time(), status=status, **answer)
         self._count(status)
         return status
 
@@ -150,12 +151,14 @@ class Load:
     def _post(
         self, connection: http.client.HTTPConnection, data: bytes
     ) -> tuple[int | None, bytes]:
+        if _is_dropped(connection):
+            connection.close()  # the next request opens it again, as any client would
         try:
             connection.request("POST", "/api/v1/images", data, {"X-Api-Key": self._key})
             response = connection.getresponse()
             return response.status, response.read()
         except (OSError, http.client.HTTPException):
-            connection.close()  # the next request opens it again
+            connection.close()
             return None, b""
 
     def _accepted(self, body: bytes) -> dict[str, Any]:
@@ -179,3 +182,9 @@ class Load:
                 self.refused += 1
             else:
                 self.otherwise += 1
+
+
+def _is_dropped(connection: http.client.HTTPConnection) -> bool:
+    """Tell whether the server has closed a kept connection: nothing else is to be read there."""
+    sock: socket.socket | None = connection.sock
+    return sock is not None and bool(select.select([sock], [], [], 0)[0])

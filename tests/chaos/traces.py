@@ -38,7 +38,8 @@ class Classified:
     """A result event of one job: the first one, and how many there are.
 
     Attributes:
-        at: when it was written, seconds since 1970.
+        at: when it was handed to the producer, seconds since 1970.
+        partition: of image-results; an image's is the same number on all topics it is on.
     """
 
     tenant: str
@@ -46,6 +47,7 @@ class Classified:
     model_id: str
     label: str
     at: float
+    partition: int = 0
     times: int = 1
 
 

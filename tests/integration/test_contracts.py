@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
+import socket
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -112,6 +114,19 @@ def test_a_store_that_is_not_there_is_unavailable(stack: LocalStack, key: str) -
         list(store.keys(BUCKET, key))
 
 
+def test_a_store_that_does_not_answer_in_time_is_asked_once(stack: LocalStack, key: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"127.0.0.1:{silent.getsockname()[1]}"
+        settings = replace(stack.settings, minio_endpoint=endpoint, store_timeout_seconds=0.1)
+
+        with pytest.raises(Unavailable, match="ReadTimeoutError"):
+            ObjectStore(settings).get(BUCKET, key)
+
+        assert select.select([silent], [], [], 0)[0]
+        silent.accept()[0].close()
+        assert not select.select([silent], [], [], 0)[0]
+
+
 def test_a_missing_bucket_is_no_missing_object(stack: LocalStack, key: str) -> None:
     with pytest.raises(Unavailable, match="NoSuchBucket"):
         stack.store.get("no-such-bucket", key)
@@ -198,6 +213,23 @@ def test_a_broker_that_is_not_there_is_unavailable(
 
     with pytest.raises(Unavailable):
         publisher.publish(topics.RESULTS.name, "key", b"value")
+
+
+def test_nobody_waits_longer_for_an_acknowledgement_than_is_set(
+    stack: LocalStack, request: pytest.FixtureRequest
+) -> None:
+    class Unacknowledged(Future[None]):
+        def result(self, timeout: float | None = None) -> None:
+            waited.append(timeout)
+            raise TimeoutError
+
+    waited: list[float | None] = []
+    publisher = _closed(request, Publisher(stack.settings))
+
+    with pytest.raises(Unavailable, match="in time"):
+        publisher.wait(Unacknowledged())
+
+    assert waited == [stack.settings.produce_timeout_seconds]
 
 
 def test_applying_the_topics_again_changes_nothing(stack: LocalStack, make: Any, key: str) -> None:

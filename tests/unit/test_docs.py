@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.services.settings import Ports
+from local.services.settings import BEHIND_PROXIES, Ports, listen_variable
 from pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +40,11 @@ def test_the_ports_table_is_what_the_local_stack_reads() -> None:
 
     found = {name: row[1] for name, row in _rows(3).items() if name.endswith("_PORT")}
     assert found == expected
+
+
+@pytest.mark.parametrize("service", BEHIND_PROXIES)
+def test_every_port_to_listen_on_is_named(service: str) -> None:
+    assert f"`{listen_variable(service)}`" in README
 
 
 def test_every_file_that_is_linked_is_there() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from local.services.settings import ROOT, Ports, SettingsError, Stack
+from local.services import kafka, parts
+from local.services.settings import ROOT, Ports, SettingsError, Stack, listen_variable
 
 
 def test_without_environment_the_defaults_apply(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,3 +48,51 @@ def test_the_addresses_follow_the_ports() -> None:
 
     assert stack.addresses()["MINIO_ENDPOINT"] == "127.0.0.1:19000"
     assert stack.addresses()["OPENFAAS_URL"] == "http://127.0.0.1:18081"
+
+
+def test_services_listen_where_clients_are_told_unless_said_otherwise() -> None:
+    stack = Stack.from_env({"KAFKA_PORT": "19092", "KAFKA_LISTEN_PORT": "29092"})
+
+    assert (stack.ports.kafka, stack.listening.kafka) == (19092, 29092)
+    assert stack.addresses()["KAFKA_BOOTSTRAP_SERVERS"] == "127.0.0.1:19092"
+    assert stack.listening == replace(stack.ports, kafka=29092)
+    assert Stack.from_env({}).listening == Ports()
+
+
+def test_a_port_to_listen_on_is_nobody_elses() -> None:
+    environment = {
+        "REDIS_LISTEN_PORT": "9000",
+        "MINIO_LISTEN_PORT": "x",
+        "GATEWAY_LISTEN_PORT": "1",
+    }
+
+    with pytest.raises(SettingsError) as refused:
+        Stack.from_env(environment)
+
+    assert "port 9000 is given to more than one service" in str(refused.value)
+    assert "MINIO_LISTEN_PORT='x'" in str(refused.value)
+    assert "GATEWAY" not in str(refused.value)
+
+
+@pytest.mark.parametrize("service", ["provider", "minio", "kafka", "redis"])
+def test_what_a_proxy_stands_before_is_started_and_probed_behind_it(
+    service: str, tmp_path: Path
+) -> None:
+    environment = {"STATE_DIR": str(tmp_path), listen_variable(service): "29999"}
+    stack = Stack.from_env(environment)
+
+    part = {part.name: part for part in parts.all_parts(stack)}[service]
+
+    assert part.ports[service] == 29999
+    assert vars(part.probe)["port"] == 29999
+    assert part.name == "kafka" or "29999" in f"{part.command} {part.environment}"
+
+
+def test_kafka_sends_its_clients_to_the_proxy(tmp_path: Path) -> None:
+    stack = Stack.from_env({"STATE_DIR": str(tmp_path), "KAFKA_LISTEN_PORT": "29092"})
+
+    kafka.prepare(stack)
+
+    properties = (tmp_path / "kafka.properties").read_text()
+    assert "\nlisteners=PLAINTEXT://127.0.0.1:29092," in properties
+    assert "\nadvertised.listeners=PLAINTEXT://127.0.0.1:9092\n" in properties

@@ -1,0 +1,123 @@
+"""kill -9, now and then, of whatever a stack is made of: chosen by a seed, and written down."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from local.services import processes
+from local.services.processes import Process
+from tests.stack import LocalStack
+
+FUNCTIONS = ("image-upload", "image-classifier", "image-results")
+CONSUMER = "image-process-consumer"
+# Every process of a stack but the supervisor, whose end is that of the stack.
+TARGETS = (CONSUMER, *FUNCTIONS, "kafka", "minio", "redis", "nginx", "provider")
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One SIGKILL: of what, and when, seconds since 1970."""
+
+    name: str
+    pid: int
+    at: float
+
+
+class Killer:
+    """Kills a random process every so many seconds, in a thread of its own.
+
+    The same seed chooses the same names in the same order, as far as they are alive.
+    """
+
+    def __init__(
+        self,
+        stack: LocalStack,
+        seed: int,
+        every_seconds: float = 5.0,
+        targets: Sequence[str] = TARGETS,
+        log: Path | None = None,
+    ) -> None:
+        """Prepare to kill.
+
+        Args:
+            log: gets a JSON line a kill.
+        """
+        self.kills: list[Kill] = []
+        self._stack = stack
+        self._random = random.Random(seed)
+        self._every_seconds = every_seconds
+        self._targets = list(targets)
+        self._log = log
+        self._stopping = threading.Event()
+
+    @property
+    def summary(self) -> str:
+        """How many were killed, by name."""
+        counted = Counter(kill.name for kill in self.kills)
+        return ", ".join(f"{name} {times}" for name, times in sorted(counted.items()))
+
+    @contextmanager
+    def killing(self) -> Iterator[None]:
+        """Kill while the block runs."""
+        self._stopping.clear()
+        thread = threading.Thread(target=self._work, name="killer")
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stopping.set()
+            thread.join()
+
+    def _work(self) -> None:
+        while not self._stopping.wait(self._every_seconds):
+            self.kill_one()
+
+    def kill_one(self) -> Kill | None:
+        """Kill one of the processes that are alive now; None when none of the targets is."""
+        targets = self._random.sample(self._targets, len(self._targets))
+        found = (kill(self._stack, name, self._random) for name in targets)
+        killed = next((each for each in found if each), None)
+        if killed:
+            self.kills.append(killed)
+            self._note(killed)
+        return killed
+
+    def _note(self, killed: Kill) -> None:
+        if self._log:
+            with self._log.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(asdict(killed)) + "\n")
+
+
+def kill(stack: LocalStack, name: str, chooser: random.Random | None = None) -> Kill | None:
+    """Kill a service, or one of a function's replicas; None when none is alive."""
+    alive = living(stack, name)
+    if not alive:
+        return None
+    process = chooser.choice(alive) if chooser else alive[0]
+    at = time.time()
+    try:
+        os.kill(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return None
+    return Kill(name, process.pid, at)
+
+
+def living(stack: LocalStack, name: str) -> list[Process]:
+    """The recorded processes of a service, or of the replicas of a function."""
+    recorded = processes.recorded(stack.state_dir / "run")
+    return [each for key, each in recorded.items() if key == name or _is_replica(key, name)]
+
+
+def _is_replica(key: str, name: str) -> bool:
+    function, _, number = key.rpartition("-")
+    return function == name and number.isdecimal()

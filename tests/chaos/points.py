@@ -1,0 +1,157 @@
+"""Ways to have a process killed at a named point: with one image, a batch or a retry under way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluent_kafka import ConsumerGroupState
+from confluent_kafka.admin import AdminClient
+
+from pipeline import topics
+from tests.chaos.faults import CONSUMER, living
+from tests.chaos.pictures import poison
+from tests.chaos.second_consumer import second_consumer
+from tests.chaos.trial import Trial
+from tests.kafka import count_events
+from tests.stack import until
+
+SITUATIONS = ("single", "batch", "retry")
+# Long enough to see a retry on its topic and to arm a point before its next attempt.
+RETRY_BASE_SECONDS = 4.0
+
+_BATCH = 12
+_POISON_EVERY = 6
+_SEND_SECONDS = 60.0
+_HIT_SECONDS = 60.0
+_ASK_SECONDS = 5.0
+# A call that meets it twice, once more after the provider's own replay, ends without an answer.
+_BREAKS_OFF = "classifier.fetched"
+# The provider starts what dies young ever later; one that lived longer than 10 s is not young.
+_YOUNG_SECONDS = 10.5
+_YOUNG_DEATHS = 3
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point in one situation."""
+
+    point: str
+    situation: str
+
+    def __str__(self) -> str:
+        return f"{self.point} ({self.situation})"
+
+    @property
+    def victim(self) -> str:
+        """The process that comes past."""
+        where = self.point.partition(".")[0]
+        return CONSUMER if where == "consumer" else f"image-{where}"
+
+
+class Points:
+    """Runs cells on one stack whose processes look for armed points in one folder."""
+
+    def __init__(self, trial: Trial, folder: Path) -> None:
+        self._trial = trial
+        self._stack = trial.stack
+        self._folder = folder
+        self._deaths: dict[str, int] = {}
+        servers = self._stack.settings.kafka_bootstrap_servers
+        self._kafka = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+
+    def run(self, cell: Cell) -> None:
+        """Run a cell from a sound stack until its images are finished.
+
+        Raises:
+            AssertionError: no process came past the point, or an image was not finished.
+        """
+        self._trial.recover()
+        self._let_grow_old(cell)
+        try:
+            if cell.situation == "retry":
+                self._hit_retry(cell.point)
+            else:
+                self._hit(cell.point, 1 if cell.situation == "single" else _BATCH)
+        finally:
+            for armed in self._folder.iterdir():
+                armed.unlink(missing_ok=True)
+        self._trial.finish()
+
+    def _hit(self, point: str, images: int) -> None:
+        """The consumer finds all the images at once, and the point is armed by then."""
+        early = point.startswith("upload.")
+        with self._joining(point) as has_joined:
+            if early:
+                self._arm(point)
+            with self._stack.frozen(CONSUMER):
+                self._send(images, point)
+                until(has_joined)
+                if not early:
+                    self._arm(point)
+            self._wait_until_hit(point)
+
+    def _hit_retry(self, point: str) -> None:
+        """An image whose first attempt broke off is tried again, and the point is armed by then."""
+        before = count_events(self._stack, topics.RETRY.name)
+        self._arm(_BREAKS_OFF)
+        self._send(1, point)
+        self._wait_until_hit(_BREAKS_OFF)
+        if point == "consumer.polled":
+            self._arm(point)  # its upload was polled: what is polled next is the retry
+        self._arm(_BREAKS_OFF)
+        self._wait_until_hit(_BREAKS_OFF)
+        until(lambda: count_events(self._stack, topics.RETRY.name) > before, _HIT_SECONDS)
+        if point != "consumer.polled":
+            self._arm(point)
+        if point.startswith("upload."):
+            self._send(1, point)
+        with self._joining(point):
+            self._wait_until_hit(point)
+
+    def _send(self, images: int, point: str) -> None:
+        """Send pictures; for the writing of a dead letter some that cannot be decoded."""
+        buried = point == "consumer.dead-lettered"
+        sources = [poison()] if buried and images == 1 else []
+        bad = poison() if buried else None
+        with self._trial.load(
+            sources, threads=images, poison=bad, poison_every=_POISON_EVERY
+        ) as load:
+            load.run(accepted=images, seconds=_SEND_SECONDS)
+            assert load.accepted >= images, f"{load.accepted} of {images} images were accepted"
+
+    @contextmanager
+    def _joining(self, point: str) -> Iterator[Callable[[], bool]]:
+        """For a rebalancing, have another consumer join; yields whether it has asked to."""
+        if point != "consumer.rebalancing":
+            yield lambda: True
+            return
+        with second_consumer(self._stack, self._folder.with_name("second-consumer.log")):
+            yield self._is_rebalancing
+
+    def _is_rebalancing(self) -> bool:
+        group = self._stack.settings.consumer_group
+        asked = self._kafka.describe_consumer_groups([group], request_timeout=_ASK_SECONDS)
+        state = asked[group].result(_ASK_SECONDS).state
+        return bool(state == ConsumerGroupState.PREPARING_REBALANCING)
+
+    def _arm(self, point: str) -> None:
+        (self._folder / point).touch()
+
+    def _wait_until_hit(self, point: str) -> None:
+        until(lambda: not (self._folder / point).exists(), _HIT_SECONDS)
+
+    def _let_grow_old(self, cell: Cell) -> None:
+        """Keep the provider from taking the cells' kills for a function that cannot live."""
+        dying = {cell.victim: 1} | ({"image-classifier": 3} if cell.situation == "retry" else {})
+        for name in dying.keys() - {CONSUMER}:
+            if self._deaths.get(name, 0) >= _YOUNG_DEATHS:
+                until(lambda name=name: self._age(name) > _YOUNG_SECONDS)  # type: ignore[misc]
+            if self._age(name) > _YOUNG_SECONDS:
+                self._deaths[name] = 0
+            self._deaths[name] = self._deaths.get(name, 0) + dying[name]
+
+    def _age(self, function: str) -> float:
+        return max((each.uptime_seconds() for each in living(self._stack, function)), default=0.0)

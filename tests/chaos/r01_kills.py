@@ -1,0 +1,116 @@
+"""Nothing accepted is lost or answered twice while a random process is killed every 5 s.
+
+Uploads come in as fast as they are accepted; the seed chooses what is killed by SIGKILL: the
+consumer, a replica of any function, Kafka, MinIO, Redis, Nginx or the provider. Requests that are
+refused or get no answer are not sent again: the next one is another image.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos import evidence, storm
+from tests.chaos.checker import Verdict
+from tests.chaos.faults import Killer
+from tests.chaos.findings import Finding, Size, reported
+from tests.chaos.ledger import Ledger
+from tests.chaos.load import Load
+from tests.chaos.pictures import Source, drawn, photos
+from tests.stack import ROOT, running_stack
+
+GOAL = "R1"
+FIXTURES = ROOT.parent / "shared" / "fixtures"
+
+_SEED = 1
+_SEEDS = 3
+_IMAGES = 10_000
+_REAL_IMAGES = 2_000
+_SHORT_IMAGES = 500
+# So that a few images make a storm of some kills; the full runs upload as fast as accepted.
+_SHORT_PER_SECOND = 20.0
+_THREADS = 6
+_REPEATED_PERCENT = 2.0
+# Above the slowest that was seen by far: a storm that hangs must end, too.
+_LONGEST_SECONDS_PER_IMAGE = 0.5
+_DRAIN_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Storm:
+    """One run: how many images, of which pictures, under which model, killed by which seed."""
+
+    name: str
+    seed: int
+    images: int
+    sources: Sequence[Source]
+    per_second: float | None = None
+    model_dir: Path | None = None
+
+
+def run(
+    size: Size, folder: Path, seed: int | None = None, images: int | None = None
+) -> list[Finding]:
+    """Run the storms; with `images` one of so many, with `seed` that one alone."""
+    found: list[Finding] = []
+    for number, each in enumerate(_storms(size, seed, images)):
+        print(f"  {each.name}", flush=True)
+        found += _run(each, folder / str(number))
+    return found
+
+
+def _storms(size: Size, seed: int | None, images: int | None) -> list[Storm]:
+    first = _SEED if seed is None else seed
+    if images is not None:
+        return [Storm(f"{images:,} images, seed {first}", first, images, drawn())]
+    if size is Size.SHORT:
+        name = f"{_SHORT_IMAGES} images, seed {first}"
+        return [Storm(name, first, _SHORT_IMAGES, drawn(), _SHORT_PER_SECOND)]
+    seeds = range(first, first + _SEEDS) if seed is None else [seed]
+    storms = [Storm(f"{_IMAGES:,} images, seed {it}", it, _IMAGES, drawn()) for it in seeds]
+    if FIXTURES.is_dir():
+        model = FIXTURES / "models" / "mobilenet_v2_float32"
+        name = f"{_REAL_IMAGES:,} photos, MobileNetV2"
+        sources = photos(FIXTURES / "photos")
+        storms.append(Storm(name, first, _REAL_IMAGES, sources, model_dir=model))
+    return storms
+
+
+def _run(given: Storm, folder: Path) -> list[Finding]:
+    folder.mkdir()
+    entries = folder / "ledger.jsonl"
+    with running_stack(folder / "state", given.model_dir) as stack, Ledger(entries) as ledger:
+        evidence.watch(stack)
+        load = Load(stack, ledger, given.sources, _THREADS, given.per_second)
+        killer = Killer(stack, given.seed, log=folder / "kills.jsonl")
+        started = time.monotonic()
+        with killer.killing():
+            load.run(given.images, given.images * _LONGEST_SECONDS_PER_IMAGE)
+        seconds = time.monotonic() - started
+        assert load.accepted >= given.images, f"{load.accepted} accepted in {seconds:.0f} s"
+        settled = time.monotonic()
+        verdict, _ = storm.settle(stack, entries, given.sources, _DRAIN_SECONDS)
+        checked = time.monotonic() - settled
+    said = (
+        f"{load.accepted / seconds:.0f}/s, {len(killer.kills)} kills ({killer.summary}),"
+        f" {load.refused} refused, {load.unanswered} unanswered;"
+        f" worked off and checked after {checked:.0f} s more"
+    )
+    return [
+        *storm.findings_of(GOAL, given.name, verdict),
+        _repeated(given.name, verdict),
+        reported(GOAL, f"{given.name}: the storm", said),
+        Finding(
+            GOAL, f"{given.name}: answers that are neither 202, 429 nor 503",
+            str(load.otherwise), "0", load.otherwise == 0,
+        ),
+    ]  # fmt: skip
+
+
+def _repeated(name: str, verdict: Verdict) -> Finding:
+    percent = verdict.repeated_share * 100
+    measured = f"{percent:.2f} % ({verdict.repeated_inferences} of {verdict.inferences})"
+    held = percent <= _REPEATED_PERCENT
+    return Finding(GOAL, f"{name}: repeated inferences", measured, f"{_REPEATED_PERCENT:g} %", held)

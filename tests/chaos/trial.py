@@ -1,0 +1,93 @@
+"""One stack under watch: what is sent to it is in ledgers, and all of it is judged at the end."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+from tests.chaos import evidence, ledger, oracle
+from tests.chaos.checker import Verdict, check
+from tests.chaos.ledger import Entry, Ledger
+from tests.chaos.load import Load
+from tests.chaos.pictures import Source, drawn
+from tests.chaos.traces import Evidence
+from tests.stack import LocalStack, until
+
+_RECOVERY_SECONDS = 60.0
+
+
+class Trial:
+    """Sends loads to a stack, one ledger each: the numbers of a load are its own."""
+
+    def __init__(self, stack: LocalStack, folder: Path) -> None:
+        evidence.watch(stack)
+        self.stack = stack
+        self.sources = drawn()
+        self._folder = folder
+        self._ledgers: list[Path] = []
+        self._finished = 0
+
+    @contextmanager
+    def load(
+        self,
+        sources: Sequence[Source] = (),
+        threads: int = 4,
+        per_second: float | None = None,
+        poison: Source | None = None,
+        poison_every: int = 100,
+    ) -> Iterator[Load]:
+        """Make a load of good pictures, or of those that are given; sending is up to the caller."""
+        path = self._folder / f"ledger-{len(self._ledgers):03}.jsonl"
+        self._ledgers.append(path)
+        with Ledger(path) as written:
+            yield Load(
+                self.stack,
+                written,
+                sources or self.sources,
+                threads,
+                per_second,
+                poison,
+                poison_every,
+            )
+
+    def entries(self, first: int = 0) -> Iterator[Entry]:
+        """Read what was sent, from this load on."""
+        return itertools.chain.from_iterable(map(ledger.read, self._ledgers[first:]))
+
+    def finish(self, seconds: float = 60.0) -> None:
+        """Wait until every job accepted since the last time is completed or failed.
+
+        Raises:
+            AssertionError: one is not; its result or failure may still come.
+        """
+        first, self._finished = self._finished, len(self._ledgers)
+        for entry in self.entries(first):
+            if entry.job_id:
+                self.stack.finished(entry.job_id, seconds)
+
+    def is_sound(self) -> bool:
+        """Whether every part does its work, and the consumer owns partitions."""
+        urls = (
+            f"{self.stack.url}/readyz",
+            f"http://127.0.0.1:{self.stack.ports['CONSUMER']}/healthz",
+        )
+        try:
+            return all(requests.get(url, timeout=5).status_code == 200 for url in urls)
+        except requests.RequestException:
+            return False
+
+    def recover(self) -> None:
+        """Wait until the stack is sound by itself."""
+        until(self.is_sound, _RECOVERY_SECONDS)
+
+    def judge(self, drain_seconds: float = 120.0) -> tuple[Verdict, Evidence]:
+        """Wait until nothing is left to do, then compare what is there with what was promised."""
+        evidence.drain(self.stack, drain_seconds)
+        left = evidence.collect(self.stack)
+        model = oracle.current_model(self.stack.store)
+        told = oracle.ask(self.stack.store, [model], self.sources)
+        return check(self.entries(), left, told), left
