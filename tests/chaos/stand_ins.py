@@ -55,9 +55,16 @@ class WatchedStore(MemoryStore):
         super().put(bucket, key, data, content_type)
         self._moments.after("store", effect)
 
-    def create(self, bucket: str, key: str, data: bytes, content_type: str) -> bool:
+    def create(
+        self,
+        bucket: str,
+        key: str,
+        data: bytes,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> bool:
         effect = self._moments.before("store")
-        created = super().create(bucket, key, data, content_type)
+        created = super().create(bucket, key, data, content_type, metadata)
         if created:
             self._watch.writes(bucket, key, None, data)
         self._moments.after("store", effect)
