@@ -63,7 +63,7 @@ def lag(stack: LocalStack, group: str = "", read: Sequence[topics.Topic] = _READ
         read: the topics that it reads.
     """
     try:
-        committed, ends = _positions(stack, group, read)
+        committed, ends = positions(stack, group, read)
     except KafkaException:
         return None
     return sum(end - committed[place] for place, end in ends.items())
@@ -72,7 +72,7 @@ def lag(stack: LocalStack, group: str = "", read: Sequence[topics.Topic] = _READ
 def collect(stack: LocalStack) -> Evidence:
     """Read everything that is there now."""
     evidence = Evidence(others={_GREETING})
-    evidence.committed, evidence.ends = _positions(stack)
+    evidence.committed, evidence.ends = positions(stack)
     for message in _messages(stack, *_READ):
         _take_upload(evidence, message)
     for message in _messages(stack, topics.RESULTS):
@@ -95,7 +95,7 @@ def inferences(stack: LocalStack) -> Iterator[Inference]:
             yield Inference(float(at), int(pid), (tenant, image, model))
 
 
-def _positions(
+def positions(
     stack: LocalStack, group: str = "", read: Sequence[topics.Topic] = _READ
 ) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:
     """The group's position and the end of every partition that it reads."""

@@ -73,13 +73,15 @@ class Watch:
             self._break(f"{key} holds other bytes than its name says")
         if bucket != RESULT_BUCKET:
             return
-        if old not in (None, new):
-            self._break(f"{key} was overwritten")
         body = json.loads(new)
         if key.startswith("failures/"):
             self._check_failure(key.split("/")[1], body)
-        else:
-            self._check_result(key, body)
+            if old and json.loads(old)["error"]["code"] == body["error"]["code"]:
+                self._break(f"{key} was written again")
+            return
+        self._check_result(key, body)
+        if old not in (None, new):
+            self._break(f"{key} was overwritten")
 
     def caches(self, key: Sequence[str], value: bytes, stored: bytes | None) -> None:
         """Look at a result as it is cached."""
