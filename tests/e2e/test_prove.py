@@ -93,7 +93,7 @@ def test_an_unknown_key_is_said_and_nothing_is_tried(stack: LocalStack) -> None:
 
 
 def test_a_bug_fails_its_own_line(buggy: LocalStack) -> None:
-    done = imagectl(buggy, "prove", "--images", "20", "--timeout", "8", "--json")
+    done = imagectl(buggy, "prove", "--images", "20", "--timeout", "15", "--json")
 
     told = lines(done)
     assert (guarantees(told, "fail"), done.returncode) == ({2, 4}, 1), done.stdout
