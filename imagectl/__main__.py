@@ -16,6 +16,7 @@ from pipeline.settings import SettingsError
 _COMMANDS = {
     "dead-letters": ("imagectl.dead_letters:dead_letters", "Messages that failed: replay them."),
     "models": ("imagectl.models:models", "Models in MinIO: list them, add one, use one."),
+    "prove": ("imagectl.prove.command:prove", "Try the guarantees on a running deployment."),
     "reconcile": ("imagectl.reconcile:reconcile", "Account for every image; send lost ones again."),
 }
 

@@ -79,6 +79,10 @@ class Stack:
         return self.state_dir / "api-key"
 
     @property
+    def prove_api_key_file(self) -> Path:
+        return self.state_dir / "prove-api-key"
+
+    @property
     def logs_dir(self) -> Path:
         return self.state_dir / "logs"
 
