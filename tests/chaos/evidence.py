@@ -64,7 +64,7 @@ def lag(stack: LocalStack, group: str = "", read: Sequence[topics.Topic] = _READ
         read: the topics that it reads.
     """
     try:
-        committed, ends = _positions(stack, group, read)
+        committed, ends = positions(stack, group, read)
     except KafkaException:
         return None
     return sum(end - committed[place] for place, end in ends.items())
@@ -73,7 +73,7 @@ def lag(stack: LocalStack, group: str = "", read: Sequence[topics.Topic] = _READ
 def collect(stack: LocalStack) -> Evidence:
     """Read everything that is there now."""
     evidence = Evidence(others={_GREETING})
-    evidence.committed, evidence.ends = _positions(stack)
+    evidence.committed, evidence.ends = positions(stack)
     for message in _messages(stack, *_READ):
         _take_upload(evidence, message)
     for message in _messages(stack, topics.RESULTS):
@@ -108,7 +108,7 @@ def _conservation(stack: LocalStack) -> dict[str, int]:
     return {**{name: figures[name] for name in names}, "in flight": in_flight}
 
 
-def _positions(
+def positions(
     stack: LocalStack, group: str = "", read: Sequence[topics.Topic] = _READ
 ) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:
     """The group's position and the end of every partition that it reads."""

@@ -17,8 +17,6 @@ from tests.chaos.pictures import Source, drawn
 from tests.chaos.traces import Evidence
 from tests.stack import LocalStack, until
 
-_RECOVERY_SECONDS = 60.0
-
 
 class Trial:
     """Sends loads to a stack, one ledger each: the numbers of a load are its own."""
@@ -80,9 +78,9 @@ class Trial:
         except requests.RequestException:
             return False
 
-    def recover(self) -> None:
+    def recover(self, seconds: float = 60.0) -> None:
         """Wait until the stack is sound by itself."""
-        until(self.is_sound, _RECOVERY_SECONDS)
+        until(self.is_sound, seconds)
 
     def judge(self, drain_seconds: float = 120.0) -> tuple[Verdict, Evidence]:
         """Wait until nothing is left to do, then compare what is there with what was promised."""
