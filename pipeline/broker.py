@@ -121,7 +121,7 @@ def make_consumer(settings: Settings, on_commit: OnCommit) -> Consumer:
             "enable.auto.offset.store": False,
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": _SESSION_TIMEOUT_MILLISECONDS,
-            "heartbeat.interval.ms": _SESSION_TIMEOUT_MILLISECONDS // 4,
+            "heartbeat.interval.ms": _SESSION_TIMEOUT_MILLISECONDS // 8,
             "reconnect.backoff.max.ms": 1000,
             "queued.max.messages.kbytes": _QUEUED_KILOBYTES,
         },
