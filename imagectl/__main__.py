@@ -7,7 +7,6 @@ from importlib import import_module
 
 import click
 
-from imagectl.openfaas import OpenFaaSError
 from pipeline.errors import PipelineError
 from pipeline.manifest import ModelRefused
 from pipeline.settings import SettingsError
@@ -17,6 +16,7 @@ from pipeline.settings import SettingsError
 _COMMANDS = {
     "dead-letters": ("imagectl.dead_letters:dead_letters", "Messages that failed: replay them."),
     "models": ("imagectl.models:models", "Models in MinIO: list them, add one, use one."),
+    "prove": ("imagectl.prove.command:prove", "Try the guarantees on a running deployment."),
     "reconcile": ("imagectl.reconcile:reconcile", "Account for every image; send lost ones again."),
 }
 
@@ -52,7 +52,7 @@ def main() -> None:
     """Run a command; one that cannot be done says why and ends with status 1."""
     try:
         cli(prog_name="imagectl")
-    except (ModelRefused, OpenFaaSError, PipelineError, SettingsError) as error:
+    except (ModelRefused, PipelineError, SettingsError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -22,8 +22,9 @@ OnCommit = Callable[[KafkaError | None, list[TopicPartition]], None]
 _POLL_SECONDS = 0.1
 # Room for a burst of events of at most 4 KB; beyond it `publish` says Unavailable at once.
 _QUEUE_MESSAGES = 20_000
-# How long the partitions of a killed consumer wait for another: the least that a broker allows.
-_SESSION_TIMEOUT_MILLISECONDS = 6_000
+# How long the partitions of a killed consumer wait for another; and longer than a killed broker is
+# away, so that the consumer is still a member when it comes back.
+_SESSION_TIMEOUT_MILLISECONDS = 8_000
 _QUEUED_KILOBYTES = 8_192
 
 

@@ -73,9 +73,18 @@ class DeadLetter:
 
 
 def encode_failed(
-    raw: bytes, uploaded: ImageUploaded | None, reason: Mapping[str, str], origin: Origin
+    raw: bytes,
+    uploaded: ImageUploaded | None,
+    reason: Mapping[str, str],
+    origin: Origin,
+    *,
+    stage: str,
 ) -> bytes:
-    """Render the dead letter of one message; bytes that are no event are kept as base64."""
+    """Render the dead letter of one message; bytes that are no event are kept as base64.
+
+    Args:
+        stage: how far the message came: read, consume, invoke, fetch or decode.
+    """
     event = envelope(
         FAILED,
         "/image-process-consumer",
@@ -90,6 +99,7 @@ def encode_failed(
     )
     event["data"] = original | {
         "reason": dict(reason),
+        "stage": stage,
         "attempts": uploaded.attempt if uploaded else 1,
         "originTopic": origin.topic,
         "originPartition": origin.partition,

@@ -180,7 +180,7 @@ class Processor:
         }
         body = json.dumps(failure, ensure_ascii=False).encode()
         self._results.save_failure(event.tenant_id, event.job_id, body)
-        letter = encode_failed(delivery.raw, event, reason, delivery.origin)
+        letter = encode_failed(delivery.raw, event, reason, delivery.origin, stage=_stage(error))
         EVENTS.labels("dead-lettered").inc()
         logger.error("dead-lettered", extra=_names(event) | {"reason": str(error)})
         return self._publisher.send(topics.FAILURES.name, event.image_id, letter)
@@ -188,10 +188,11 @@ class Processor:
     def _bury_unreadable(self, delivery: Delivery, error: PipelineError) -> Future[None]:
         origin = delivery.origin
         reason = {"code": error.code, "detail": str(error)}
-        letter = encode_failed(delivery.raw, None, reason, origin)
+        letter = encode_failed(delivery.raw, None, reason, origin, stage=_stage(error))
         EVENTS.labels("unreadable").inc()
         logger.error("unreadable", extra={"origin": str(origin), "reason": reason["detail"]})
-        return self._publisher.send(topics.FAILURES.name, str(origin), letter)
+        place = f"{origin.topic}/{origin.partition}/{origin.offset}"
+        return self._publisher.send(topics.FAILURES.name, place, letter)
 
 
 def _outcome(answer: dict[str, Any]) -> Outcome:
@@ -203,6 +204,14 @@ def _outcome(answer: dict[str, Any]) -> Outcome:
     if answer["status"] == "invalid":
         return InvalidImage(detail, code=str(error.get("code", InvalidImage.code)))
     return Unavailable(detail)
+
+
+def _stage(error: PipelineError) -> str:
+    """Tell how far an image came before it failed."""
+    if isinstance(error, InvalidImage):
+        return "fetch" if error.code in ("image-missing", "image-changed") else "decode"
+    stages: dict[type[PipelineError], str] = {MalformedEvent: "read", Deadly: "consume"}
+    return stages.get(type(error), "invoke")
 
 
 def _log_waiting(delivery: Delivery, error: Unavailable) -> None:

@@ -15,6 +15,7 @@ from pipeline import topics
 from pipeline.ids import image_id
 from tests.chaos import buckets
 from tests.chaos.traces import Classified, Evidence, Inference, Letter
+from tests.imagectl import imagectl
 from tests.stack import ROOT, LocalStack
 
 _TIMEOUT_SECONDS = 10.0
@@ -81,6 +82,7 @@ def collect(stack: LocalStack) -> Evidence:
         _take_letter(evidence, message)
     buckets.collect(stack, evidence)
     evidence.inferences = list(inferences(stack))
+    evidence.conservation = _conservation(stack)
     return evidence
 
 
@@ -93,6 +95,17 @@ def inferences(stack: LocalStack) -> Iterator[Inference]:
         for line in lines:
             at, pid, tenant, image, model = line.split()
             yield Inference(float(at), int(pid), (tenant, image, model))
+
+
+def _conservation(stack: LocalStack) -> dict[str, int]:
+    """Ask the product for its own account of what was accepted."""
+    told = imagectl(stack, "reconcile", "--dry-run", "--json")
+    assert told.returncode == 0, told.stderr
+    figures = json.loads(told.stdout)
+    # What it misses is no state of its own here: the checker lists it as lost.
+    in_flight = figures["inFlight"] + figures["missing"]
+    names = ("accepted", "completed", "failed")
+    return {**{name: figures[name] for name in names}, "in flight": in_flight}
 
 
 def positions(

@@ -80,6 +80,7 @@ def _process(store: Minio, model: Any, data: dict[str, Any]) -> None:
     scores = model.predict(array, verbose=0)[0]
     body = json.dumps({"imageId": data["imageId"], "class": int(scores.argmax())}).encode()
     store.put_object(BUCKET, f"{data['imageId']}.json", io.BytesIO(body), len(body))
+    logger.info("classified %s", data["imageId"])
 
 
 if __name__ == "__main__":

@@ -33,9 +33,9 @@ LIMITS = (
 )
 
 _LOOP = "example-loop"
-_IMAGES = {Size.SHORT: 250, Size.FULL: 2000}
+_IMAGES = {Size.SHORT: 150, Size.FULL: 2000}
 # Less than the loop gets done, which is one image after another.
-_PER_SECOND = 5.0
+_PER_SECOND = 4.0
 _SEED = 1
 _READY_SECONDS = 120.0
 _DRAIN_SECONDS = 600.0

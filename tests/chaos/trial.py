@@ -19,7 +19,6 @@ from tests.chaos.traces import Evidence
 from tests.imagectl import imagectl
 from tests.stack import LocalStack, until
 
-_RECOVERY_SECONDS = 60.0
 _FIGURES = ("accepted", "completed", "failed", "inFlight")
 _OUR_NAMES = {"inFlight": "in flight"}
 
@@ -89,9 +88,9 @@ class Trial:
         except requests.RequestException:
             return False
 
-    def recover(self) -> None:
+    def recover(self, seconds: float = 60.0) -> None:
         """Wait until the stack is sound by itself."""
-        until(self.is_sound, _RECOVERY_SECONDS)
+        until(self.is_sound, seconds)
 
     def judge(
         self, drain_seconds: float = 120.0, models: Sequence[str] = ()

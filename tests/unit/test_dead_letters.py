@@ -13,17 +13,18 @@ def test_a_dead_letter_holds_the_original_event_and_where_it_was() -> None:
     event = uploaded()
     origin = Origin("image-uploads", 2, 17)
 
-    letter = json.loads(encode_failed(event.encode(), event, {"code": "c"}, origin))
+    letter = json.loads(encode_failed(event.encode(), event, {"code": "c"}, origin, stage="decode"))
 
     assert letter["data"]["originalEvent"] == event.to_cloud_event()
     assert letter["data"]["originOffset"] == 17
     assert letter["data"]["attempts"] == 1
+    assert letter["data"]["stage"] == "decode"
 
 
 def test_a_dead_letter_keeps_unreadable_bytes() -> None:
     origin = Origin("image-uploads", 0, 1)
 
-    letter = json.loads(encode_failed(b"\xff\x00", None, {"code": "c"}, origin))
+    letter = json.loads(encode_failed(b"\xff\x00", None, {"code": "c"}, origin, stage="decode"))
 
     assert letter["data"]["originalBytes"] == "/wA="
     assert letter["subject"] == "image-uploads/0/1"

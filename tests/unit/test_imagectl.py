@@ -146,4 +146,4 @@ def test_reconciling_loads_no_room_of_models() -> None:
 
     loaded = set(done.stdout.split())
     assert "imagectl.reconcile" in loaded
-    assert loaded & {"models", "tensorflow", "numpy", "PIL"} == set()
+    assert loaded & {"models", "tensorflow", "numpy", "PIL", "requests"} == set()

@@ -28,14 +28,14 @@ def broker() -> StubBroker:
 
 def fail(broker: StubBroker, event: ImageUploaded, **reason: str) -> None:
     letter = encode_failed(
-        event.encode(), event, {**REASON, **reason}, Origin("image-uploads", 0, 7)
+        event.encode(), event, {**REASON, **reason}, Origin("image-uploads", 0, 7), stage="decode"
     )
     broker.publish(FAILURES, event.image_id, letter)
 
 
 def fail_unreadable(broker: StubBroker, raw: bytes, offset: int = 3) -> None:
     origin = Origin("image-uploads", 1, offset)
-    broker.publish(FAILURES, "key", encode_failed(raw, None, REASON, origin))
+    broker.publish(FAILURES, "key", encode_failed(raw, None, REASON, origin, stage="decode"))
 
 
 def letters(broker: StubBroker, *names: str, **filters: Any) -> Letters:
@@ -162,7 +162,7 @@ def test_what_is_no_letter_is_counted_and_passed_over(broker: StubBroker) -> Non
 
 
 def test_a_letter_that_names_another_topic_is_refused(broker: StubBroker) -> None:
-    letter = encode_failed(b"x", None, REASON, Origin("image-results", 0, 0))
+    letter = encode_failed(b"x", None, REASON, Origin("image-results", 0, 0), stage="decode")
     broker.publish(FAILURES, "key", letter)
 
     assert letters(broker).foreign == 1
@@ -181,7 +181,9 @@ def test_unreadable_bytes_are_shown_without_acting_on_the_terminal(broker: StubB
 
 def test_a_mark_names_its_letter() -> None:
     event = uploaded("a")
-    letter = decode(encode_failed(b"", event, REASON, Origin("image-uploads", 0, 1)))
+    letter = decode(
+        encode_failed(b"", event, REASON, Origin("image-uploads", 0, 1), stage="decode")
+    )
     assert isinstance(letter, DeadLetter)
 
     topic, key, value = letter.mark()

@@ -90,6 +90,7 @@ def test_bytes_that_are_no_event_are_dead_lettered(bench: Bench) -> None:
     (letter,) = bench.broker.values(topics.FAILURES.name)
     assert unfinished == []
     assert json.loads(letter)["data"]["originOffset"] == 7
+    assert json.loads(letter)["data"]["stage"] == "read"
     assert len(bench.broker.values(topics.RESULTS.name)) == 1
 
 
