@@ -38,6 +38,7 @@ class Load:
         per_second: float | None = None,
         poison: Source | None = None,
         poison_every: int = 100,
+        series: str | None = None,
     ) -> None:
         """Prepare a load.
 
@@ -45,6 +46,7 @@ class Load:
             sources: good pictures, sent in turns.
             per_second: requests a second of all threads together; None: as fast as answered.
             poison: sent in place of every `poison_every`-th picture.
+            series: loads of the same series send the same images; one of its own when not given.
         """
         self.accepted = 0
         self.refused = 0  # 429 and 503
@@ -57,7 +59,7 @@ class Load:
         self._per_second = per_second
         self._poison = poison
         self._poison_every = poison_every
-        self._series = secrets.token_hex(4)
+        self._series = series or secrets.token_hex(4)
         self._jobs = JobIds(stack.secret("job-signing-key"))
         self._key = stack.api_key
         self._lock = threading.Lock()

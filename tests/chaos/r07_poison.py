@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
 
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 from minio import Minio
 
 from pipeline import topics
-from pipeline.ids import INPUT_BUCKET, RESULT_BUCKET, failure_key, input_key
+from pipeline.ids import INPUT_BUCKET, input_key
 from tests.chaos import evidence
 from tests.chaos.faults import CONSUMER
 from tests.chaos.findings import Finding, Size, reported
 from tests.chaos.ledger import GOOD, POISON, Entry
 from tests.chaos.pictures import poison
+from tests.chaos.refusals import have_failed, refusing
 from tests.chaos.storm import findings_of
 from tests.chaos.traces import Evidence
 from tests.chaos.trial import Trial
@@ -39,8 +38,6 @@ _SECONDS_PER_IMAGE = 0.2
 _TRY_SECONDS = 60.0
 # How long nothing must be committed once every letter was refused; each is tried twice a second.
 _REFUSED_SECONDS = 2.0
-# No letter is so small.
-_REFUSED_BYTES = 100
 
 
 def run(size: Size, folder: Path) -> list[Finding]:
@@ -81,10 +78,10 @@ def _held(poisoned: Collection[Entry], left: Evidence) -> Finding:
 def _refusal(trial: Trial, images: int) -> Finding:
     """While the topic takes no letter, nothing is committed."""
     stack = trial.stack
-    with _refusing(stack):
+    with refusing(stack):
         before, letters = evidence.positions(stack)[0], count_events(stack, topics.FAILURES.name)
         entries = _upload(trial, images, poison_every=1)
-        until(lambda: _have_failed(stack, entries), _TRY_SECONDS)
+        until(lambda: have_failed(stack, entries), _TRY_SECONDS)
         deadline, moved = time.monotonic() + _REFUSED_SECONDS, False
         while time.monotonic() < deadline and not moved:
             moved = evidence.positions(stack)[0] != before
@@ -94,32 +91,6 @@ def _refusal(trial: Trial, images: int) -> Finding:
     return Finding(GOAL, f"{images} poison while letters are refused", measured, "nothing", held)
 
 
-def _have_failed(stack: LocalStack, entries: Collection[Entry]) -> bool:
-    """Each failure is stored, which is done before its letter is sent."""
-    keys = (failure_key(entry.tenant, entry.job_id or "") for entry in entries)
-    return all(stack.store.exists(RESULT_BUCKET, key) for key in keys)
-
-
-@contextmanager
-def _refusing(stack: LocalStack) -> Iterator[None]:
-    """Let the dead-letter topic refuse what is written to it."""
-    _limit_letters(stack, _REFUSED_BYTES)
-    try:
-        yield
-    finally:
-        _limit_letters(stack, topics.FAILURES.max_event_bytes)
-
-
-def _limit_letters(stack: LocalStack, size: int) -> None:
-    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(
-        ConfigResource.Type.TOPIC, topics.FAILURES.name, incremental_configs=[entry]
-    )
-    client = AdminClient({"bootstrap.servers": stack.settings.kafka_bootstrap_servers})
-    for future in client.incremental_alter_configs([resource]).values():
-        future.result(_TRY_SECONDS)
-
-
 def _replay(trial: Trial, images: int) -> list[Finding]:
     """Images whose bytes were taken away fail; put back and replayed, all complete."""
     stack = trial.stack
@@ -127,7 +98,7 @@ def _replay(trial: Trial, images: int) -> list[Finding]:
         entries = _upload(trial, images)
         assert all(entry.kind == GOOD for entry in entries)
         bodies = {key: _take_away(stack, key) for key in map(_input_key, entries)}
-    until(lambda: _have_failed(stack, entries), _TRY_SECONDS)
+    until(lambda: have_failed(stack, entries), _TRY_SECONDS)
     evidence.drain(stack)
     for key, body in bodies.items():
         stack.store.put(INPUT_BUCKET, key, body, "image/jpeg")

@@ -201,6 +201,7 @@ def explore(runs: int, *, seed: int | None = None, shrink: bool = False) -> None
                 stateful_step_count=STEPS,
                 deadline=None,
                 database=None,
+                report_multiple_bugs=False,
                 print_blob=False,
                 suppress_health_check=list(HealthCheck),
                 phases=[Phase.generate, *([Phase.shrink] if shrink else [])],

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import requests
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from PIL import Image
 from requests.adapters import BaseAdapter
 
@@ -21,7 +21,7 @@ from pipeline.events import BATCH_CONTENT_TYPE, ImageUploaded, Origin, parse_upl
 from pipeline.ids import RESULT_BUCKET, result_key
 from pipeline.manifest import Input, Manifest, Preprocessing, Source
 from tests.chaos.moments import Killed, Moments
-from tests.chaos.watch import Watch, kind_of, verdict
+from tests.chaos.watch import Watch, kind_of, readable, verdict
 from tests.fakes import MemoryCache, MemoryStore, StubBroker
 from tests.fakes_kafka import MemoryConsumer, MemoryKafka
 
@@ -108,11 +108,22 @@ class WatchedKafka(MemoryKafka):
 
     def commit(self, member: MemoryConsumer, offsets: Sequence[TopicPartition]) -> None:
         before = dict(self.committed)
-        super().commit(member, offsets)
+        try:
+            super().commit(member, offsets)
+        except KafkaException:
+            self._strike(offsets)
+            raise
         for each in offsets:
             place = (each.topic, each.partition)
             for offset in range(before.get(place, (0, ""))[0], each.offset):
                 self._watch.commits(Origin(*place, offset), self.logs[place][offset][1])
+
+    def _strike(self, offsets: Sequence[TopicPartition]) -> None:
+        """Whoever reads where work began, and not that it was given up, takes it for a crash."""
+        for each in offsets:
+            place = (each.topic, each.partition)
+            position, _ = self.committed.get(place, (0, ""))
+            self._watch.strikes(readable(self.logs[place][position : position + 1]))
 
 
 class WatchedPublisher(StubBroker):

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import requests
 
-from tests.chaos import evidence, ledger, oracle
+from tests.chaos import buckets, evidence, ledger, oracle
 from tests.chaos.checker import Verdict, check
 from tests.chaos.ledger import Entry, Ledger
 from tests.chaos.load import Load
 from tests.chaos.pictures import Source, drawn
 from tests.chaos.traces import Evidence
+from tests.imagectl import imagectl
 from tests.stack import LocalStack, until
+
+_FIGURES = ("accepted", "completed", "failed", "inFlight")
+_OUR_NAMES = {"inFlight": "in flight"}
 
 
 class Trial:
     """Sends loads to a stack, one ledger each: the numbers of a load are its own."""
 
-    def __init__(self, stack: LocalStack, folder: Path) -> None:
-        evidence.watch(stack)
+    def __init__(self, stack: LocalStack, folder: Path, *, counts_inferences: bool = True) -> None:
+        if counts_inferences:
+            evidence.watch(stack)
+        else:  # which saves a deployment
+            buckets.keep_versions(stack)
         self.stack = stack
         self.sources = drawn()
         self._folder = folder
@@ -37,6 +45,7 @@ class Trial:
         per_second: float | None = None,
         poison: Source | None = None,
         poison_every: int = 100,
+        series: str | None = None,
     ) -> Iterator[Load]:
         """Make a load of good pictures, or of those that are given; sending is up to the caller."""
         path = self._folder / f"ledger-{len(self._ledgers):03}.jsonl"
@@ -50,6 +59,7 @@ class Trial:
                 per_second,
                 poison,
                 poison_every,
+                series,
             )
 
     def entries(self, first: int = 0) -> Iterator[Entry]:
@@ -82,10 +92,26 @@ class Trial:
         """Wait until the stack is sound by itself."""
         until(self.is_sound, seconds)
 
-    def judge(self, drain_seconds: float = 120.0) -> tuple[Verdict, Evidence]:
-        """Wait until nothing is left to do, then compare what is there with what was promised."""
+    def judge(
+        self, drain_seconds: float = 120.0, models: Sequence[str] = ()
+    ) -> tuple[Verdict, Evidence]:
+        """Wait until nothing is left to do, then compare what is there with what was promised.
+
+        Args:
+            models: ids of all models that jobs were accepted under; the current one when not given.
+        """
         evidence.drain(self.stack, drain_seconds)
         left = evidence.collect(self.stack)
-        model = oracle.current_model(self.stack.store)
-        told = oracle.ask(self.stack.store, [model], self.sources)
+        left.conservation = _said(self.stack)
+        told = oracle.ask(
+            self.stack.store, models or [oracle.current_model(self.stack.store)], self.sources
+        )
         return check(self.entries(), left, told), left
+
+
+def _said(stack: LocalStack) -> dict[str, int]:
+    """Ask the product for its own figures."""
+    done = imagectl(stack, "reconcile", "--dry-run", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    return {_OUR_NAMES.get(name, name): figures[name] for name in _FIGURES}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pipeline import ids, topics
@@ -32,6 +32,15 @@ def kind_of(data: bytes) -> str:
 def verdict(data: bytes) -> str:
     """Tell the one right label of these bytes."""
     return f"label {ids.image_id(data)[:8]}"
+
+
+def readable(records: Iterable[tuple[bytes, bytes]]) -> Iterator[ImageUploaded]:
+    """Read the events among messages, each a key and a value."""
+    for _, value in records:
+        try:
+            yield decode_uploaded(value)
+        except MalformedEvent:
+            continue
 
 
 class Watch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -21,8 +21,8 @@ from engines import Engines
 from form import SentFile
 from invoke import ClassifierClient
 from pipeline import crashes, telemetry, topics
-from pipeline.errors import MalformedEvent, Unavailable
-from pipeline.events import ImageUploaded, decode_uploaded
+from pipeline.errors import Unavailable
+from pipeline.events import ImageUploaded
 from pipeline.ids import JobIds
 from pipeline.images import Limits
 from pipeline.results import Results
@@ -41,7 +41,7 @@ from tests.chaos.stand_ins import (
     WatchedPublisher,
     WatchedStore,
 )
-from tests.chaos.watch import Watch, picture
+from tests.chaos.watch import Watch, picture, readable
 from upload import Uploads
 
 _SOURCES = (topics.UPLOADS.name, topics.RETRY.name)
@@ -214,7 +214,7 @@ class World:
     def _open_events(self, puppet: Puppet) -> Iterator[ImageUploaded]:
         for place, position in puppet.client.positions.items():
             first, _ = self.kafka.committed.get(place, (0, ""))
-            yield from _events(self.kafka.logs[place][first:position])
+            yield from readable(self.kafka.logs[place][first:position])
 
     def _patch(self) -> None:
         """Put the clock and the kill points in the place of the real ones."""
@@ -229,11 +229,3 @@ class World:
 
     def _wait(self, batches: Sequence[Any], seconds: float) -> None:
         (finish if self.patience else leave_unfinished)(batches, seconds)
-
-
-def _events(records: Iterable[tuple[bytes, bytes]]) -> Iterator[ImageUploaded]:
-    for _, value in records:
-        try:
-            yield decode_uploaded(value)
-        except MalformedEvent:
-            continue

@@ -1,0 +1,171 @@
+"""Bugs that a checker must catch: each an exact text of the code, and what it is replaced by."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.stack import ROOT
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One replacement in one file.
+
+    Attributes:
+        old: occurs in the file exactly once.
+    """
+
+    path: str
+    old: str
+    new: str
+
+    def count(self, root: Path = ROOT) -> int:
+        """Count where the text occurs."""
+        return (root / self.path).read_text(encoding="utf-8").count(self.old)
+
+    def apply(self, root: Path) -> None:
+        """Plant it.
+
+        Raises:
+            AssertionError: the code has changed, and this text must change with it.
+        """
+        assert self.count(root) == 1, f"{self.path} has {self.count(root)} times: {self.old}"
+        path = root / self.path
+        path.write_text(path.read_text(encoding="utf-8").replace(self.old, self.new), "utf-8")
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A bug, the storm that shows it, and the violation that it must be called.
+
+    Attributes:
+        called: any of these lists of the checker's verdict names it.
+    """
+
+    name: str
+    storm: str
+    called: tuple[str, ...]
+    edits: tuple[Edit, ...]
+
+
+_CONSUMER = "consumers/image-process-consumer"
+
+BUGS = (
+    Bug(
+        "commit before work",
+        "classifier hangs",
+        ("lost",),
+        (
+            Edit(
+                f"{_CONSUMER}/consumer.py",
+                "        again = progress.read(origin.offset) < self._begun_before\n",
+                "        again = progress.read(origin.offset) < self._begun_before\n"
+                "        progress.finish(origin.offset)\n",
+            ),
+        ),
+    ),
+    Bug(
+        "202 before the acknowledgement",
+        "broker dies",
+        ("lost", "false_acceptances"),
+        (Edit("functions/image-upload/upload.py", "        self.publisher.wait(published)\n", ""),),
+    ),
+    Bug(
+        "auto-commit",
+        "classifier hangs",
+        ("lost",),
+        (
+            Edit(
+                "pipeline/broker.py",
+                '"enable.auto.commit": False,',
+                '"enable.auto.commit": True, "auto.commit.interval.ms": 200,',
+            ),
+            Edit(
+                "pipeline/broker.py",
+                '"enable.auto.offset.store": False,',
+                '"enable.auto.offset.store": True,',
+            ),
+        ),
+    ),
+    Bug(
+        "cache key without the model",
+        "two models",
+        ("lost",),
+        (Edit("pipeline/cache.py", "result:{tenant}:{image}:{model}", "result:{tenant}:{image}"),),
+    ),
+    Bug(
+        "MD5 key",
+        "poison",
+        ("wrong",),
+        (
+            Edit(
+                "pipeline/ids.py",
+                "    return hashlib.sha256(data).hexdigest()\n",
+                "    return hashlib.md5(data).hexdigest() * 2\n",
+            ),
+        ),
+    ),
+    Bug(
+        "dropped dead letter",
+        "poison",
+        ("dead_letters",),
+        (
+            Edit(
+                f"{_CONSUMER}/process.py",
+                "        return self._publisher.send(topics.FAILURES.name, event.image_id,"
+                " letter)\n",
+                "        dropped: Future[None] = Future()\n"
+                "        dropped.set_result(None)\n"
+                "        return dropped\n",
+            ),
+        ),
+    ),
+    Bug(
+        "counter that counts twice",
+        "poison",
+        ("conservation",),
+        (
+            Edit(
+                "imagectl/conservation.py",
+                "                self.balance.completed += 1\n",
+                "                self.balance.completed += 2\n",
+            ),
+        ),
+    ),
+    Bug(
+        "swallowed exception",
+        "letters refused",
+        ("dead_letters",),
+        (
+            Edit(
+                f"{_CONSUMER}/process.py",
+                "                self._publisher.wait(acknowledgement)\n"
+                "            except Unavailable as error:\n"
+                "                _log_waiting(delivery, error)\n"
+                "                unfinished.append(delivery)\n",
+                "                self._publisher.wait(acknowledgement)\n"
+                "            except Unavailable as error:\n"
+                "                _log_waiting(delivery, error)\n",
+            ),
+        ),
+    ),
+)
+
+
+def plant(bug: Bug | None, target: Path) -> Path:
+    """Copy the checkout and plant a bug in the copy; None plants none."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, check=True,
+    ).stdout.decode()  # fmt: skip
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
+    (target / ".venv").symlink_to((ROOT / ".venv").resolve())
+    for edit in bug.edits if bug else ():
+        edit.apply(target)
+    return target

@@ -1,0 +1,43 @@
+"""How the dead-letter topic is made to refuse every letter, and how that is seen to be tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
+
+from pipeline import topics
+from pipeline.ids import RESULT_BUCKET, failure_key
+from tests.chaos.ledger import Entry
+from tests.stack import LocalStack
+
+_ADMIN_SECONDS = 30.0
+# No letter is so small.
+_REFUSED_BYTES = 100
+
+
+@contextmanager
+def refusing(stack: LocalStack) -> Iterator[None]:
+    """Let the dead-letter topic refuse what is written to it."""
+    _limit_letters(stack, _REFUSED_BYTES)
+    try:
+        yield
+    finally:
+        _limit_letters(stack, topics.FAILURES.max_event_bytes)
+
+
+def have_failed(stack: LocalStack, entries: Iterable[Entry]) -> bool:
+    """Tell whether each failure is stored, which is done before its letter is sent."""
+    keys = (failure_key(entry.tenant, entry.job_id or "") for entry in entries)
+    return all(stack.store.exists(RESULT_BUCKET, key) for key in keys)
+
+
+def _limit_letters(stack: LocalStack, size: int) -> None:
+    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(
+        ConfigResource.Type.TOPIC, topics.FAILURES.name, incremental_configs=[entry]
+    )
+    client = AdminClient({"bootstrap.servers": stack.settings.kafka_bootstrap_servers})
+    for future in client.incremental_alter_configs([resource]).values():
+        future.result(_ADMIN_SECONDS)
