@@ -69,7 +69,13 @@ class Breaker:
                 self._close()
                 logger.warning("many images in a row are damaged", extra={"reason": str(error)})
                 return
+            is_tried = self._opened_at is not None and not self.is_resting()
             self._open()
+            if is_tried and self._works():
+                # The classifier works and this image fails: it may be that none of those waiting
+                # can succeed. One for each rest is given up, rather than all stand still for ever.
+                logger.warning("one image failed by itself", extra={"reason": str(error)})
+                return
         raise Unavailable(f"the breaker is open: {self.why_open()}")
 
     def note_success(self) -> None:

@@ -72,6 +72,7 @@ class ImageProcessConsumer:
         self._pending = Pending()
         self._workers = Workers(processor, self._pending, batches, self._batch_size, pool)
         self._breaker = breaker
+        self._max_attempts = settings.max_attempts
         self._longest_wait_seconds = settings.retry_max_seconds * LARGEST_JITTER
         self._paused: set[Place] = set()
         self._stopping = False
@@ -165,19 +166,20 @@ class ImageProcessConsumer:
                 origin,
                 redelivered=again,
                 died=progress.died(origin.offset),
+                max_attempts=self._max_attempts,
                 longest_wait_seconds=self._longest_wait_seconds,
             )
         )
 
-    def _begin(self, batch: list[Delivery]) -> None:
+    def _begin(self, batch: list[Delivery], alone: bool) -> None:
         """Say in the commits that work begins, so that a kill in the middle is counted."""
-        careful = self._is_careful()
-        oldest = False
+        oldest: list[Delivery] = []
         for delivery in batch:
             progress = self._assignment.get(delivery.place)
-            if progress and progress.begin(delivery.origin.offset, alone=careful):
-                oldest = True
-        if careful:
+            if progress and progress.begin(delivery.origin.offset, alone=alone):
+                oldest.append(delivery)
+        # Waited for if it may have been begun before: what kills at once would not be counted.
+        if alone or any(each.event and each.event.redelivered for each in oldest):
             self._commits.and_wait(self._consumer)
         elif oldest:
             self._commits.soon(self._consumer)

@@ -21,6 +21,7 @@ class Delivery:
     Attributes:
         due: monotonic seconds before which it waits.
         was_alone: a consumer died while it worked on this and on nothing else.
+        alone: nothing else is to be worked on at once, so that it is known whose crash it was.
     """
 
     raw: bytes
@@ -29,6 +30,7 @@ class Delivery:
     problem: MalformedEvent | None = None
     due: float = 0.0
     was_alone: bool = False
+    alone: bool = False
 
     @property
     def place(self) -> Place:
@@ -54,12 +56,14 @@ def read(
     *,
     redelivered: bool,
     died: Mark = NOTHING,
+    max_attempts: int = 0,
     longest_wait_seconds: float = 0.0,
 ) -> Delivery:
     """Make a delivery of a message's bytes; ones that are no event are kept with the reason.
 
     Args:
         died: how often a consumer died while it worked on this; each time was an attempt.
+        max_attempts: the last of them, if it is not the first, is made alone; 0: none is.
         longest_wait_seconds: no retry waits longer, whatever became of the clock since it was
             written.
     """
@@ -72,7 +76,8 @@ def read(
     event = replace(event, attempt=event.attempt + died.begun)
     wait_seconds = min(event.not_before - time.time(), longest_wait_seconds)
     due = time.monotonic() + wait_seconds
-    return Delivery(raw, origin, event, due=due, was_alone=died.alone)
+    alone = 1 < max_attempts <= event.attempt
+    return Delivery(raw, origin, event, due=due, was_alone=died.alone, alone=alone)
 
 
 class Pending:
@@ -92,11 +97,27 @@ class Pending:
         kept: deque[Delivery] = deque()
         while self._waiting and len(batch) < most:
             delivery = self._waiting.popleft()
-            ready = delivery.due <= now and delivery.key not in self._busy
+            ready = not delivery.alone and self._is_ready(delivery, now)
             (batch if ready else kept).append(delivery)
         self._waiting.extendleft(reversed(kept))
         self._busy.update(delivery.key for delivery in batch)
         return batch
+
+    def has_one_alone(self, now: float) -> bool:
+        """Tell whether one that is to be worked on alone could be."""
+        return any(each.alone and self._is_ready(each, now) for each in self._waiting)
+
+    def take_alone(self, now: float) -> list[Delivery]:
+        """Take one image: one that is to be worked on alone, else the next."""
+        ready = [each for each in self._waiting if self._is_ready(each, now)]
+        batch = [each for each in ready if each.alone][:1] or ready[:1]
+        for delivery in batch:
+            self._waiting.remove(delivery)
+        self._busy.update(delivery.key for delivery in batch)
+        return batch
+
+    def _is_ready(self, delivery: Delivery, now: float) -> bool:
+        return delivery.due <= now and delivery.key not in self._busy
 
     def release(self, batch: list[Delivery]) -> None:
         """Say that a batch is no longer worked on."""

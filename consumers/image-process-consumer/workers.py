@@ -22,6 +22,7 @@ _REST_SECONDS = 0.5
 @dataclass(frozen=True)
 class _Running:
     batch: list[Delivery]
+    alone: bool
     unfinished: Future[list[Delivery]]
 
 
@@ -43,23 +44,27 @@ class Workers:
         self._pool = pool or ThreadPoolExecutor(batches, thread_name_prefix="batch")
         self._running: list[_Running] = []
 
-    def start(self, begin: Callable[[list[Delivery]], None], *, alone: bool) -> None:
+    def start(self, begin: Callable[[list[Delivery], bool], None], *, alone: bool) -> None:
         """Start as many batches as there is room for; a single image makes a batch too.
 
         Args:
-            begin: told each batch before work on it begins.
+            begin: told each batch, and whether it is alone, before work on it begins.
             alone: work on one image at a time.
         """
         if self._running:
             crashes.point("consumer.invoked")
-        batches, size = (1, 1) if alone else (self._batches, self._size)
-        while len(self._running) < batches:
-            batch = self._pending.take(size, time.monotonic())
+        while len(self._running) < self._batches:
+            now = time.monotonic()
+            alone = alone or self._pending.has_one_alone(now)
+            if self._running and (alone or self._running[0].alone):
+                break
+            take = self._pending.take
+            batch = self._pending.take_alone(now) if alone else take(self._size, now)
             if not batch:
                 break
-            begin(batch)
+            begin(batch, alone)
             future = self._pool.submit(self._processor.process, batch)
-            self._running.append(_Running(batch, future))
+            self._running.append(_Running(batch, alone, future))
         EVENTS_IN_FLIGHT.set(sum(len(running.batch) for running in self._running))
 
     def finished(self) -> Iterator[Delivery]:

@@ -54,9 +54,20 @@ def test_one_image_is_tried_after_each_rest(bench: Bench) -> None:
     for _ in range(3):
         bench.fails(FAILED)
 
+    bench.works = False
     bench.now += 30
     assert not bench.breaker.is_resting()
     assert not bench.fails(FAILED)
+    assert bench.breaker.is_resting()
+
+
+def test_one_image_each_rest_is_let_fail_while_the_classifier_works(bench: Bench) -> None:
+    for _ in range(3):
+        bench.fails(FAILED)
+
+    bench.now += 30
+
+    assert [bench.fails(FAILED) for _ in range(2)] == [True, False]
     assert bench.breaker.is_resting()
 
 

@@ -95,3 +95,25 @@ def test_each_time_the_consumer_died_of_it_was_an_attempt() -> None:
     assert died.event is not None
     assert died.event.attempt == 4
     assert died.was_alone
+
+
+def test_a_last_attempt_is_made_alone() -> None:
+    pending = Pending()
+    for attempt, name in ((1, "a"), (3, "last"), (1, "b")):
+        raw = uploaded(name, attempt=attempt).encode()
+        origin = Origin("image-uploads", 0, attempt)
+        pending.add(read(raw, origin, redelivered=False, max_attempts=3))
+    now = time.monotonic()
+
+    in_company = pending.take(9, now)
+
+    assert len(in_company) == 2
+    assert pending.has_one_alone(now)
+    assert [each.origin.offset for each in pending.take_alone(now)] == [3]
+    assert not pending.has_one_alone(now)
+
+
+def test_a_first_attempt_is_made_in_company_though_there_is_no_other() -> None:
+    raw, origin = uploaded("a").encode(), Origin("image-uploads", 0, 0)
+
+    assert not read(raw, origin, redelivered=False, max_attempts=1).alone
