@@ -3,33 +3,56 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import click
 
-from imagectl.models import models
-from imagectl.openfaas import OpenFaaSError
-from pipeline.errors import Unavailable
+from pipeline.errors import PipelineError
 from pipeline.manifest import ModelRefused
 from pipeline.settings import SettingsError
 
+# Where each command is, and what its help says: `models` needs TensorFlow's rooms, and a timer that
+# runs `reconcile` must not carry them in memory.
+_COMMANDS = {
+    "dead-letters": ("imagectl.dead_letters:dead_letters", "Messages that failed: replay them."),
+    "models": ("imagectl.models:models", "Models in MinIO: list them, add one, use one."),
+    "prove": ("imagectl.prove.command:prove", "Try the guarantees on a running deployment."),
+    "reconcile": ("imagectl.reconcile:reconcile", "Account for every image; send lost ones again."),
+}
 
-@click.group()
+
+class _Commands(click.Group):
+    """Commands that are imported when they are run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in sorted(_COMMANDS.items())])
+
+
+@click.group(cls=_Commands)
 def cli() -> None:
     """Operate an image pipeline.
 
-    The stack is found by STATE_DIR (default .local), or by MINIO_ENDPOINT, OPENFAAS_URL and
-    SECRETS_DIR.
+    The stack is found by STATE_DIR (default .local), or by MINIO_ENDPOINT, KAFKA_BOOTSTRAP_SERVERS,
+    OPENFAAS_URL and SECRETS_DIR.
     """
-
-
-cli.add_command(models)
 
 
 def main() -> None:
     """Run a command; one that cannot be done says why and ends with status 1."""
     try:
         cli(prog_name="imagectl")
-    except (ModelRefused, OpenFaaSError, SettingsError, Unavailable) as error:
+    except (ModelRefused, PipelineError, SettingsError) as error:
         sys.exit(f"error: {error}")
 
 

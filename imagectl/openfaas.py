@@ -7,6 +7,7 @@ from typing import Any
 
 import requests
 
+from pipeline.errors import PipelineError
 from pipeline.settings import Settings
 
 _REQUEST_SECONDS = 60.0
@@ -23,7 +24,7 @@ _DEPLOYED = (
 Function = dict[str, Any]
 
 
-class OpenFaaSError(Exception):
+class OpenFaaSError(PipelineError):
     """OpenFaaS did not do what it was asked; the text says what and why."""
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from pipeline.settings import Settings
+from pipeline.settings import Settings, SettingsError
 
+_PATIENCE_SECONDS = 10.0
 # Which setting is told by which process of a local stack: its run file, its port, the value.
 _TOLD_BY = {
     "MINIO_ENDPOINT": ("minio", "minio", "127.0.0.1:{port}"),
+    "KAFKA_BOOTSTRAP_SERVERS": ("kafka", "kafka", "127.0.0.1:{port}"),
     "OPENFAAS_URL": ("provider", "provider", "http://127.0.0.1:{port}"),
 }
+
+_GATEWAY_URL = "http://127.0.0.1:8080"
 
 
 def settings_of(environment: Mapping[str, str]) -> Settings:
@@ -21,9 +26,50 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: naming all variables that are wrong.
     """
-    state_dir = Path(environment.get("STATE_DIR") or ".local")
     given = {name: text for name, text in environment.items() if text}
-    return Settings.from_env({**_local(state_dir), **given})
+    return Settings.from_env({**_local(state_dir_of(environment)), **given})
+
+
+def state_dir_of(environment: Mapping[str, str]) -> Path:
+    """Where a local stack keeps its state."""
+    return Path(environment.get("STATE_DIR") or ".local")
+
+
+def gateway_url_of(environment: Mapping[str, str]) -> str:
+    """The gateway: GATEWAY_URL, else a local stack's."""
+    try:
+        state = json.loads((state_dir_of(environment) / "run" / "nginx.json").read_text())
+        local = f"http://127.0.0.1:{state['ports']['gateway']}"
+    except (OSError, ValueError, KeyError):
+        local = _GATEWAY_URL  # it is not running: where it would be
+    return environment.get("GATEWAY_URL") or local
+
+
+def api_key_of(environment: Mapping[str, str], given: str | None) -> str:
+    """Read an API key: of the file given, else API_KEY_FILE, else of a local stack's `prove`.
+
+    Raises:
+        SettingsError: there is none; names the file.
+    """
+    own = state_dir_of(environment) / "prove-api-key"
+    path = Path(given or environment.get("API_KEY_FILE") or own)
+    try:
+        key = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(
+            f"cannot read the API key in {path}: {error.strerror}; --api-key-file or"
+            " API_KEY_FILE says where one is, and a local stack makes one at its start"
+        ) from error
+    return key
+
+
+def patient(settings: Settings) -> Settings:
+    """Wait longer than a request may: a listing takes time, and nobody's answer hangs on it."""
+    return replace(
+        settings,
+        store_timeout_seconds=max(settings.store_timeout_seconds, _PATIENCE_SECONDS),
+        produce_timeout_seconds=max(settings.produce_timeout_seconds, _PATIENCE_SECONDS),
+    )
 
 
 def _local(state_dir: Path) -> dict[str, str]:

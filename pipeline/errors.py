@@ -72,6 +72,14 @@ class Unavailable(PipelineError):
     status = 503
     code = "unavailable"
 
-    def __init__(self, message: str, *, retry_after_seconds: int = 2) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_seconds: int = 2,
+        code: str | None = None,
+        found: object = None,
+        allowed: object = None,
+    ) -> None:
+        super().__init__(message, code=code, found=found, allowed=allowed)
         self.retry_after_seconds = retry_after_seconds

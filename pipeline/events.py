@@ -176,7 +176,7 @@ def envelope(
         "specversion": "1.0",
         "type": kind,
         "source": source,
-        "id": hashlib.sha256(f"{kind}\n{identity}".encode()).hexdigest()[:32],
+        "id": event_id(kind, identity),
         "subject": subject,
         "time": datetime_text(datetime.now(UTC).timestamp()),
         "datacontenttype": "application/json",
@@ -184,6 +184,11 @@ def envelope(
     if traceparent:
         event["traceparent"] = traceparent
     return event
+
+
+def event_id(kind: str, identity: str) -> str:
+    """Name an event; the same fact has the same name, however often it is written."""
+    return hashlib.sha256(f"{kind}\n{identity}".encode()).hexdigest()[:32]
 
 
 def dump(event: Mapping[str, Any]) -> bytes:

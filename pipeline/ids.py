@@ -19,6 +19,8 @@ RESULT_BUCKET = "classification-results"
 MODEL_BUCKET = "models"
 BUCKETS = (INPUT_BUCKET, PROCESSED_BUCKET, RESULT_BUCKET, MODEL_BUCKET)
 
+FAILURES_PREFIX = "failures/"
+
 TENANT_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 IMAGE_ID_PATTERN = re.compile(r"[0-9a-f]{64}")
 MODEL_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
@@ -28,6 +30,7 @@ _TIME_BYTES = 6  # milliseconds since 1970: enough until the year 10889
 _NONCE_BYTES = 8
 _IMAGE_BYTES = 32
 _MAC_BYTES = 16
+_NO_NONCE = bytes(_NONCE_BYTES)
 _HEAD_BYTES = 1 + _TIME_BYTES + _NONCE_BYTES + _IMAGE_BYTES
 
 
@@ -53,7 +56,7 @@ def result_key(tenant: str, image: str, model: str) -> str:
 
 def failure_key(tenant: str, job: str) -> str:
     """Name a failure in `classification-results`."""
-    return f"failures/{tenant}/{job}.json"
+    return f"{FAILURES_PREFIX}{tenant}/{job}.json"
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,15 @@ class Job:
     image_id: str
     model_id: str
     accepted_at: datetime
+
+
+def image_and_model(job_id: str) -> tuple[str, str] | None:
+    """Read what a job id is about without the key that proves it genuine; None if it is no id."""
+    payload = _decode(job_id)[:-_MAC_BYTES]
+    if len(payload) <= _HEAD_BYTES or payload[0] != _VERSION:
+        return None
+    image = payload[_HEAD_BYTES - _IMAGE_BYTES : _HEAD_BYTES].hex()
+    return image, payload[_HEAD_BYTES:].decode(errors="replace")
 
 
 class JobIds:
@@ -80,15 +92,12 @@ class JobIds:
 
     def issue(self, tenant: str, image: str, model: str, accepted_at: datetime) -> str:
         """Make the id of a new job."""
-        milliseconds = int(accepted_at.timestamp() * 1000)
-        payload = (
-            bytes([_VERSION])
-            + milliseconds.to_bytes(_TIME_BYTES, "big")
-            + os.urandom(_NONCE_BYTES)
-            + bytes.fromhex(image)
-            + model.encode()
-        )
-        return _encode(payload + self._mac(tenant, payload))
+        return self._issue(tenant, image, model, accepted_at, os.urandom(_NONCE_BYTES))
+
+    def reissue(self, tenant: str, image: str, model: str, stored_at: float) -> Job:
+        """Make a job for a stored image that nobody remembers one of: the same one every time."""
+        accepted_at = datetime.fromtimestamp(stored_at, UTC)
+        return self.read(self._issue(tenant, image, model, accepted_at, _NO_NONCE), tenant)
 
     def read(self, job_id: str, tenant: str) -> Job:
         """Open a job id.
@@ -109,6 +118,19 @@ class JobIds:
             model_id=payload[_HEAD_BYTES:].decode(),
             accepted_at=datetime.fromtimestamp(milliseconds / 1000, UTC),
         )
+
+    def _issue(
+        self, tenant: str, image: str, model: str, accepted_at: datetime, nonce: bytes
+    ) -> str:
+        milliseconds = int(accepted_at.timestamp() * 1000)
+        payload = (
+            bytes([_VERSION])
+            + milliseconds.to_bytes(_TIME_BYTES, "big")
+            + nonce
+            + bytes.fromhex(image)
+            + model.encode()
+        )
+        return _encode(payload + self._mac(tenant, payload))
 
     def _mac(self, tenant: str, payload: bytes) -> bytes:
         # The zero byte parts tenant and payload: a tenant's name cannot hold one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -83,9 +84,21 @@ class Results:
         return self._store.get(RESULT_BUCKET, failure_key(tenant, job))
 
     def save_failure(self, tenant: str, job: str, body: bytes) -> None:
-        """Store why a job failed.
+        """Store why a job failed; only another reason, as a replayed job may have, replaces one.
+
+        A dead letter that is not acknowledged is made again: its failure is not written twice.
+        A failure is no result, which would never be overwritten, and a result beats it.
 
         Raises:
             Unavailable: the store did not confirm it.
         """
-        self._store.create(RESULT_BUCKET, failure_key(tenant, job), body, JSON)
+        key = failure_key(tenant, job)
+        if self._store.create(RESULT_BUCKET, key, body, JSON):
+            return
+        stored = self._store.get(RESULT_BUCKET, key)
+        if stored is None or _reason(stored) != _reason(body):
+            self._store.put(RESULT_BUCKET, key, body, JSON)
+
+
+def _reason(failure: bytes) -> object:
+    return json.loads(failure).get("error", {}).get("code")

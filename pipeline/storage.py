@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Self
 from urllib.parse import quote
 
 import urllib3
 from minio import Minio
+from minio.credentials.credentials import Credentials
 from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError, TimeoutError
 
 from pipeline import telemetry
 from pipeline.errors import Unavailable
 from pipeline.ids import BUCKETS
+from pipeline.s3 import METADATA, Described, Listed, page_url, read_page
 from pipeline.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -63,10 +65,14 @@ class ObjectStore:
             # made here may be repeated.
             retries=_Repeat(1, redirect=0, status=0, backoff_factor=0, allowed_methods=None),
         )
+        self._endpoint = settings.minio_endpoint
+        self._credentials = Credentials(
+            settings.secret("minio-access-key"), settings.secret("minio-secret-key")
+        )
         self._client = Minio(
             settings.minio_endpoint,
-            access_key=settings.secret("minio-access-key"),
-            secret_key=settings.secret("minio-secret-key"),
+            access_key=self._credentials.access_key,
+            secret_key=self._credentials.secret_key,
             secure=False,
             region=_REGION,
             http_client=self._http,
@@ -80,14 +86,26 @@ class ObjectStore:
         """
         self._send("PUT", bucket, key, {200}, data, {"Content-Type": content_type})
 
-    def create(self, bucket: str, key: str, data: bytes, content_type: str) -> bool:
+    def create(
+        self,
+        bucket: str,
+        key: str,
+        data: bytes,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> bool:
         """Write an object unless its key is taken; True when this call wrote it.
+
+        Args:
+            metadata: kept with the object; names and values are ASCII, 2 KB in all.
 
         Raises:
             Unavailable: the store did not confirm it.
         """
         headers = {"Content-Type": content_type, "If-None-Match": "*"}
-        return self._send("PUT", bucket, key, {200, 412}, data, headers).status == 200
+        # In the address, where S3 takes them as it does headers, since that is what is signed.
+        kept = {METADATA + name: value for name, value in (metadata or {}).items()}
+        return self._send("PUT", bucket, key, {200, 412}, data, headers, kept).status == 200
 
     def get(self, bucket: str, key: str) -> bytes | None:
         """Read an object; None when there is none.
@@ -106,17 +124,42 @@ class ObjectStore:
         """
         return self._send("HEAD", bucket, key, {200, 404}).status == 200
 
-    def keys(self, bucket: str, prefix: str) -> Iterator[str]:
-        """List the keys that start so.
+    def describe(self, bucket: str, key: str) -> Described | None:
+        """Tell what is known of an object; None when there is none.
 
         Raises:
             Unavailable: the store did not answer.
         """
-        try:
-            for item in self._client.list_objects(bucket, prefix, recursive=True):
-                yield str(item.object_name)
-        except (MinioException, HTTPError) as error:
-            raise _unavailable(error) from error
+        response = self._send("HEAD", bucket, key, {200, 404})
+        return None if response.status == 404 else Described.from_headers(response.headers)
+
+    def keys(self, bucket: str, prefix: str) -> Iterator[str]:
+        """List the keys that start so, in the order of their bytes.
+
+        Raises:
+            Unavailable: the store did not answer.
+        """
+        return (each.key for each in self.listed(bucket, prefix))
+
+    def listed(self, bucket: str, prefix: str) -> Iterator[Listed]:
+        """List the objects whose keys start so, in the order of the keys' bytes.
+
+        Read page by page as it is consumed, and with a thirtieth of the SDK's work for each.
+
+        Raises:
+            Unavailable: the store did not answer.
+        """
+        token, address = "", f"{self._endpoint}/{bucket}"
+        seconds = int(_URL_LIFETIME.total_seconds())
+        while True:
+            url = page_url(address, self._credentials, _REGION, prefix, token, seconds)
+            page = self._request("GET", url)
+            if page.status != 200:
+                raise Unavailable(f"MinIO answered {page.status} to a listing of {bucket}")
+            found, token = read_page(page.data)
+            yield from found
+            if not token:
+                return
 
     def make_buckets(self) -> None:
         """Create the buckets that are missing.
@@ -140,12 +183,13 @@ class ObjectStore:
         expected: set[int],
         data: bytes | None = None,
         headers: dict[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> urllib3.BaseHTTPResponse:
-        url = self._client.get_presigned_url(method, bucket, key, expires=_URL_LIFETIME)
-        try:
-            response = self._http.request(method, url, body=data, headers=headers)
-        except HTTPError as error:
-            raise _unavailable(error) from error
+        asked: dict[str, str | list[str] | tuple[str]] = {**(query or {})}
+        url = self._client.get_presigned_url(
+            method, bucket, key, expires=_URL_LIFETIME, extra_query_params=asked
+        )
+        response = self._request(method, url, data, headers)
         # 404 of a missing bucket is no answer about an object.
         if response.status not in expected or b"NoSuchBucket" in response.data[:300]:
             raise Unavailable(
@@ -153,6 +197,18 @@ class ObjectStore:
                 f" {response.data[:300].decode(errors='replace')}"
             )
         return response
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        data: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> urllib3.BaseHTTPResponse:
+        try:
+            return self._http.request(method, url, body=data, headers=headers)
+        except HTTPError as error:
+            raise _unavailable(error) from error
 
 
 def _unavailable(error: Exception) -> Unavailable:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from prometheus_client import Counter, Gauge, Histogram
 
 UPLOADS = Counter("image_uploads_total", "uploads answered, by outcome", ["outcome"])
+BACKLOG = Gauge("image_backlog", "events in Kafka that wait for the consumer's commit")
 CLASSIFICATIONS = Counter(
     "image_classifications_total", "references classified, by outcome", ["outcome"]
 )

@@ -5,12 +5,17 @@ The cases in tests/integration/test_contracts.py run on these and on the real on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.errors import PipelineError, Unavailable
 from pipeline.events import ImageUploaded
+from pipeline.s3 import Described, Listed
+from pipeline.topic_reader import Record, Span
 
 
 class MemoryStore:
@@ -18,17 +23,26 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], bytes] = {}
+        self.described: dict[tuple[str, str], Described] = {}
+        self.now = time.time
         self.down = False
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         self._answer()
-        self.objects[bucket, key] = data
+        self._write(bucket, key, data, content_type, {})
 
-    def create(self, bucket: str, key: str, data: bytes, content_type: str) -> bool:
+    def create(
+        self,
+        bucket: str,
+        key: str,
+        data: bytes,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> bool:
         self._answer()
         if (bucket, key) in self.objects:
             return False
-        self.objects[bucket, key] = data
+        self._write(bucket, key, data, content_type, metadata or {})
         return True
 
     def get(self, bucket: str, key: str) -> bytes | None:
@@ -39,11 +53,30 @@ class MemoryStore:
         self._answer()
         return (bucket, key) in self.objects
 
-    def keys(self, bucket: str, prefix: str) -> Iterator[str]:
+    def describe(self, bucket: str, key: str) -> Described | None:
         self._answer()
-        yield from sorted(
-            key for own, key in self.objects if own == bucket and key.startswith(prefix)
-        )
+        data = self.objects.get((bucket, key))
+        if data is None:
+            return None
+        return self.described.get((bucket, key), Described(len(data), "", self.now(), {}))
+
+    def keys(self, bucket: str, prefix: str) -> Iterator[str]:
+        yield from (each.key for each in self.listed(bucket, prefix))
+
+    def listed(self, bucket: str, prefix: str) -> Iterator[Listed]:
+        self._answer()
+        for key in sorted(key for own, key in self.objects if own == bucket):
+            described = self.describe(bucket, key)
+            if described and key.startswith(prefix):
+                stored_at = datetime.fromtimestamp(described.stored_at, UTC)
+                yield Listed(key, stored_at.isoformat())
+
+    def _write(
+        self, bucket: str, key: str, data: bytes, content_type: str, metadata: Mapping[str, str]
+    ) -> None:
+        self.objects[bucket, key] = data
+        described = Described(len(data), content_type, self.now(), dict(metadata))
+        self.described[bucket, key] = described
 
     def _answer(self) -> None:
         if self.down:
@@ -92,6 +125,31 @@ class StubBroker:
 
     def values(self, topic: str) -> list[bytes]:
         return [value for own, _, value in self.sent if own == topic]
+
+
+class StubReader:
+    """Reads what a stub broker was given, in one partition.
+
+    Attributes:
+        position: what the consumer group has committed, by topic.
+        written_at: the time of every message.
+    """
+
+    def __init__(self, broker: StubBroker) -> None:
+        self._broker = broker
+        self.position: dict[str, int] = {}
+        self.written_at = 0.0
+
+    def spans(self, topic: str) -> list[Span]:
+        return [Span(topic, 0, 0, len(self._broker.values(topic)))]
+
+    def committed(self, spans: Sequence[Span]) -> list[Span]:
+        return [replace(span, first=self.position.get(span.topic, 0)) for span in spans]
+
+    def read(self, span: Span) -> Iterator[Record]:
+        for offset, value in enumerate(self._broker.values(span.topic)[: span.end]):
+            if offset >= span.first:
+                yield Record(span.partition, offset, self.written_at, value)
 
 
 class ScriptedClassifier:

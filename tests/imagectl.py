@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline import bundles
 from pipeline.settings import Settings
-from tests.stack import ROOT, LocalStack
+from tests.stack import LocalStack
 
 
 def imagectl(stack: LocalStack, *words: str) -> subprocess.CompletedProcess[str]:
@@ -18,7 +18,7 @@ def imagectl(stack: LocalStack, *words: str) -> subprocess.CompletedProcess[str]
     }
     return subprocess.run(
         [sys.executable, "-m", "imagectl", *words],
-        cwd=ROOT,
+        cwd=stack.root,
         env=environment,
         capture_output=True,
         text=True,

@@ -82,6 +82,25 @@ class LocalStack:
         )
 
     @property
+    def addresses(self) -> dict[str, str]:
+        """The environment of one more process that works on this stack."""
+        settings = self.settings
+        # Ports may be those that the services listen on behind a proxy.
+        given = {
+            name: text for name, text in self.settings_given.items() if not name.endswith("_PORT")
+        }
+        return {
+            **os.environ,
+            **given,
+            "MINIO_ENDPOINT": settings.minio_endpoint,
+            "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+            "REDIS_URL": settings.redis_url,
+            "OPENFAAS_URL": settings.openfaas_url,
+            "SECRETS_DIR": settings.secrets_dir,
+            "PYTHONPATH": str(self.root),
+        }
+
+    @property
     def store(self) -> ObjectStore:
         """A client of this stack's MinIO."""
         return ObjectStore(self.settings)

@@ -31,6 +31,8 @@ _FETCH_THREADS = 4
 _STORE_THREADS = 8
 # An image may have 20 MB, and several batches are in flight: this bounds what they hold.
 _FETCHED_AHEAD = 4
+# Looked at and not stored yet: enough to keep the storing threads busy. A kill undoes no more.
+_UNSTORED = 2 * _STORE_THREADS
 
 # What is known of one image: its stored result, or what stood in the way.
 Outcome = bytes | InvalidImage | Unavailable
@@ -48,6 +50,7 @@ class Classifier:
         self._lock = threading.Lock()
         self._fetching = ThreadPoolExecutor(_FETCH_THREADS, thread_name_prefix="fetch")
         self._storing = ThreadPoolExecutor(_STORE_THREADS, thread_name_prefix="store")
+        self._unstored = threading.Semaphore(_UNSTORED)
 
     def classify(self, batch: Sequence[ImageUploaded]) -> list[dict[str, Any]]:
         """Answer for each reference in the order asked; equal images are looked at once."""
@@ -129,15 +132,20 @@ class Classifier:
     def _look_and_store(
         self, engine: Engine, event: ImageUploaded, data: Future[bytes]
     ) -> Future[Outcome]:
+        self._unstored.acquire()
+        saved: Future[Outcome] = Future()
         try:
             body = data.result()
             inferences.note(*_key(event))
             seen = engine.look(body)
+            saved = self._storing.submit(self._save, event, seen, engine.manifest)
         except (InvalidImage, Unavailable) as error:
-            done: Future[Outcome] = Future()
-            done.set_result(error)
-            return done
-        return self._storing.submit(self._save, event, seen, engine.manifest)
+            saved.set_result(error)
+        except BaseException:
+            self._unstored.release()
+            raise
+        saved.add_done_callback(lambda _: self._unstored.release())
+        return saved
 
     def _save(self, event: ImageUploaded, seen: Seen, manifest: Manifest) -> Outcome:
         """Store the picture, then the result, then cache it."""

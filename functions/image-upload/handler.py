@@ -7,8 +7,10 @@ import logging
 import os
 from typing import Any
 
+from admission import Admission
 from form import read_file
 from pipeline import bundles, crashes, telemetry, web
+from pipeline.backlog import BacklogProbe
 from pipeline.broker import Publisher
 from pipeline.cache import ResultCache
 from pipeline.entry import Entry
@@ -44,6 +46,8 @@ class Function:
         )
         results = Results(store, ResultCache(settings))
         self.waiter = Waiter(results, settings.max_waiting_uploads)
+        self.admission = Admission(BacklogProbe(settings), settings.max_backlog_images)
+        self.admission.start()
 
     def upload(self, call: web.Call) -> web.Response:
         """Answer one upload: 202, or 200 with the result when the client preferred to wait."""
@@ -51,6 +55,7 @@ class Function:
         tenant = call.tenant(self.internal_secret)
         crashes.point("upload.read")
         try:
+            self.admission.let_in()
             job = self.uploads.accept(tenant, read_file(call), call.trace_id)
         except PipelineError as error:
             telemetry.UPLOADS.labels(error.code).inc()
@@ -59,6 +64,11 @@ class Function:
         seconds = preferred_seconds(call.headers.get("Prefer", ""), settings.max_wait_seconds)
         found = self._wait(job, seconds)
         return _completed(job, found) if found else _accepted(job)
+
+    def close(self) -> None:
+        """End the threads of this process."""
+        self.admission.close()
+        self.publisher.close()
 
     def _wait(self, job: Job, seconds: int) -> Found | None:
         try:
@@ -82,7 +92,7 @@ def ready() -> str | None:
 
 def close() -> None:
     """Let the last events be acknowledged."""
-    entry.close(lambda function: function.publisher.close())
+    entry.close(Function.close)
 
 
 def _links(job: Job) -> dict[str, str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from form import SentFile
 from pipeline import crashes, events, ids, images, telemetry, topics
 from pipeline.broker import Publisher
 from pipeline.ids import INPUT_BUCKET, Job, JobIds
+from pipeline.provenance import metadata_of
 from pipeline.storage import ObjectStore
 
 logger = logging.getLogger(__name__)
@@ -35,13 +36,10 @@ class Uploads:
         info = images.inspect(sent.data, self.limits)
         image = ids.image_id(sent.data)
         key = ids.input_key(tenant, image, info.format.extension)
-        created = self.store.create(INPUT_BUCKET, key, sent.data, info.format.mime_type)
-        crashes.point("upload.stored")
         now = datetime.now(UTC)
-        job_id = self.job_ids.issue(tenant, image, self.model_id, now)
         event = events.ImageUploaded(
             tenant_id=tenant,
-            job_id=job_id,
+            job_id=self.job_ids.issue(tenant, image, self.model_id, now),
             image_id=image,
             model_id=self.model_id,
             original_file_name=sent.name,
@@ -49,12 +47,19 @@ class Uploads:
             file_size=len(sent.data),
             mime_type=info.format.mime_type,
             uploaded_at=events.datetime_text(now.timestamp()),
-            duplicate=not created,
+            duplicate=False,
             traceparent=telemetry.child_traceparent(trace_id),
         )
+        created = self.store.create(
+            INPUT_BUCKET, key, sent.data, event.mime_type, metadata_of(event)
+        )
+        crashes.point("upload.stored")
+        event = replace(event, duplicate=not created)
         published = self.publisher.send(topics.UPLOADS.name, image, event.encode())
         crashes.point("upload.produced")
         self.publisher.wait(published)
         crashes.point("upload.acknowledged")
-        logger.info("accepted", extra={"image_id": image, "job_id": job_id, "trace_id": trace_id})
-        return Job(job_id, tenant, image, self.model_id, now)
+        logger.info(
+            "accepted", extra={"image_id": image, "job_id": event.job_id, "trace_id": trace_id}
+        )
+        return Job(event.job_id, tenant, image, self.model_id, now)

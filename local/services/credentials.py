@@ -10,6 +10,7 @@ from local.services import files
 from local.services.settings import Stack
 
 _API_TENANT = "default"
+_PROVE_TENANT = "prove"  # of `imagectl prove`: what it sends stays apart from everybody's data
 
 
 def _random() -> str:
@@ -32,7 +33,8 @@ def make(stack: Stack) -> None:
     stack.secrets_dir.chmod(0o700)
     for name, value in _SECRETS.items():
         _make_once(stack.secrets_dir / name, value)
-    _make_once(stack.api_key_file, _random)
+    for path in _api_keys(stack):
+        _make_once(path, _random)
 
 
 def read(stack: Stack, name: str) -> str:
@@ -41,7 +43,12 @@ def read(stack: Stack, name: str) -> str:
 
 def api_keys(stack: Stack) -> dict[str, str]:
     """Every API key, and the tenant it stands for."""
-    return {stack.api_key_file.read_text(encoding="utf-8").strip(): _API_TENANT}
+    keys = _api_keys(stack)
+    return {path.read_text(encoding="utf-8").strip(): tenant for path, tenant in keys.items()}
+
+
+def _api_keys(stack: Stack) -> dict[Path, str]:
+    return {stack.api_key_file: _API_TENANT, stack.prove_api_key_file: _PROVE_TENANT}
 
 
 def _make_once(path: Path, value: Callable[[], str]) -> None:

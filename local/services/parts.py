@@ -41,6 +41,7 @@ def all_parts(stack: Stack) -> list[Part]:
         _step(stack, "topics", "pipeline.topics", "kafka"),
         _step(stack, "buckets", "pipeline.storage", "minio"),
         _consumer(stack),
+        *_reconciler(stack),
         _nginx(stack),
     ]
 
@@ -142,6 +143,22 @@ def _consumer(stack: Stack) -> Part:
         probe=probes.Http(stack.listening.consumer, "/healthz"),
         grace_seconds=30.0,
     )
+
+
+def _reconciler(stack: Stack) -> list[Part]:
+    """The timer that looks for lost images; none when it is switched off."""
+    if not stack.reconcile_every_seconds:
+        return []
+    name, every = "reconciler", str(stack.reconcile_every_seconds)
+    return [
+        Part(
+            name=name,
+            command=[sys.executable, "-m", "imagectl", "reconcile", "--every", every],
+            after=("topics", "buckets"),
+            environment=stack.addresses(),
+            probe=probes.Running(stack.run_dir, name),
+        )
+    ]
 
 
 def _nginx(stack: Stack) -> Part:

@@ -6,9 +6,12 @@ import http.client
 import logging
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+
+from local.services import processes
 
 TIMEOUT_SECONDS = 2.0
 
@@ -78,3 +81,14 @@ class RedisPing:
         except OSError as error:
             return f"does not answer on port {self.port}: {error}"
         return "" if answer == b"+PONG\r\n" else f"answers PING with {answer!r}"
+
+
+class Running:
+    """Healthy while the process runs: for one that listens nowhere."""
+
+    def __init__(self, run_dir: Path, name: str) -> None:
+        self.run_dir = run_dir
+        self.name = name
+
+    def __call__(self) -> str:
+        return "" if self.name in processes.recorded(self.run_dir) else "does not run"

@@ -10,6 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # What may listen elsewhere than its clients are told, so that a proxy can stand between.
 BEHIND_PROXIES = ("provider", "minio", "kafka", "redis")
 
+_EVERY = "RECONCILE_EVERY_SECONDS"
+
 
 class SettingsError(Exception):
     """The environment cannot be used; the text names every variable that is wrong."""
@@ -36,6 +38,7 @@ class Stack:
     Attributes:
         ports: where clients find the services.
         listening: where the services listen: there, unless <NAME>_LISTEN_PORT says otherwise.
+        reconcile_every_seconds: how often lost images are looked for; 0: never.
     """
 
     state_dir: Path
@@ -43,17 +46,20 @@ class Stack:
     build_dir: Path
     ports: Ports
     listening: Ports
+    reconcile_every_seconds: int = 600
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Stack:
-        """Read STATE_DIR, CACHE_DIR, BUILD_DIR and the ports; folders may be relative.
+        """Read the folders, which may be relative, the ports and RECONCILE_EVERY_SECONDS.
 
         Raises:
             SettingsError: naming all variables that are wrong, not only the first.
         """
         home_cache = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         cache_dir = environment.get("CACHE_DIR") or Path(home_cache) / "image-pipeline"
-        told, listening = _ports(environment)
+        every = environment.get(_EVERY) or str(cls.reconcile_every_seconds)
+        expected = f"{_EVERY}={every!r}: expected seconds, a whole number, or 0 for never"
+        told, listening = _ports(environment, [] if every.isdecimal() else [expected])
         return cls(
             state_dir=Path(environment.get("STATE_DIR") or ROOT / ".local").absolute(),
             cache_dir=Path(cache_dir).absolute(),
@@ -61,6 +67,7 @@ class Stack:
             build_dir=Path(environment.get("BUILD_DIR") or ROOT / "build").absolute(),
             ports=told,
             listening=listening,
+            reconcile_every_seconds=int(every),
         )
 
     @property
@@ -70,6 +77,10 @@ class Stack:
     @property
     def api_key_file(self) -> Path:
         return self.state_dir / "api-key"
+
+    @property
+    def prove_api_key_file(self) -> Path:
+        return self.state_dir / "prove-api-key"
 
     @property
     def logs_dir(self) -> Path:
@@ -110,8 +121,12 @@ class Stack:
         }
 
 
-def _ports(environment: Mapping[str, str]) -> tuple[Ports, Ports]:
-    """Read the ports that clients are told, and those that are listened on."""
+def _ports(environment: Mapping[str, str], wrong: list[str]) -> tuple[Ports, Ports]:
+    """Read the ports that clients are told, and those that are listened on.
+
+    Args:
+        wrong: what is known to be wrong already, and said with all else.
+    """
     told = {f"{spec.name.upper()}_PORT": str(spec.default) for spec in fields(Ports)}
     told = {variable: environment.get(variable) or text for variable, text in told.items()}
     moved = {
@@ -120,7 +135,7 @@ def _ports(environment: Mapping[str, str]) -> tuple[Ports, Ports]:
     }
     given = told | {variable: text for variable, text in moved.items() if text}
     values = {variable: int(text) for variable, text in given.items() if _is_port(text)}
-    wrong = [
+    wrong = wrong + [
         f"{variable}={text!r}: expected a port, 1 to 65535"
         for variable, text in given.items()
         if variable not in values

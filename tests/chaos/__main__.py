@@ -37,7 +37,7 @@ def main() -> int:
         seconds = time.monotonic() - started
         print(f"{goal}: {seconds:.0f} s", flush=True)
         if results:
-            report.record(results, module, findings, size, seconds)
+            report.record(results, module, findings, size, seconds, options.images)
     if results:
         report.write(results)
     print(report.table(found))

@@ -28,6 +28,18 @@ def keep_versions(stack: LocalStack) -> None:
     _client(stack).set_bucket_versioning(RESULT_BUCKET, VersioningConfig(ENABLED))
 
 
+def make(stack: LocalStack, bucket: str) -> None:
+    """Make a bucket that keeps every version."""
+    client = _client(stack)
+    client.make_bucket(bucket)
+    client.set_bucket_versioning(bucket, VersioningConfig(ENABLED))
+
+
+def versions(stack: LocalStack, bucket: str) -> Iterator[str]:
+    """List a bucket's keys, one for each version."""
+    return _keys(_client(stack), bucket, include_version=True)
+
+
 def collect(stack: LocalStack, evidence: Evidence) -> None:
     """Read all buckets into the evidence."""
     client = _client(stack)

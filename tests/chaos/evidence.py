@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from pipeline import topics
 from pipeline.ids import image_id
 from tests.chaos import buckets
 from tests.chaos.traces import Classified, Evidence, Inference, Letter
+from tests.imagectl import imagectl
 from tests.stack import ROOT, LocalStack
 
 _TIMEOUT_SECONDS = 10.0
@@ -55,10 +56,15 @@ def drain(stack: LocalStack, seconds: float = 120.0) -> float:
         time.sleep(0.2)
 
 
-def lag(stack: LocalStack) -> int | None:
-    """Count the events that the group has not committed; None when Kafka does not answer."""
+def lag(stack: LocalStack, group: str = "", read: Sequence[topics.Topic] = _READ) -> int | None:
+    """Count the events that a group has not committed; None when Kafka does not answer.
+
+    Args:
+        group: the consumer's, unless another is named.
+        read: the topics that it reads.
+    """
     try:
-        committed, ends = _positions(stack)
+        committed, ends = positions(stack, group, read)
     except KafkaException:
         return None
     return sum(end - committed[place] for place, end in ends.items())
@@ -67,7 +73,7 @@ def lag(stack: LocalStack) -> int | None:
 def collect(stack: LocalStack) -> Evidence:
     """Read everything that is there now."""
     evidence = Evidence(others={_GREETING})
-    evidence.committed, evidence.ends = _positions(stack)
+    evidence.committed, evidence.ends = positions(stack)
     for message in _messages(stack, *_READ):
         _take_upload(evidence, message)
     for message in _messages(stack, topics.RESULTS):
@@ -76,6 +82,7 @@ def collect(stack: LocalStack) -> Evidence:
         _take_letter(evidence, message)
     buckets.collect(stack, evidence)
     evidence.inferences = list(inferences(stack))
+    evidence.conservation = _conservation(stack)
     return evidence
 
 
@@ -90,11 +97,24 @@ def inferences(stack: LocalStack) -> Iterator[Inference]:
             yield Inference(float(at), int(pid), (tenant, image, model))
 
 
-def _positions(stack: LocalStack) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:
+def _conservation(stack: LocalStack) -> dict[str, int]:
+    """Ask the product for its own account of what was accepted."""
+    told = imagectl(stack, "reconcile", "--dry-run", "--json")
+    assert told.returncode == 0, told.stderr
+    figures = json.loads(told.stdout)
+    # What it misses is no state of its own here: the checker lists it as lost.
+    in_flight = figures["inFlight"] + figures["missing"]
+    names = ("accepted", "completed", "failed")
+    return {**{name: figures[name] for name in names}, "in flight": in_flight}
+
+
+def positions(
+    stack: LocalStack, group: str = "", read: Sequence[topics.Topic] = _READ
+) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:
     """The group's position and the end of every partition that it reads."""
-    consumer = _consumer(stack)
+    consumer = _consumer(stack, group)
     try:
-        places = [TopicPartition(topic.name, n) for topic in _READ for n in range(topic.partitions)]
+        places = [TopicPartition(topic.name, n) for topic in read for n in range(topic.partitions)]
         ends, committed = {}, {}
         for place in consumer.committed(places, timeout=_TIMEOUT_SECONDS):
             first, end = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_SECONDS)
@@ -129,12 +149,12 @@ def _partition(consumer: Consumer, topic: str, number: int) -> Iterator[Message]
             yield message
 
 
-def _consumer(stack: LocalStack) -> Consumer:
+def _consumer(stack: LocalStack, group: str = "") -> Consumer:
     """A reader that joins no group; it carries the name only to ask for its positions."""
     return Consumer(
         {
             "bootstrap.servers": stack.settings.kafka_bootstrap_servers,
-            "group.id": stack.settings.consumer_group,
+            "group.id": group or stack.settings.consumer_group,
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "fetch.wait.max.ms": 10,

@@ -5,20 +5,16 @@ Under a steady load; a stall is the longest time without a result event on one p
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tests.chaos import evidence, storm, timeline
-from tests.chaos.findings import Finding, Size, reported
+from tests.chaos.findings import Finding, Size, none_of, reported
 from tests.chaos.ledger import Ledger
 from tests.chaos.load import Load
 from tests.chaos.pictures import drawn
-from tests.stack import LocalStack, free_ports, running_stack, until
+from tests.chaos.second_consumer import second_consumer
+from tests.stack import running_stack
 
 GOAL = "R8"
 
@@ -26,7 +22,6 @@ _EVERY_SECONDS = 10.0
 _ROUNDS = {Size.SHORT: 3, Size.FULL: 30}  # of one joining and one leaving
 _PER_SECOND = 40.0
 _STALL_SECONDS = 3.0
-_LEAVE_SECONDS = 40.0
 
 
 def run(size: Size, folder: Path) -> list[Finding]:
@@ -36,10 +31,11 @@ def run(size: Size, folder: Path) -> list[Finding]:
         evidence.watch(stack)
         with Load(stack, ledger, sources, threads=8, per_second=_PER_SECOND).running():
             time.sleep(_EVERY_SECONDS / 2)
-            begin = time.time()
+            begin, statuses = time.time(), []
             for _ in range(_ROUNDS[size]):
-                with second_consumer(stack, folder / "second-consumer.log"):
+                with second_consumer(stack, folder / "second-consumer.log") as second:
                     time.sleep(_EVERY_SECONDS)
+                statuses.append(second.returncode)
                 time.sleep(_EVERY_SECONDS)
             end = time.time()
         verdict, left = storm.settle(stack, entries, sources)
@@ -52,6 +48,7 @@ def run(size: Size, folder: Path) -> list[Finding]:
     percent = verdict.repeated_share * 100
     return [
         *storm.findings_of(GOAL, what, verdict),
+        none_of(GOAL, "leavings with another status than 0", len(statuses) - statuses.count(0)),
         Finding(
             GOAL,
             f"longest stall of result events of any partition, at {_PER_SECOND:g} images/s",
@@ -61,35 +58,3 @@ def run(size: Size, folder: Path) -> list[Finding]:
         ),
         reported(GOAL, f"{what}: repeated inferences", f"{percent:.2f} %"),
     ]
-
-
-@contextmanager
-def second_consumer(stack: LocalStack, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run another consumer of the same group; ask it to leave at the end."""
-    settings = stack.settings
-    port = free_ports(1)[0]
-    environment = {
-        **os.environ,
-        **stack.settings_given,
-        "MINIO_ENDPOINT": settings.minio_endpoint,
-        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
-        "REDIS_URL": settings.redis_url,
-        "OPENFAAS_URL": settings.openfaas_url,
-        "SECRETS_DIR": settings.secrets_dir,
-        "PYTHONPATH": str(stack.root),
-        "CONSUMER_PORT": str(port),
-    }
-    command = [sys.executable, "consumers/image-process-consumer/consumer.py"]
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, cwd=stack.root, env=environment, stdout=output, stderr=output
-        )
-    try:
-        yield process
-        assert process.poll() is None, f"the second consumer ended with {process.returncode}"
-        process.terminate()
-        until(lambda: process.poll() is not None, _LEAVE_SECONDS)
-        assert process.returncode == 0, f"it left with status {process.returncode}"
-    finally:
-        process.kill()
-        process.wait()

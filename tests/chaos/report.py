@@ -67,25 +67,33 @@ def table(findings: Sequence[Finding]) -> str:
 
 
 def record(
-    path: Path, module: ModuleType, findings: Sequence[Finding], size: Size, seconds: float
+    path: Path,
+    module: ModuleType,
+    findings: Sequence[Finding],
+    size: Size,
+    seconds: float,
+    images: int | None = None,
 ) -> None:
     """Put a goal's findings into the results file, in place of its older ones.
 
-    A module may say what its figures do not tell: `LIMITS`, a sentence or two.
+    A run with a number of images of its own has a place of its own. A module may say what its
+    figures do not tell: `LIMITS`, a sentence or two.
     """
     kept = _read(path)
     promise, _, how = inspect.cleandoc(module.__doc__ or "").partition("\n")
-    kept[module.GOAL] = {
+    options = f" --images {images}" if images else ""
+    options = (" --full" if size is Size.FULL else "") + f" --only {module.GOAL}{options}"
+    kept[f"{module.GOAL}, {images:,} images" if images else module.GOAL] = {
         "promise": promise,
         "how": how.strip(),
         "limits": getattr(module, "LIMITS", ""),
-        "size": size.value,
+        "command": f".venv/bin/python -m tests.chaos{options}",
         "seconds": round(seconds),
         "date": datetime.now(UTC).date().isoformat(),
         "commit": machine.describe()["commit"],
         "findings": [asdict(each) for each in findings],
     }
-    ordered = dict(sorted(kept.items(), key=lambda item: int(item[0][1:])))
+    ordered = dict(sorted(kept.items(), key=lambda item: _order(item[0])))
     text = json.dumps(ordered, indent=2, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
 
@@ -100,12 +108,17 @@ def write(path: Path) -> None:
     path.with_suffix(".md").write_text("".join([*parts, "\n", _LIMITS]), encoding="utf-8")
 
 
+def _order(name: str) -> tuple[int, str]:
+    """Goals by their numbers; of each the run as it is promised first."""
+    goal, _, special = name.partition(",")
+    return int(goal[1:]), special
+
+
 def _held(kept: Mapping[str, Any]) -> str:
     return "yes" if all(each["held"] for each in kept["findings"]) else "**no**"
 
 
 def _section(goal: str, kept: Mapping[str, Any]) -> Iterator[str]:
-    full = " --full" if kept["size"] == Size.FULL.value else ""
     yield f"## {goal}: {kept['promise']}\n"
     if kept["how"]:
         yield f"{kept['how']}\n"
@@ -116,8 +129,7 @@ def _section(goal: str, kept: Mapping[str, Any]) -> Iterator[str]:
     yield bench_report.table(("", "measured", "allowed", "held"), rows)
     if kept["limits"]:
         yield f"{kept['limits']}\n"
-    command = f"`.venv/bin/python -m tests.chaos{full} --only {goal}`"
-    yield f"By {command}, {kept['seconds']} s, {kept['date']}, commit {kept['commit']}.\n"
+    yield f"By `{kept['command']}`, {kept['seconds']} s, {kept['date']}, commit {kept['commit']}.\n"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,20 +15,9 @@ _DRAIN_SECONDS = 45.0
 
 
 @contextmanager
-def second_consumer(stack: LocalStack, log: Path) -> Iterator[None]:
+def second_consumer(stack: LocalStack, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Let it join, and leave again as SIGTERM lets it; it may be dead by then."""
-    settings = stack.settings
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(stack.root),
-        "MINIO_ENDPOINT": settings.minio_endpoint,
-        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
-        "REDIS_URL": settings.redis_url,
-        "OPENFAAS_URL": settings.openfaas_url,
-        "SECRETS_DIR": settings.secrets_dir,
-        "CONSUMER_PORT": str(free_ports(1)[0]),
-        **_of_consumers(stack.settings_given),
-    }
+    environment = {**stack.addresses, "CONSUMER_PORT": str(free_ports(1)[0])}
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, _PROGRAM],
@@ -40,7 +28,7 @@ def second_consumer(stack: LocalStack, log: Path) -> Iterator[None]:
             stderr=output,
         )
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         try:
@@ -49,7 +37,3 @@ def second_consumer(stack: LocalStack, log: Path) -> Iterator[None]:
             process.kill()
             process.wait()
             raise
-
-
-def _of_consumers(given: Mapping[str, str]) -> dict[str, str]:
-    return {name: text for name, text in given.items() if not name.endswith("_PORT")}

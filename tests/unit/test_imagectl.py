@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +17,7 @@ from models import bundle, publish
 from models.prepare import DEMONSTRATION
 from pipeline.manifest import ModelRefused
 from tests.fakes import MemoryStore
+from tests.stack import ROOT
 
 NAMES = ("image-classifier", "image-results", "image-upload")
 
@@ -117,11 +120,13 @@ def test_only_whole_models_are_listed(models: Models) -> None:
 def test_a_local_stack_is_found_by_its_folder(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "minio.json").write_text(json.dumps({"ports": {"minio": 9999}}))
+    for name, port in (("minio", 9999), ("kafka", 9998)):
+        (tmp_path / "run" / f"{name}.json").write_text(json.dumps({"ports": {name: port}}))
 
     settings = settings_of({"STATE_DIR": str(tmp_path), "MINIO_ENDPOINT": ""})
 
     assert settings.minio_endpoint == "127.0.0.1:9999"
+    assert settings.kafka_bootstrap_servers == "127.0.0.1:9998"
     assert settings.secrets_dir == str(tmp_path / "secrets")
     assert settings.openfaas_url == "http://127.0.0.1:8081"
 
@@ -132,3 +137,13 @@ def test_what_the_environment_says_counts_more_than_a_local_stack(tmp_path: Path
     settings = settings_of({"STATE_DIR": str(tmp_path), "SECRETS_DIR": "elsewhere"})
 
     assert settings.secrets_dir == "elsewhere"
+
+
+def test_reconciling_loads_no_room_of_models() -> None:
+    code = "import sys, imagectl.__main__, imagectl.reconcile; print(*sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+
+    loaded = set(done.stdout.split())
+    assert "imagectl.reconcile" in loaded
+    assert loaded & {"models", "tensorflow", "numpy", "PIL", "requests"} == set()

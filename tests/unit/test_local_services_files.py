@@ -92,8 +92,12 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
         *("basic-auth-user", "basic-auth-password"),
     }
     assert _mode(stack.secrets_dir) == 0o700
-    assert {_mode(path) for path in [*stack.secrets_dir.iterdir(), stack.api_key_file]} == {0o600}
-    assert list(credentials.api_keys(stack).values()) == ["default"]
+    keys = [stack.api_key_file, stack.prove_api_key_file]
+    assert {_mode(path) for path in [*stack.secrets_dir.iterdir(), *keys]} == {0o600}
+    assert credentials.api_keys(stack) == {
+        keys[0].read_text(): "default",
+        keys[1].read_text(): "prove",
+    }
 
 
 def test_a_log_that_grew_too_large_is_emptied_under_its_writer(tmp_path: Path) -> None:

@@ -37,8 +37,9 @@ def test_the_committed_configuration_is_rendered_for_its_owner_alone(stack: Stac
     rendered = stack.gateway_dir / "nginx.conf"
     assert "listen 127.0.0.1:18080;" in rendered.read_text()
     assert rendered.stat().st_mode & 0o777 == 0o600
-    key = stack.api_key_file.read_text()
-    assert (stack.gateway_dir / "api-keys.map").read_text() == f'"{key}" "default";\n'
+    keys = [file.read_text() for file in (stack.api_key_file, stack.prove_api_key_file)]
+    rows = f'"{keys[0]}" "default";\n"{keys[1]}" "prove";\n'
+    assert (stack.gateway_dir / "api-keys.map").read_text() == rows
 
 
 def test_jars_that_are_not_the_locked_ones_are_named(tmp_path: Path) -> None:

@@ -32,15 +32,28 @@ def test_the_cache_follows_xdg_unless_it_is_given() -> None:
     assert Stack.from_env({**xdg, "CACHE_DIR": "/mine"}).cache_dir == Path("/mine")
 
 
-def test_every_wrong_port_is_named_at_once() -> None:
+def test_every_wrong_variable_is_named_at_once() -> None:
     environment = {"REDIS_PORT": "none", "KAFKA_PORT": "70000", "MINIO_PORT": "8080"}
+    environment["RECONCILE_EVERY_SECONDS"] = "-1"
 
     with pytest.raises(SettingsError) as refused:
         Stack.from_env(environment)
 
     assert "REDIS_PORT='none'" in str(refused.value)
+    assert "RECONCILE_EVERY_SECONDS='-1'" in str(refused.value)
     assert "KAFKA_PORT='70000'" in str(refused.value)
     assert "port 8080 is given to more than one service" in str(refused.value)
+
+
+@pytest.mark.parametrize(("every", "expected"), [("", ["600"]), ("5", ["5"]), ("0", [])])
+def test_the_reconciler_runs_as_often_as_it_is_told(
+    tmp_path: Path, every: str, expected: list[str]
+) -> None:
+    environment = {"STATE_DIR": str(tmp_path), "RECONCILE_EVERY_SECONDS": every}
+
+    found = [part for part in parts.all_parts(Stack.from_env(environment)) if "reconc" in part.name]
+
+    assert [part.command[-1] for part in found] == expected
 
 
 def test_the_addresses_follow_the_ports() -> None:

@@ -1,0 +1,115 @@
+"""Whether one more upload may come in: the backlog is bounded, and its figure is always at hand."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from pipeline import telemetry
+from pipeline.backlog import BacklogProbe, Reading
+from pipeline.errors import Unavailable
+
+logger = logging.getLogger(__name__)
+
+_READ_EVERY_SECONDS = 2.0
+# When the room runs out the figure is wanted fresh, but not for every single request.
+_READ_AT_MOST_EVERY_SECONDS = 0.1
+_RATE_OVER_SECONDS = 10.0
+_LONGEST_RETRY_SECONDS = 60
+
+
+class Admission:
+    """Counts what is waiting: the last reading of the topics and what was let in since.
+
+    Reading happens in a thread of its own, never while a request waits. While Kafka does not
+    answer, the last reading stands: then an upload fails at its event anyway.
+    """
+
+    def __init__(
+        self, probe: BacklogProbe, limit: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._probe = probe
+        self._limit = limit
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._let_in = 0
+        self._readings: deque[tuple[float, int]] = deque()
+        self._is_wanted = threading.Event()
+        self._closing = threading.Event()
+
+    def start(self) -> None:
+        """Begin to read."""
+        threading.Thread(target=self._keep_reading, name="backlog", daemon=True).start()
+
+    def close(self) -> None:
+        """Read no more."""
+        self._closing.set()
+        self._is_wanted.set()
+
+    def let_in(self) -> None:
+        """Take note of one more upload.
+
+        Raises:
+            Unavailable: the backlog is as large as it may be; says when room is expected.
+        """
+        if not self._limit:
+            return
+        with self._lock:
+            found = self._waiting + self._let_in
+            if found < self._limit:
+                self._let_in += 1
+            # Half of the room is used up, or all: look again before the next reading is due.
+            if 2 * self._let_in > self._limit - self._waiting:
+                self._is_wanted.set()
+        if found >= self._limit:
+            raise Unavailable(
+                f"{found} images wait to be classified; new ones are taken below {self._limit}",
+                code="backlog-full",
+                found=found,
+                allowed=self._limit,
+                retry_after_seconds=self._retry_after_seconds(found),
+            )
+
+    def read(self) -> None:
+        """Read the backlog once; what was let in before is part of the reading."""
+        with self._lock:
+            counted = self._let_in
+        try:
+            reading = self._probe.read()
+        except Unavailable as error:
+            logger.warning("backlog not known", extra={"reason": str(error)})
+            return
+        telemetry.BACKLOG.set(reading.waiting)
+        with self._lock:
+            self._waiting = reading.waiting
+            self._let_in -= counted
+            self._remember(reading)
+
+    def _remember(self, reading: Reading) -> None:
+        now = self._clock()
+        self._readings.append((now, reading.passed))
+        while now - self._readings[0][0] > _RATE_OVER_SECONDS:
+            self._readings.popleft()
+
+    def _retry_after_seconds(self, found: int) -> int:
+        """Estimate when there is room for one more, from how fast the backlog drained lately."""
+        with self._lock:
+            if not self._readings:
+                return _LONGEST_RETRY_SECONDS
+            (began, first), (ended, last) = self._readings[0], self._readings[-1]
+        if last <= first:
+            return _LONGEST_RETRY_SECONDS
+        seconds = (found - self._limit + 1) * (ended - began) / (last - first)
+        return max(1, min(_LONGEST_RETRY_SECONDS, math.ceil(seconds)))
+
+    def _keep_reading(self) -> None:
+        while not self._closing.is_set():
+            self._is_wanted.clear()
+            self.read()
+            self._closing.wait(_READ_AT_MOST_EVERY_SECONDS)
+            self._is_wanted.wait(_READ_EVERY_SECONDS)

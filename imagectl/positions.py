@@ -1,0 +1,63 @@
+"""How far the consumer group is, and which events lie before and behind its commits."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from pipeline import topics
+from pipeline.topic_reader import Span, TopicReader
+
+
+@dataclass(frozen=True)
+class Positions:
+    """The topics at one moment; taken before anything else is looked at.
+
+    Whatever was committed then has its result, its failure or its retry: what is looked at later
+    shows it. Everything else is in an open span.
+
+    Attributes:
+        uploads: all that image-uploads holds.
+        unfinished: of image-uploads and image-uploads-retry, what is not committed.
+        frontier: seconds since 1970; every event written before it is committed.
+    """
+
+    uploads: list[Span]
+    unfinished: list[Span]
+    frontier: float
+
+    def unfinished_from(self, partition: int) -> int:
+        """Tell from which offset on a partition of image-uploads is not committed."""
+        (span,) = (
+            span
+            for span in self.unfinished
+            if (span.topic, span.partition) == (topics.UPLOADS.name, partition)
+        )
+        return span.first
+
+
+def take(reader: TopicReader) -> Positions:
+    """Look at the topics now.
+
+    The committed positions come first, then the ends: an event that came in meanwhile is counted as
+    unfinished, and a retry that replaced its event is still before its topic's end.
+
+    Raises:
+        Unavailable: Kafka does not answer.
+    """
+    now = time.time()
+    before = [span for topic in (topics.UPLOADS, topics.RETRY) for span in reader.spans(topic.name)]
+    committed = reader.committed(before)
+    after = [span for topic in (topics.UPLOADS, topics.RETRY) for span in reader.spans(topic.name)]
+    unfinished = [
+        Span(end.topic, end.partition, max(start.first, end.first), end.end)
+        for start, end in zip(committed, after, strict=True)
+    ]
+    uploads = [span for span in after if span.topic == topics.UPLOADS.name]
+    return Positions(uploads, unfinished, min([now, *_oldest(reader, unfinished)]))
+
+
+def _oldest(reader: TopicReader, spans: list[Span]) -> list[float]:
+    """Find when the first event of each span was written."""
+    first = [Span(span.topic, span.partition, span.first, span.first + 1) for span in spans if span]
+    return [record.timestamp for span in first for record in reader.read(span)]

@@ -1,0 +1,1 @@
+"""`imagectl prove`: the guarantees, tried on a running deployment from outside."""

@@ -1,0 +1,184 @@
+"""`imagectl reconcile`: accounts for every accepted image, and sends again what was lost."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from imagectl import positions
+from imagectl.conservation import Audit, Jobs
+from imagectl.positions import Positions
+from imagectl.reemit import Images, read_again
+from imagectl.settings import patient, settings_of
+from pipeline import bundles, telemetry, topics
+from pipeline.broker import Publisher
+from pipeline.errors import PipelineError
+from pipeline.events import ImageUploaded
+from pipeline.ids import JobIds
+from pipeline.s3 import Listed
+from pipeline.settings import Settings
+from pipeline.storage import ObjectStore
+from pipeline.topic_reader import TopicReader
+
+logger = logging.getLogger(__name__)
+
+# Longer than an upload takes from storing its image to the acknowledgement of its event.
+_GRACE_SECONDS = 60.0
+_NAMES = {
+    "accepted": "accepted",
+    "completed": "completed",
+    "failed": "failed",
+    "inFlight": "in flight",
+    "missing": "missing",
+    "reEmitted": "sent again",
+}
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only tell what would be sent again.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--every", type=float, metavar="SECONDS", help="Do it again and again, and log it.")
+@click.option(
+    "--grace", default=_GRACE_SECONDS, show_default=True, help="Seconds an upload may take."
+)
+def reconcile(dry_run: bool, as_json: bool, every: float | None, grace: float) -> None:
+    """Account for every accepted image, and send again what was lost.
+
+    accepted = completed + failed + in flight + missing. Sent again are missing jobs, and stored
+    images of which no event, result or failure knows, when they are older than all that is waiting.
+    Nothing that waits for its turn is sent again, so this may run at any time.
+    """
+    settings = patient(settings_of(os.environ))
+    if every is not None:
+        _repeat(settings, every, grace, dry_run=dry_run)
+        return
+    with _reconciliation(settings, grace, dry_run=dry_run) as work:
+        figures = work.run()
+    if as_json:
+        click.echo(json.dumps(figures))
+        return
+    for name, text in _NAMES.items():
+        click.echo(f"{text:<12} {figures[name]}")
+    if dry_run:
+        click.echo(f"would be sent again: {figures['found']}")
+
+
+@dataclass
+class Reconciliation:
+    """One look at topics and buckets, and what is done about it."""
+
+    settings: Settings
+    reader: TopicReader
+    store: ObjectStore
+    publisher: Publisher
+    folder: Path
+    grace_seconds: float
+    dry_run: bool
+    found: int = 0
+    re_emitted: int = 0
+
+    def run(self) -> dict[str, Any]:
+        """Account for everything, send again what was lost.
+
+        Raises:
+            Unavailable: MinIO or Kafka does not answer.
+        """
+        taken = positions.take(self.reader)
+        audit = Audit(self.store, Jobs.read(self.reader, taken, self.folder), self.folder)
+        for stored in audit.unknown_images():
+            if self._is_old(stored, taken):
+                self._send(self._images.event(stored))
+        for event in read_again(self.reader, taken, audit.missing):
+            self._send(event)
+        balance = audit.balance
+        return {
+            "accepted": balance.accepted,
+            "completed": balance.completed,
+            "failed": balance.failed,
+            "inFlight": balance.in_flight,
+            "missing": balance.missing,
+            "reEmitted": self.re_emitted,
+            "found": self.found,
+            "stored": audit.images,
+            "missingJobs": [line.partition(" ")[2] for line in audit.missing],
+        }
+
+    def is_needed(self) -> bool:
+        """Tell whether a stored image may be lost; costs three listings and no event.
+
+        Raises:
+            Unavailable: MinIO or Kafka does not answer.
+        """
+        taken = positions.take(self.reader)
+        unknown = Audit(self.store, None, self.folder).unknown_images()
+        return any(self._is_old(stored, taken) for stored in unknown)
+
+    @property
+    def _images(self) -> Images:
+        job_ids = JobIds(self.settings.secret("job-signing-key"))
+        return Images(
+            self.store, job_ids, lambda: bundles.current_model_id(self.settings, self.store)
+        )
+
+    def _is_old(self, stored: Listed, taken: Positions) -> bool:
+        return stored.stored_at < taken.frontier - self.grace_seconds
+
+    def _send(self, event: ImageUploaded | None) -> None:
+        if event is None:
+            return
+        self.found += 1
+        if not self.dry_run:
+            self.publisher.publish(topics.UPLOADS.name, event.image_id, event.encode())
+            self.re_emitted += 1
+            names = {"image_id": event.image_id, "job_id": event.job_id}
+            logger.info("sent again", extra=names)
+
+
+@contextmanager
+def _reconciliation(
+    settings: Settings, grace_seconds: float, *, dry_run: bool
+) -> Iterator[Reconciliation]:
+    """Connect for one run: between two, a timer holds no connection and no thread."""
+    reader, publisher = TopicReader(settings), Publisher(settings)
+    try:
+        with tempfile.TemporaryDirectory(prefix="reconcile-") as folder:
+            store = ObjectStore(settings)
+            yield Reconciliation(
+                settings, reader, store, publisher, Path(folder), grace_seconds, dry_run
+            )
+    finally:
+        publisher.close()
+        reader.close()
+
+
+def _repeat(settings: Settings, every: float, grace_seconds: float, *, dry_run: bool) -> None:
+    """Reconcile until the process is ended, which it may be at any time."""
+    telemetry.configure("reconciler", settings.log_level)
+    # Soon after the start: what a machine lost that went down is missed first then.
+    wait = min(every, grace_seconds)
+    while True:
+        time.sleep(wait)
+        wait = every
+        try:
+            with _reconciliation(settings, grace_seconds, dry_run=dry_run) as work:
+                if not work.is_needed():
+                    logger.info("nothing to reconcile")
+                    continue
+                _log(work.run())
+        except PipelineError as error:
+            logger.warning("cannot reconcile now", extra={"reason": str(error)})
+
+
+def _log(figures: dict[str, Any]) -> None:
+    level = logging.ERROR if figures["missing"] else logging.INFO
+    logger.log(level, "reconciled", extra=figures)

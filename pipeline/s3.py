@@ -1,0 +1,100 @@
+"""What S3 says beside the bytes: a page of a bucket's listing, and what it knows of an object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import SplitResult, quote, unquote_plus, urlencode, urlunsplit
+from xml.etree import ElementTree
+
+from minio.credentials.credentials import Credentials
+from minio.signer import presign_v4
+from minio.time import utcnow
+
+METADATA = "x-amz-meta-"
+
+_NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
+_PAGE = {"list-type": "2", "max-keys": "1000", "encoding-type": "url"}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One object of a bucket; `modified` is RFC 3339."""
+
+    key: str
+    modified: str
+
+    @property
+    def stored_at(self) -> float:
+        """When it was stored, in seconds since 1970."""
+        return datetime.fromisoformat(self.modified).timestamp()
+
+
+@dataclass(frozen=True)
+class Described:
+    """What the store knows of an object: size in bytes, time in seconds since 1970, and what for.
+
+    Attributes:
+        metadata: as it was created with, names in lower case.
+    """
+
+    size: int
+    content_type: str
+    stored_at: float
+    metadata: Mapping[str, str]
+
+    @classmethod
+    def from_headers(cls, headers: Mapping[str, str]) -> Described:
+        """Read the answer to a HEAD."""
+        said = {name.lower(): value for name, value in headers.items()}
+        return cls(
+            size=int(said["content-length"]),
+            content_type=said["content-type"],
+            stored_at=parsedate_to_datetime(said["last-modified"]).timestamp(),
+            metadata={
+                name.removeprefix(METADATA): value
+                for name, value in said.items()
+                if name.startswith(METADATA)
+            },
+        )
+
+
+def page_url(
+    address: str, credentials: Credentials, region: str, prefix: str, token: str, seconds: int
+) -> str:
+    """Sign the question for a page of a listing; the SDK signs only those about objects.
+
+    Args:
+        address: host:port/bucket.
+        token: that of the page before, empty for the first.
+    """
+    asked = _PAGE | {"prefix": prefix} | ({"continuation-token": token} if token else {})
+    host, _, bucket = address.partition("/")
+    url = SplitResult("http", host, f"/{bucket}", urlencode(asked, quote_via=quote), "")
+    return urlunsplit(
+        presign_v4(
+            method="GET",
+            url=url,
+            region=region,
+            credentials=credentials,
+            date=utcnow(),
+            expires=seconds,
+        )
+    )
+
+
+def read_page(page: bytes) -> tuple[list[Listed], str]:
+    """Read a page: its objects, and the token of the next, empty when it is the last."""
+    root = ElementTree.fromstring(page)
+    found = [
+        Listed(unquote_plus(_text(each, "Key")), _text(each, "LastModified"))
+        for each in root.iter(f"{_NAMESPACE}Contents")
+    ]
+    is_last = _text(root, "IsTruncated") != "true"
+    return found, "" if is_last else _text(root, "NextContinuationToken")
+
+
+def _text(element: ElementTree.Element, name: str) -> str:
+    return element.findtext(f"{_NAMESPACE}{name}") or ""

@@ -1,0 +1,239 @@
+"""The whole pipeline in one process: every part's real code, and what it stands on in memory."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+from unittest.mock import patch
+
+import classifier as classifier_module
+import consumer as consumer_module
+import workers
+from breaker import Breaker
+from classifier import Classifier
+from consumer import ImageProcessConsumer
+from engines import Engines
+from form import SentFile
+from invoke import ClassifierClient
+from pipeline import crashes, telemetry, topics
+from pipeline.errors import MalformedEvent, Unavailable
+from pipeline.events import ImageUploaded, decode_uploaded
+from pipeline.ids import JobIds
+from pipeline.images import Limits
+from pipeline.results import Results
+from pipeline.settings import Settings
+from process import Processor, RetryPolicy
+from results import States
+from tests.chaos.moments import Clock, Killed, Moments
+from tests.chaos.puppet import Batch, Puppet, finish, leave_unfinished
+from tests.chaos.stand_ins import (
+    MANIFEST,
+    AtOnce,
+    Gateway,
+    StubEngine,
+    WatchedCache,
+    WatchedKafka,
+    WatchedPublisher,
+    WatchedStore,
+)
+from tests.chaos.watch import Watch, picture
+from upload import Uploads
+
+_SOURCES = (topics.UPLOADS.name, topics.RETRY.name)
+# Each deadly image may take the consumer away as often as its budget says, and each retry waits.
+_DRAIN_ROUNDS = 3000
+# A breaker that opened closes when an image succeeds, so that some must come.
+_GOOD_EVERY_ROUNDS, _FIRST_OF_DRAIN = 50, 1000
+
+
+_IDLE_SECONDS = 0.5
+
+
+class _Settings(Settings):
+    def secret(self, name: str) -> str:
+        """Know no files."""
+        return "secret"
+
+
+SETTINGS = _Settings(
+    batch_size=4, batches_in_flight=2, max_attempts=3, retry_max_seconds=8.0, breaker_failures=9
+)
+
+
+class World:
+    """Stores, a broker, any number of consumers, and a clock that moves when told to.
+
+    Attributes:
+        patience: whether who waits for batches sees them finished.
+        commits_land: whether commits of a killed consumer, sent and not answered, are taken.
+    """
+
+    def __init__(self) -> None:
+        self.clock, self.moments = Clock(), Moments()
+        self.watch = Watch(SETTINGS.max_attempts)
+        self.store = WatchedStore(self.watch, self.moments)
+        self.cache = WatchedCache(self.watch, self.moments, self.store)
+        self.kafka = WatchedKafka(
+            {each.name: each.partitions for each in topics.TOPICS}, self.watch
+        )
+        self.puppets: list[Puppet] = []
+        self.patience = self.commits_land = True
+        self._patches = ExitStack()
+        self._patch()
+        store, job_ids = cast(Any, self.store), JobIds("key")
+        self._results = Results(store, cast(Any, self.cache))
+        self._publisher = cast(Any, WatchedPublisher(self.kafka, self.watch, self.moments))
+        limits = Limits.from_settings(SETTINGS)
+        self._uploads = Uploads(limits, store, self._publisher, job_ids, MANIFEST.model_id)
+        self.states = States(self._results, store, job_ids, timedelta(days=30))
+        engines = Engines(cast(Any, StubEngine()), lambda _: None)
+        self.gateway = Gateway(Classifier(engines, store, self._results), self.watch, self.store)
+
+    def upload(self, tenant: str, kind: str, number: int) -> None:
+        """Send an image as a client does; an answer is a promise, and none is none."""
+        data = picture(kind, number)
+        self.watch.sends(tenant, data)
+        try:
+            job = self._uploads.accept(tenant, SentFile(data, "a.jpg"), telemetry.trace_id(None))
+        except (Unavailable, Killed):
+            return
+        self.watch.accepts(job)
+
+    def start(self) -> None:
+        """Start a consumer."""
+        puppet = Puppet(self.kafka, self.clock, lambda: self.commits_land)
+        client = ClassifierClient(SETTINGS)
+        client._session.mount("http://", self.gateway)
+        policy = RetryPolicy(
+            SETTINGS.max_attempts, SETTINGS.retry_base_seconds, SETTINGS.retry_max_seconds
+        )
+        breaker = Breaker(
+            SETTINGS.breaker_failures,
+            SETTINGS.breaker_rest_seconds,
+            client.works,
+            self.clock.monotonic,
+        )
+        processor = Processor(
+            client, self._publisher, self._results, policy, breaker, self.clock.time
+        )
+        make_client, bench = cast(Any, puppet.make_client), cast(Any, puppet.bench)
+        puppet.begin(ImageProcessConsumer(SETTINGS, processor, breaker, make_client, bench))
+        self.puppets.append(puppet)
+
+    def round(self, puppet: Puppet) -> None:
+        """Let a consumer go one round."""
+        puppet.round()
+        self._bury_if_over(puppet)
+
+    def work(self, puppet: Puppet, batch: Batch) -> None:
+        """Let one batch of a consumer be worked off, unless the consumer is gone."""
+        if puppet.is_over:
+            return
+        try:
+            batch.finish()
+        except Killed:
+            self.kill(puppet)
+
+    def kill(self, puppet: Puppet) -> None:
+        """End a consumer as kill -9 does."""
+        puppet.kill()
+        self._bury_if_over(puppet)
+
+    def stop(self, puppet: Puppet) -> None:
+        """End a consumer as SIGTERM does."""
+        puppet.stop()
+        self._bury_if_over(puppet)
+
+    def expel(self, puppet: Puppet) -> None:
+        """Let a consumer's session end while it stalls; its successor may take that for a crash."""
+        self.watch.strikes(self._open_events(puppet))
+        self.kafka.expel(puppet.client)
+
+    def drain(self) -> None:
+        """Heal everything, then go on until nothing is left to do."""
+        self.moments.heal()
+        self.gateway.trouble = self.gateway.next_trouble = ""
+        self.kafka.refuses_commits = False
+        # A commit takes a millisecond to land, and work on an image is longer.
+        self.patience = self.commits_land = True
+        for number in range(_DRAIN_ROUNDS):
+            if self._lag() == 0:
+                break
+            if number % _GOOD_EVERY_ROUNDS == 0:
+                self.upload("one", "good", _FIRST_OF_DRAIN + number)
+            self.turn()
+        else:
+            self.watch.violations.append(f"{self._lag()} events stay uncommitted")
+
+    def turn(self) -> None:
+        """Let every consumer go a round and finish what it has begun; one is started for none."""
+        if not self.puppets:
+            self.start()
+        idle = True
+        for puppet in list(self.puppets):
+            self.round(puppet)
+            for batch in list(puppet.bench.unfinished()):
+                self.work(puppet, batch)
+                idle = False
+        if idle:
+            resting = any(puppet.consumer.why_unhealthy() for puppet in self.puppets)
+            self.clock.pass_(SETTINGS.breaker_rest_seconds if resting else _IDLE_SECONDS)
+
+    def look_at_every_job(self) -> None:
+        """Ask for the last state of every accepted job, and whether another tenant may see it."""
+        for job, kind in self.watch.accepted:
+            self.watch.ends(job, kind, self.states.job(job.tenant, job.job_id).body)
+
+    def close(self) -> None:
+        """End every thread and give the real parts back."""
+        for puppet in list(self.puppets):
+            puppet.kill()
+        self._patches.close()
+
+    def _lag(self) -> int:
+        return sum(
+            len(log) - self.kafka.committed.get(place, (0, ""))[0]
+            for place, log in self.kafka.logs.items()
+            if place[0] in _SOURCES
+        )
+
+    def _bury_if_over(self, puppet: Puppet) -> None:
+        if not puppet.is_over:
+            return
+        self.puppets.remove(puppet)
+        if isinstance(puppet.ended, Killed):
+            self.watch.strikes(self._open_events(puppet))
+        elif puppet.ended:
+            self.watch.violations.append(f"the consumer ended: {puppet.ended!r}")
+
+    def _open_events(self, puppet: Puppet) -> Iterator[ImageUploaded]:
+        for place, position in puppet.client.positions.items():
+            first, _ = self.kafka.committed.get(place, (0, ""))
+            yield from _events(self.kafka.logs[place][first:position])
+
+    def _patch(self) -> None:
+        """Put the clock and the kill points in the place of the real ones."""
+        room = Path(consumer_module.__file__).parent
+        for module in list(sys.modules.values()):
+            ours = Path(getattr(module, "__file__", None) or "/").parent == room
+            if ours and getattr(module, "time", None) is time:
+                self._patches.enter_context(patch.object(module, "time", self.clock))
+        self._patches.enter_context(patch.object(crashes, "point", self.moments.point))
+        self._patches.enter_context(patch.object(workers, "wait", self._wait))
+        self._patches.enter_context(patch.object(classifier_module, "ThreadPoolExecutor", AtOnce))
+
+    def _wait(self, batches: Sequence[Any], seconds: float) -> None:
+        (finish if self.patience else leave_unfinished)(batches, seconds)
+
+
+def _events(records: Iterable[tuple[bytes, bytes]]) -> Iterator[ImageUploaded]:
+    for _, value in records:
+        try:
+            yield decode_uploaded(value)
+        except MalformedEvent:
+            continue

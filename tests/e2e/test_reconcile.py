@@ -1,0 +1,222 @@
+"""`imagectl reconcile` on a running stack: every image is accounted for, lost ones come back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import events, ids, telemetry, topics
+from pipeline.events import ImageUploaded
+from pipeline.provenance import metadata_of
+from tests import pictures
+from tests.imagectl import current, imagectl
+from tests.kafka import count_events, events_of
+from tests.stack import ROOT, LocalStack, running_stack, until
+
+BACKLOG = 200
+CLIENTS = 2
+LOOKS = 3
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """A stack of its own, whose every image is accounted for; its timer has long pauses."""
+    with running_stack(tmp_path_factory.mktemp("reconcile")) as running:
+        yield running
+
+
+def figures(stack: LocalStack, *words: str) -> dict[str, Any]:
+    done = imagectl(stack, "reconcile", "--json", *words)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def assert_balanced(found: dict[str, Any]) -> None:
+    states = ("completed", "failed", "inFlight", "missing")
+    assert found["accepted"] == sum(found[name] for name in states)
+    assert (found["missing"], found["reEmitted"], found["missingJobs"]) == (0, 0, [])
+
+
+def picture() -> bytes:
+    return pictures.with_nonce(pictures.jpeg(), os.urandom(8))
+
+
+def stored_without_event(stack: LocalStack, data: bytes) -> ImageUploaded:
+    """Do what an upload does that is killed before its event is sent."""
+    image, now = ids.image_id(data), datetime.now(UTC)
+    key, model = ids.input_key("default", image, "jpg"), current(stack)
+    job_ids = ids.JobIds(stack.secret("job-signing-key"))
+    event = ImageUploaded(
+        tenant_id="default",
+        job_id=job_ids.issue("default", image, model, now),
+        image_id=image,
+        model_id=model,
+        original_file_name="Kätzchen.jpg",
+        storage_path=f"{ids.INPUT_BUCKET}/{key}",
+        file_size=len(data),
+        mime_type="image/jpeg",
+        uploaded_at=events.datetime_text(now.timestamp()),
+        duplicate=False,
+        traceparent=telemetry.child_traceparent(telemetry.trace_id(None)),
+    )
+    assert stack.store.create(ids.INPUT_BUCKET, key, data, "image/jpeg", metadata_of(event))
+    return event
+
+
+def test_an_image_whose_event_never_came_completes_as_its_own_job(stack: LocalStack) -> None:
+    event = stored_without_event(stack, picture())
+    assert stack.get(f"/api/v1/jobs/{event.job_id}").json()["status"] == "pending"
+
+    first = figures(stack, "--grace", "0")
+    job: Any = stack.finished(event.job_id)
+
+    assert first["reEmitted"] == 1
+    assert job["status"] == "completed"
+    assert job["result"]["originalFileName"] == event.original_file_name
+    assert job["result"]["traceId"] == event.traceparent.split("-")[1]
+    assert figures(stack, "--grace", "0")["reEmitted"] == 0
+
+
+def test_an_upload_says_in_its_object_what_its_event_says(stack: LocalStack) -> None:
+    sent = stack.upload(picture(), Content_Disposition='x; filename="a.jpg"').json()
+    (event,) = events_of(stack, topics.UPLOADS.name, sent["imageId"])
+
+    key = ids.input_key("default", sent["imageId"], "jpg")
+    described = stack.store.describe(ids.INPUT_BUCKET, key)
+
+    assert described
+    assert described.metadata == metadata_of(events.parse_uploaded(event))
+    assert described.metadata["job-id"] == sent["jobId"]
+
+
+def test_an_object_without_metadata_gets_a_job(stack: LocalStack) -> None:
+    data = picture()
+    key = ids.input_key("default", ids.image_id(data), "jpg")
+    stack.store.put(ids.INPUT_BUCKET, key, data, "image/jpeg")
+
+    assert figures(stack, "--grace", "0")["reEmitted"] == 1
+
+    path = f"/api/v1/images/{ids.image_id(data)}"
+    until(lambda: "labels" in stack.get(path).json())
+
+
+def test_two_at_once_end_in_one_result(stack: LocalStack) -> None:
+    event = stored_without_event(stack, picture())
+    runs = [threading.Thread(target=figures, args=(stack, "--grace", "0")) for _ in range(2)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+
+    assert stack.finished(event.job_id)["status"] == "completed"
+    prefix = ids.result_key("default", event.image_id, "").removesuffix(".json")
+    assert len(list(stack.store.keys(ids.RESULT_BUCKET, prefix))) == 1
+    assert_balanced(figures(stack))
+
+
+def test_an_upload_that_was_killed_is_found(stack: LocalStack) -> None:
+    event = stored_without_event(stack, picture())
+
+    assert figures(stack, "--dry-run")["found"] == 0
+    assert figures(stack, "--dry-run", "--grace", "0")["found"] == 1
+    assert events_of(stack, topics.UPLOADS.name, event.image_id) == []
+    assert figures(stack, "--grace", "0")["reEmitted"] == 1
+    assert stack.finished(event.job_id)["status"] == "completed"
+
+
+def test_a_failed_image_is_left_alone(stack: LocalStack) -> None:
+    job_id = stack.upload(pictures.damaged_inside()).json()["jobId"]
+    assert stack.finished(job_id)["status"] == "failed"
+
+    found = figures(stack, "--grace", "0")
+
+    assert found["failed"] == 1
+    assert_balanced(found)
+
+
+def test_a_backlog_is_not_sent_again(stack: LocalStack) -> None:
+    with stack.frozen("image-process-consumer"):
+        jobs = [stack.upload(picture()).json()["jobId"] for _ in range(BACKLOG)]
+        before = count_events(stack, topics.UPLOADS.name)
+        found = figures(stack, "--grace", "0")
+
+        assert count_events(stack, topics.UPLOADS.name) == before
+    assert found["inFlight"] >= BACKLOG
+    assert_balanced(found)
+    assert {str(stack.finished(job_id)["status"]) for job_id in jobs} == {"completed"}
+
+
+def test_conservation_holds_at_every_moment_of_a_load(stack: LocalStack) -> None:
+    ended, jobs = threading.Event(), []
+
+    def send() -> None:
+        while not ended.is_set():
+            jobs.append(stack.upload(picture()).json()["jobId"])
+
+    clients = [threading.Thread(target=send) for _ in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    try:
+        looks = [figures(stack, "--grace", "0") for _ in range(LOOKS)]
+        os.kill(stack.pid("image-process-consumer"), signal.SIGKILL)
+        looks += [figures(stack, "--grace", "0") for _ in range(LOOKS)]
+    finally:
+        ended.set()
+        for client in clients:
+            client.join()
+
+    for found in looks:
+        assert_balanced(found)
+    assert looks[-1]["accepted"] > looks[0]["accepted"] > 0
+    assert {str(stack.finished(job_id)["status"]) for job_id in jobs} == {"completed"}
+    assert_balanced(figures(stack))
+
+
+def test_the_figures_are_told_as_text(stack: LocalStack) -> None:
+    told = imagectl(stack, "reconcile", "--dry-run").stdout
+
+    assert [line.split("  ")[0] for line in told.splitlines()] == [
+        "accepted", "completed", "failed", "in flight", "missing", "sent again",
+        "would be sent again: 0",
+    ]  # fmt: skip
+
+
+def test_a_timer_finds_a_lost_image_and_outlives_an_outage(stack: LocalStack) -> None:
+    command = [sys.executable, "-m", "imagectl", "reconcile", "--every", "0.2", "--grace", "0"]
+    log = stack.state_dir / "timer.log"
+    with log.open("wb") as output:
+        timer = subprocess.Popen(command, cwd=ROOT, env=stack.environment, stdout=output)
+    try:
+        until(lambda: says(log, "nothing to reconcile"))
+        os.kill(stack.pid("minio"), signal.SIGKILL)
+        until(lambda: says(log, "cannot reconcile now"))
+        until(lambda: stack.get("/readyz").status_code == 200)
+        event = stored_without_event(stack, picture())
+        assert stack.finished(event.job_id)["status"] == "completed"
+        until(lambda: says(log, "reconciled"))
+    finally:
+        timer.terminate()
+        timer.wait(30)
+
+
+def says(log: Path, message: str) -> bool:
+    lines = log.read_text().splitlines()
+    return message in {json.loads(line)["message"] for line in lines}
+
+
+def test_the_stack_runs_a_reconciler(stack: LocalStack) -> None:
+    status = stack.command("status")
+
+    (line,) = (line for line in status.stdout.splitlines() if line.startswith("reconciler"))
+    assert line.endswith("healthy")

@@ -1,0 +1,102 @@
+"""A topic with its consumer group, real or in memory, and members that note what they are told."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from confluent_kafka import KafkaError, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from pipeline.broker import make_consumer
+from tests.fakes_kafka import MemoryConsumer, MemoryKafka
+from tests.stack import LocalStack, until
+
+PARTITIONS = 4
+SECONDS = 20.0
+
+
+class Topic:
+    """One topic of its own and a consumer group, in memory."""
+
+    def __init__(self) -> None:
+        self.name = f"contracts-{uuid.uuid4()}"
+        self.kafka = MemoryKafka({self.name: PARTITIONS})
+
+    def write(self, partition: int, *values: bytes) -> None:
+        self.kafka.logs[self.name, partition] += [(b"key", value) for value in values]
+
+    def join(self) -> Member:
+        return Member(self, lambda on_commit: MemoryConsumer(self.kafka, on_commit))
+
+
+class RealTopic(Topic):
+    """The same on the real broker."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        super().__init__()
+        self.settings = replace(stack.settings, consumer_group=self.name)
+        servers = self.settings.kafka_bootstrap_servers
+        self._producer = Producer({"bootstrap.servers": servers})
+        admin = AdminClient({"bootstrap.servers": servers})
+        created = admin.create_topics([NewTopic(self.name, PARTITIONS, 1)])
+        created[self.name].result(SECONDS)
+
+    def write(self, partition: int, *values: bytes) -> None:
+        for value in values:
+            self._producer.produce(self.name, value, b"key", partition)
+        assert self._producer.flush(SECONDS) == 0
+
+    def join(self) -> Member:
+        return Member(self, lambda on_commit: make_consumer(self.settings, on_commit))
+
+
+class Member:
+    """A consumer that notes what it is told."""
+
+    def __init__(self, topic: Topic, make: Callable[[Any], Any]) -> None:
+        self.topic = topic
+        self.commits: list[tuple[KafkaError | None, list[TopicPartition]]] = []
+        self.owned: set[int] = set()
+        self.told: list[str] = []
+        self.leave: Callable[[list[TopicPartition]], object] = lambda partitions: None
+        self.client = make(lambda error, offsets: self.commits.append((error, offsets)))
+        self.client.subscribe([topic.name], on_assign=self._assigned, on_revoke=self._revoked)
+
+    def _assigned(self, _: Any, partitions: list[TopicPartition]) -> None:
+        self.told.append("assigned")
+        self.owned |= {each.partition for each in partitions}
+
+    def _revoked(self, _: Any, partitions: list[TopicPartition]) -> None:
+        self.told.append("revoked")
+        self.leave(partitions)
+        self.owned -= {each.partition for each in partitions}
+
+    def read(self, count: int) -> list[Message]:
+        """Poll until so many messages have come."""
+        messages: list[Message] = []
+
+        def enough() -> bool:
+            message = self.client.poll(0.1)
+            if message is not None:
+                assert message.error() is None, message.error()
+                messages.append(message)
+            return len(messages) >= count
+
+        until(enough, SECONDS)
+        return messages
+
+    def rest(self, seconds: float = 1.0) -> list[Message]:
+        """Poll for a while, as something that must not come never says so."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            message = self.client.poll(0.1)
+            if message is not None:
+                return [message]
+        return []
+
+    def places(self, *offsets: tuple[Any, ...]) -> list[TopicPartition]:
+        return [TopicPartition(self.topic.name, *offset) for offset in offsets]
