@@ -68,7 +68,8 @@ def _reader(stack: LocalStack) -> Iterator[Consumer]:
 
 def _partitions(consumer: Consumer, topic: str) -> list[TopicPartition]:
     return [
-        TopicPartition(topic, each) for each in consumer.list_topics(topic).topics[topic].partitions
+        TopicPartition(topic, each)
+        for each in consumer.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic].partitions
     ]
 
 

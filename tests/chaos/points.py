@@ -27,7 +27,7 @@ _POISON_EVERY = 6
 _SEND_SECONDS = 60.0
 _HIT_SECONDS = 60.0
 _ASK_SECONDS = 5.0
-# A call that meets it twice, once more after the provider's own replay, ends without an answer.
+# A call that meets it twice, the second time in the provider's replay, ends without an answer.
 _BREAKS_OFF = "classifier.fetched"
 # The provider starts what dies young ever later; one that lived longer than 10 s is not young.
 _YOUNG_SECONDS = 10.5
@@ -101,15 +101,22 @@ class Points:
         self._wait_until_hit(_BREAKS_OFF)
         if point == "consumer.polled":
             self._arm(point)  # its upload was polled: what is polled next is the retry
-        self._arm(_BREAKS_OFF)
-        self._wait_until_hit(_BREAKS_OFF)
-        until(lambda: count_events(self._stack, topics.RETRY.name) > before, _HIT_SECONDS)
+        until(lambda: self._breaks_off(before), _HIT_SECONDS)
+        (self._folder / _BREAKS_OFF).unlink(missing_ok=True)
         if point != "consumer.polled":
             self._arm(point)
         if point.startswith("upload."):
             self._send(1, point)
         with self._joining(point):
             self._wait_until_hit(point)
+
+    def _breaks_off(self, retries: int) -> bool:
+        """Whether there is one retry more; until then every call is to break off, and its replay.
+
+        A replay that finds no replica in time is answered 503, and costs no attempt.
+        """
+        self._arm(_BREAKS_OFF)
+        return count_events(self._stack, topics.RETRY.name) > retries
 
     def _send(self, images: int, point: str) -> None:
         """Send pictures; for the writing of a dead letter some that cannot be decoded."""
