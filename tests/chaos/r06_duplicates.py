@@ -24,7 +24,7 @@ from tests.stack import LocalStack, running_stack
 
 GOAL = "R6"
 
-_IMAGES = {Size.SHORT: 300, Size.FULL: 10_000}
+_IMAGES = {Size.SHORT: 300, Size.FULL: 3_000}
 _MOST_DELIVERIES = 5
 _MOST_INFERENCES = 1.01
 _SECONDS_PER_IMAGE = 0.2

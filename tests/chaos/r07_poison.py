@@ -31,7 +31,7 @@ from tests.stack import LocalStack, running_stack, until
 GOAL = "R7"
 
 # Images with 1 % poison; poison alone; poison while letters are refused; images taken away.
-_COUNTS = {Size.SHORT: (200, 60, 6, 10), Size.FULL: (10_000, 1_000, 60, 60)}
+_COUNTS = {Size.SHORT: (200, 60, 6, 10), Size.FULL: (3_000, 500, 60, 60)}
 # Fewer than the poison that comes in a row: damaged images alone must not stop the consumer.
 _BREAKER_FAILURES = "30"
 _SECONDS_PER_IMAGE = 0.2

@@ -19,7 +19,7 @@ from tests.stack import running_stack
 GOAL = "R8"
 
 _EVERY_SECONDS = 10.0
-_ROUNDS = {Size.SHORT: 3, Size.FULL: 30}  # of one joining and one leaving
+_ROUNDS = {Size.SHORT: 3, Size.FULL: 12}  # of one joining and one leaving
 _PER_SECOND = 40.0
 _STALL_SECONDS = 3.0
 
