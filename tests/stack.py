@@ -79,6 +79,8 @@ class LocalStack:
             redis_url=f"redis://127.0.0.1:{self.ports['REDIS']}/0",
             openfaas_url=self.provider_url,
             secrets_dir=str(self.state_dir / "secrets"),
+            # Whoever looks at a busy stack has patience; only the stack itself must not.
+            store_timeout_seconds=30.0,
         )
 
     @property
