@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import requests
 from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import AdminClient
 
@@ -21,17 +25,18 @@ from tests.stack import until
 SITUATIONS = ("single", "batch", "retry")
 # Long enough to see a retry on its topic and to arm a point before its next attempt.
 RETRY_BASE_SECONDS = 4.0
+# A call to a classifier that hangs ends after so long, and was an attempt.
+INVOKE_TIMEOUT_SECONDS = 4.0
 
 _BATCH = 12
 _POISON_EVERY = 6
 _SEND_SECONDS = 60.0
 _HIT_SECONDS = 60.0
 _ASK_SECONDS = 5.0
-# A call that meets it twice, the second time in the provider's replay, ends without an answer.
-_BREAKS_OFF = "classifier.fetched"
-# The provider starts what dies young ever later; one that lived longer than 10 s is not young.
-_YOUNG_SECONDS = 10.5
-_YOUNG_DEATHS = 3
+_CLASSIFIER = "image-classifier"
+# The provider starts what dies young ever later; one that was ready for 10 s is not young.
+_YOUNG_SECONDS = 16.0
+_YOUNG_DEATHS = 2
 
 
 @dataclass(frozen=True)
@@ -94,15 +99,18 @@ class Points:
             self._wait_until_hit(point)
 
     def _hit_retry(self, point: str) -> None:
-        """An image whose first attempt broke off is tried again, and the point is armed by then."""
+        """An image whose first attempt nobody answers is tried again, and the point is armed."""
         before = count_events(self._stack, topics.RETRY.name)
-        self._arm(_BREAKS_OFF)
-        self._send(1, point)
-        self._wait_until_hit(_BREAKS_OFF)
-        if point == "consumer.polled":
-            self._arm(point)  # its upload was polled: what is polled next is the retry
-        until(lambda: self._breaks_off(before), _HIT_SECONDS)
-        (self._folder / _BREAKS_OFF).unlink(missing_ok=True)
+        hung = self._stack.pid(_CLASSIFIER)
+        os.kill(hung, signal.SIGSTOP)
+        try:
+            self._send(1, point)
+            until(self._is_at_work)
+            if point == "consumer.polled":
+                self._arm(point)  # its upload was polled: what is polled next is the retry
+            until(lambda: count_events(self._stack, topics.RETRY.name) > before, _HIT_SECONDS)
+        finally:
+            os.kill(hung, signal.SIGKILL)  # or it would finish the first attempt after all
         if point != "consumer.polled":
             self._arm(point)
         if point.startswith("upload."):
@@ -110,13 +118,10 @@ class Points:
         with self._joining(point):
             self._wait_until_hit(point)
 
-    def _breaks_off(self, retries: int) -> bool:
-        """Whether there is one retry more; until then every call is to break off, and its replay.
-
-        A replay that finds no replica in time is answered 503, and costs no attempt.
-        """
-        self._arm(_BREAKS_OFF)
-        return count_events(self._stack, topics.RETRY.name) > retries
+    def _is_at_work(self) -> bool:
+        """Whether the consumer waits for the classifier's answer."""
+        url = f"http://127.0.0.1:{self._stack.ports['CONSUMER']}/metrics"
+        return re.search(r"^image_events_in_flight [1-9]", _get(url), re.MULTILINE) is not None
 
     def _send(self, images: int, point: str) -> None:
         """Send pictures; for the writing of a dead letter some that cannot be decoded."""
@@ -152,7 +157,7 @@ class Points:
 
     def _let_grow_old(self, cell: Cell) -> None:
         """Keep the provider from taking the cells' kills for a function that cannot live."""
-        dying = {cell.victim: 1} | ({"image-classifier": 3} if cell.situation == "retry" else {})
+        dying = {cell.victim: 1} | ({_CLASSIFIER: 2} if cell.situation == "retry" else {})
         for name in dying.keys() - {CONSUMER}:
             if self._deaths.get(name, 0) >= _YOUNG_DEATHS:
                 until(lambda name=name: self._age(name) > _YOUNG_SECONDS)  # type: ignore[misc]
@@ -162,3 +167,10 @@ class Points:
 
     def _age(self, function: str) -> float:
         return max((each.uptime_seconds() for each in living(self._stack, function)), default=0.0)
+
+
+def _get(url: str) -> str:
+    try:
+        return requests.get(url, timeout=_ASK_SECONDS).text
+    except requests.RequestException:
+        return ""  # it was killed a moment ago, and is asked again

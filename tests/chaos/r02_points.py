@@ -9,7 +9,13 @@ from pathlib import Path
 
 from pipeline.crashes import POINTS
 from tests.chaos.findings import Finding, Size, reported
-from tests.chaos.points import RETRY_BASE_SECONDS, SITUATIONS, Cell, Points
+from tests.chaos.points import (
+    INVOKE_TIMEOUT_SECONDS,
+    RETRY_BASE_SECONDS,
+    SITUATIONS,
+    Cell,
+    Points,
+)
 from tests.chaos.storm import findings_of
 from tests.chaos.trial import Trial
 from tests.stack import running_stack
@@ -30,7 +36,11 @@ def run(size: Size, folder: Path, seed: int = 2) -> list[Finding]:
     every = [Cell(*names) for names in product(POINTS, SITUATIONS)]
     cells = random.Random(seed).sample(every, len(every))
     cells = _sample(cells) if size is Size.SHORT else cells
-    given = {"CRASH_DIR": str(crashes), "RETRY_BASE_SECONDS": str(RETRY_BASE_SECONDS)}
+    given = {
+        "CRASH_DIR": str(crashes),
+        "RETRY_BASE_SECONDS": str(RETRY_BASE_SECONDS),
+        "INVOKE_TIMEOUT_SECONDS": str(INVOKE_TIMEOUT_SECONDS),
+    }
     with running_stack(folder / "state", settings=given) as stack:
         trial = Trial(stack, folder)
         for function in ("image-upload", "image-classifier"):

@@ -28,7 +28,7 @@ def crash_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stack(tmp_path_factory: pytest.TempPathFactory, crash_dir: Path) -> Iterator[LocalStack]:
     """A stack whose consumer can be killed at points, and tries an image three times."""
     settings = {"CRASH_DIR": str(crash_dir), "MAX_ATTEMPTS": str(ATTEMPTS)}
-    settings |= {"BREAKER_FAILURES": str(FAILURES), "BREAKER_REST_SECONDS": "0.5"}
+    settings |= {"BREAKER_FAILURES": str(FAILURES), "BREAKER_REST_SECONDS": "10"}
     with running_stack(tmp_path_factory.mktemp("crash-counting"), settings=settings) as running:
         yield running
 
