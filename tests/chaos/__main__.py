@@ -1,4 +1,7 @@
-"""`python -m tests.chaos`: run the goals, print a table, exit 1 when one did not hold."""
+"""`python -m tests.chaos`: run the goals, print a table, exit 1 when a guarantee did not hold.
+
+Figures that a slow machine alone can break fail a run with --full, and are only shown without.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ def main() -> int:
     if results:
         report.write(results)
     print(report.table(found))
-    return 0 if found and all(finding.held for finding in found) else 1
+    return 1 if not found or any(finding.is_broken(size) for finding in found) else 0
 
 
 def goals() -> dict[str, ModuleType]:

@@ -23,6 +23,7 @@ class Finding:
         measured: the figure, with its unit.
         allowed: the bar, or "reported" where there is none.
         held: whether the figure is within the bar.
+        of_speed: whether a slow machine alone can break it; `make chaos` then only reports it.
     """
 
     goal: str
@@ -30,6 +31,11 @@ class Finding:
     measured: str
     allowed: str
     held: bool
+    of_speed: bool = False
+
+    def is_broken(self, size: Size) -> bool:
+        """Tell whether a run of this size fails by it."""
+        return not self.held and not (self.of_speed and size is Size.SHORT)
 
 
 def none_of(goal: str, what: str, violations: int) -> Finding:

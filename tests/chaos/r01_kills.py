@@ -113,4 +113,12 @@ def _repeated(name: str, verdict: Verdict) -> Finding:
     percent = verdict.repeated_share * 100
     measured = f"{percent:.2f} % ({verdict.repeated_inferences} of {verdict.inferences})"
     held = percent <= _REPEATED_PERCENT
-    return Finding(GOAL, f"{name}: repeated inferences", measured, f"{_REPEATED_PERCENT:g} %", held)
+    # How much one kill undoes is bounded; how many images there are between two kills is speed.
+    return Finding(
+        GOAL,
+        f"{name}: repeated inferences",
+        measured,
+        f"{_REPEATED_PERCENT:g} %",
+        held,
+        of_speed=True,
+    )

@@ -128,6 +128,7 @@ def _answers(down: Down, entries: Sequence[Entry]) -> Iterator[Finding]:
         f"{longest:.2f} s",
         f"<= {_LATEST_ANSWER_SECONDS:g} s",
         longest <= _LATEST_ANSWER_SECONDS and bool(meanwhile),
+        of_speed=True,
     )
 
 
@@ -141,6 +142,7 @@ def _recovery(down: Down, plan: Plan, results: Sequence[float], before: float) -
         f"{after:.1f} : {before:.1f}",
         f">= {_LEAST_RATE:.0%}",
         after >= _LEAST_RATE * before,
+        of_speed=True,
     )
 
 
