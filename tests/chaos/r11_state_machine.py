@@ -1,4 +1,4 @@
-"""R11: every order of uploads, deliveries, crashes and failures that hypothesis thinks of."""
+"""Every order of uploads, deliveries, crashes and failures that hypothesis thinks of."""
 
 from __future__ import annotations
 
