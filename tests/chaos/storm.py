@@ -35,10 +35,22 @@ def settle(
     Raises:
         AssertionError: the lag did not become 0 in time.
     """
-    evidence.drain(stack, seconds)
-    left = evidence.collect(stack)
+    left = collect(stack, seconds)
     told = oracle.ask(stack.store, models or [oracle.current_model(stack.store)], sources)
     return check(ledger.read(entries), left, told), left
+
+
+def collect(stack: LocalStack, seconds: float) -> Evidence:
+    """Collect what is there; again when more came meanwhile.
+
+    The stack looks for lost images by itself, and sends again what was stored and then refused.
+    """
+    while True:
+        evidence.drain(stack, seconds)
+        _, ends = evidence.positions(stack)
+        left = evidence.collect(stack)
+        if evidence.positions(stack)[1] == ends:
+            return left
 
 
 def findings_of(goal: str, what: str, verdict: Verdict) -> list[Finding]:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import requests
 
-from tests.chaos import buckets, evidence, ledger, oracle
+from tests.chaos import buckets, evidence, ledger, oracle, storm
 from tests.chaos.checker import Verdict, check
 from tests.chaos.ledger import Entry, Ledger
 from tests.chaos.load import Load
 from tests.chaos.pictures import Source, drawn
 from tests.chaos.traces import Evidence
-from tests.imagectl import imagectl
 from tests.stack import LocalStack, until
-
-_FIGURES = ("accepted", "completed", "failed", "inFlight")
-_OUR_NAMES = {"inFlight": "in flight"}
 
 
 class Trial:
@@ -100,18 +95,8 @@ class Trial:
         Args:
             models: ids of all models that jobs were accepted under; the current one when not given.
         """
-        evidence.drain(self.stack, drain_seconds)
-        left = evidence.collect(self.stack)
-        left.conservation = _said(self.stack)
+        left = storm.collect(self.stack, drain_seconds)
         told = oracle.ask(
             self.stack.store, models or [oracle.current_model(self.stack.store)], self.sources
         )
         return check(self.entries(), left, told), left
-
-
-def _said(stack: LocalStack) -> dict[str, int]:
-    """Ask the product for its own figures."""
-    done = imagectl(stack, "reconcile", "--dry-run", "--json")
-    assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
-    return {_OUR_NAMES.get(name, name): figures[name] for name in _FIGURES}
