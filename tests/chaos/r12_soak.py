@@ -7,8 +7,10 @@ that Redis is as full at its end as after the warm-up.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from tests.chaos import evidence, memory, storm
@@ -47,7 +49,7 @@ def run(size: Size, folder: Path, minutes: float | None = None) -> list[Finding]
         capacity = _capacity(stack, Load(stack, ledger, sources, _THREADS), _CAPACITY_SECONDS[size])
         load = Load(stack, ledger, sources, _THREADS, capacity * _LOAD)
         with load.running():
-            looks = _look(stack, load, seconds)
+            looks = _look(stack, load, seconds, folder / "memory.jsonl")
         behind = evidence.lag(stack)
         verdict, _ = storm.settle(stack, entries, sources, _DRAIN_SECONDS)
     warm = looks[int(len(looks) * _WARM_UP) :]
@@ -72,11 +74,14 @@ def _capacity(stack: LocalStack, load: Load, seconds: float) -> float:
     return load.accepted / (uploaded + evidence.drain(stack, _DRAIN_SECONDS))
 
 
-def _look(stack: LocalStack, load: Load, seconds: float) -> list[dict[str, Sample]]:
+def _look(stack: LocalStack, load: Load, seconds: float, log: Path) -> list[dict[str, Sample]]:
+    """Look at every process again and again; each look is kept, whatever becomes of the run."""
     looks = []
     for number in range(1, _LOOKS + 1):
         time.sleep(seconds / _LOOKS)
         looks.append(memory.sample(stack, load.accepted))
+        with log.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps({name: asdict(each) for name, each in looks[-1].items()}) + "\n")
         if number % (_LOOKS // 12) == 0:
             print(f"  {load.accepted:,} accepted", flush=True)
     return looks
