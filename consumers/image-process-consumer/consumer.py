@@ -193,7 +193,7 @@ class ImageProcessConsumer:
     def _assigned(self, _: Any, partitions: list[TopicPartition]) -> None:
         places = places_of(partitions)
         self._assignment.add(self._commits.read(self._consumer, places))
-        self._paused -= places  # a new partition is not paused
+        self._paused |= places  # a pause outlives a lost partition: the next round resumes it
         self._report("partitions assigned", partitions)
 
     def _revoked(self, _: Any, partitions: list[TopicPartition]) -> None:

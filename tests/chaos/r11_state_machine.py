@@ -28,6 +28,8 @@ from tests.chaos.world import World
 
 GOAL = "R11"
 STEPS = 50
+# Part of `make test`, which is to say the same of the same code.
+_SHORT_SEED = 1
 _RUNS = {Size.SHORT: 150, Size.FULL: 2000}
 _MOST_CONSUMERS = 3
 numbers = st.integers(0, 7)
@@ -174,7 +176,7 @@ def run(size: Size, folder: Path, seed: int | None = None) -> list[Finding]:
     runs = _RUNS[size]
     before = Pipeline.steps
     try:
-        explore(runs, seed=seed)
+        explore(runs, seed=_SHORT_SEED if seed is None and size is Size.SHORT else seed)
     except AssertionError as violation:
         steps = "\n".join([str(violation), *getattr(violation, "__notes__", [])])
         (folder / "violation.txt").write_text(steps, encoding="utf-8")
