@@ -95,7 +95,7 @@ class MemoryConsumer:
         self._on_revoke: OnRebalance = _ignore
         self._on_lost: OnRebalance = _ignore
         self.positions: dict[Place, int] = {}
-        self._paused: set[Place] = set()
+        self.held_back: set[Place] = set()
         self._commits: deque[list[TopicPartition]] = deque()
 
     def subscribe(
@@ -124,12 +124,12 @@ class MemoryConsumer:
         return [message for message in messages if message is not None]
 
     def pause(self, partitions: list[TopicPartition]) -> None:
-        """Give nothing of these partitions."""
-        self._paused |= set(_places(partitions))
+        """Give nothing of these partitions, not even when they come back after a rebalance."""
+        self.held_back |= set(_places(partitions))
 
     def resume(self, partitions: list[TopicPartition]) -> None:
         """Go on with these partitions where they were left."""
-        self._paused -= set(_places(partitions))
+        self.held_back -= set(_places(partitions))
 
     def commit(
         self, offsets: list[TopicPartition], asynchronous: bool = True
@@ -192,7 +192,6 @@ class MemoryConsumer:
     def _rejoin(self) -> None:
         if self.positions:
             lost, self.positions = self.positions, {}
-            self._paused.clear()
             self._on_lost(self, _partitions(lost))
         if self.topics:
             self._kafka.members.append(self)
@@ -202,12 +201,11 @@ class MemoryConsumer:
         for place in places:
             del self.positions[place]
             self._kafka.owners.pop(place, None)
-        self._paused -= set(places)
 
     def _next(self) -> Message | None:
         for place, position in self.positions.items():
             log = self._kafka.logs[place]
-            if place in self._paused or position >= len(log):
+            if place in self.held_back or position >= len(log):
                 continue
             # The one that was read goes behind the others, so that none starves.
             del self.positions[place]

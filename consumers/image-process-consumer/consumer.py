@@ -216,7 +216,7 @@ class ImageProcessConsumer:
         places = places_of(partitions)
         self._assignment.remove(places)
         self._paused -= places
-        self._pending.drop(places)
+        self._workers.drop(places)
 
     def _report(self, message: str, partitions: list[TopicPartition]) -> None:
         telemetry.ASSIGNED_PARTITIONS.set(len(self._assignment))

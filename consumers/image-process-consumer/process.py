@@ -138,8 +138,9 @@ class Processor:
         self._breaker.let_fail(outcome)
         if delivery.event is None:
             return self._bury_unreadable(delivery, outcome)
-        if isinstance(outcome, Deadly):  # the attempt it would have been is not made
-            spent = replace(delivery.event, attempt=delivery.event.attempt - 1)
+        if isinstance(outcome, Deadly):
+            # No attempt was made since, however often a consumer died while it wrote this down.
+            spent = replace(delivery.event, attempt=self._policy.max_attempts)
             return self._bury(delivery, spent, outcome)
         if self._is_buried(delivery, outcome):
             return self._bury(delivery, delivery.event, outcome)

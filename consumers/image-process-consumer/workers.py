@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deliveries import Delivery, Pending
 from pipeline import crashes
 from pipeline.telemetry import EVENTS_IN_FLIGHT
 from process import Processor
+from progress import Place
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ class _Running:
     batch: list[Delivery]
     alone: bool
     unfinished: Future[list[Delivery]]
+    dropped: set[Place] = field(default_factory=set)
 
 
 class Workers:
@@ -75,10 +77,19 @@ class Workers:
             again = {id(delivery) for delivery in self._unfinished(running)}
             due = time.monotonic() + _REST_SECONDS
             for delivery in running.batch:
-                if id(delivery) in again:
-                    self._pending.add(delivery.later(due))
-                else:
+                if id(delivery) not in again:
                     yield delivery
+                elif delivery.place not in running.dropped:
+                    self._pending.add(delivery.later(due))
+
+    def drop(self, places: Set[Place]) -> None:
+        """Forget what is of partitions that were taken away, and take nothing of it up again.
+
+        A partition that comes back is read anew, and each event with what is known of it by then.
+        """
+        self._pending.drop(places)
+        for running in self._running:
+            running.dropped.update(places)
 
     def wait(self, seconds: float) -> None:
         """Wait for the batches being worked on."""

@@ -164,6 +164,27 @@ def test_a_second_member_takes_half_and_the_first_keeps_the_rest(topic: Topic, j
     assert "revoked" not in second.told
 
 
+def test_a_pause_outlives_giving_a_partition_away(topic: Topic, join: Join) -> None:
+    first = join()
+    until(lambda: first.client.poll(0.1) or len(first.owned) == PARTITIONS, SECONDS)
+    everywhere = first.places(*((each,) for each in range(PARTITIONS)))
+    first.client.pause(everywhere)
+    second = join()
+    until(
+        lambda: [each.client.poll(0.1) for each in (first, second)] and bool(second.owned), SECONDS
+    )
+    second.client.close()
+    until(lambda: first.client.poll(0.1) or len(first.owned) == PARTITIONS, SECONDS)
+    for partition in range(PARTITIONS):
+        topic.write(partition, b"0")
+
+    held_back = first.rest()
+    first.client.resume(everywhere)
+
+    assert held_back == []
+    assert {message.partition() for message in first.read(PARTITIONS)} == set(range(PARTITIONS))
+
+
 def test_what_is_committed_while_giving_up_a_partition_is_where_the_next_begins(
     topic: Topic, join: Join
 ) -> None:

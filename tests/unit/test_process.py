@@ -107,6 +107,20 @@ def test_a_batch_that_fails_whole_is_tried_one_by_one(bench: Bench) -> None:
     assert decode_uploaded(again).attempt == 2
 
 
+@pytest.mark.parametrize("begun", [2, 5], ids=["found out", "died while writing it down"])
+def test_a_deadly_image_never_costs_more_than_its_budget(bench: Bench, begun: int) -> None:
+    event = uploaded()
+    origin = Origin("image-uploads", 0, 0)
+    died = Mark(0, begun, alone=True)
+    deadly = read(event.again(NOW).encode(), origin, redelivered=True, died=died, max_attempts=3)
+
+    bench.processor.process([deadly])
+
+    assert bench.failure(event)["error"]["code"] == "deadly"
+    assert bench.failure(event)["error"]["attempts"] == 3
+    assert bench.classifier.calls == []
+
+
 def test_a_retry_waits_within_a_fifth_of_its_time(bench: Bench) -> None:
     event = uploaded(attempt=2)
     bench.classifier.script[event.image_id] = CallFailed("500")

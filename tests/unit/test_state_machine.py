@@ -1,4 +1,4 @@
-"""The state machine of R11 finds a consumer that commits before its work is done."""
+"""The world of R11 goes on after what once stopped it, and finds a consumer that commits early."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from progress import Progress
 from tests.chaos.r11_state_machine import explore
+from tests.chaos.world import World
 
 
 def test_a_few_runs_find_nothing() -> None:
@@ -24,3 +25,21 @@ def test_a_consumer_that_commits_before_its_work_is_found(monkeypatch: pytest.Mo
 
     with pytest.raises(AssertionError, match="committed before anything was acknowledged"):
         explore(30, seed=1)
+
+
+def test_a_partition_that_was_held_back_goes_on_after_it_was_lost() -> None:
+    world = World()
+    try:
+        world.start()
+        for number in range(100):
+            world.upload("one", "good", number)
+        (puppet,) = world.puppets
+        while not puppet.client.held_back:
+            world.round(puppet)
+
+        world.expel(puppet)
+        world.drain()
+
+        assert world.watch.violations == []
+    finally:
+        world.close()
