@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar, cast
 
 from redis import Redis
@@ -55,8 +55,12 @@ class ResultCache:
 
     def put(self, tenant: str, image: str, model: str, result: bytes) -> None:
         """Keep one result for the time to live."""
-        name = _name(tenant, image, model)
-        self._try(lambda: self._redis.set(name, result, ex=self._ttl_seconds), None)
+        self.put_many({(tenant, image, model): result})
+
+    def put_many(self, results: Mapping[Key, bytes]) -> None:
+        """Keep results for the time to live, in one round trip."""
+        names = {_name(*key): result for key, result in results.items()}
+        self._try(lambda: self._write(names), None)
 
     def answers(self) -> bool:
         """Tell whether Redis answers a PING now."""
@@ -64,6 +68,12 @@ class ResultCache:
 
     def _read(self, names: list[str]) -> list[bytes | None]:
         return cast("list[bytes | None]", self._redis.mget(names))
+
+    def _write(self, results: Mapping[str, bytes]) -> None:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for name, result in results.items():
+                pipe.set(name, result, ex=self._ttl_seconds)
+            pipe.execute()
 
     def _try(self, command: Callable[[], Answer], otherwise: Answer) -> Answer:
         if self._clock() < self._rests_until:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline import crashes
@@ -61,19 +61,28 @@ class Results:
             self._cache.put(tenant, image, model, stored)
         return stored
 
-    def save(self, tenant: str, image: str, model: str, body: bytes) -> bytes:
-        """Store a result unless there is one, then cache it; return the one that is stored.
+    def save_many(self, bodies: Mapping[Key, bytes]) -> dict[Key, bytes]:
+        """Store each result unless there is one, then cache it; return those that are stored.
 
         Raises:
-            Unavailable: the store did not confirm it.
+            Unavailable: the store did not confirm all of them; some may be stored.
         """
-        key = result_key(tenant, image, model)
-        if not self._store.create(RESULT_BUCKET, key, body, JSON):
-            body = self._store.get(RESULT_BUCKET, key) or body
-        crashes.point("classifier.stored")
-        self._cache.put(tenant, image, model, body)
-        crashes.point("classifier.cached")
-        return body
+        if not bodies:
+            return {}
+        keys = {result_key(*key): key for key in bodies}
+        created = self._store.create_many(
+            RESULT_BUCKET, {name: bodies[key] for name, key in keys.items()}, JSON
+        )
+        saved = dict(bodies)
+        taken = [name for name, is_new in created.items() if not is_new]
+        for name, stored in zip(taken, self._store.get_many(RESULT_BUCKET, taken), strict=True):
+            saved[keys[name]] = stored or bodies[keys[name]]
+        for _ in saved:
+            crashes.point("classifier.stored")
+        self._cache.put_many(saved)
+        for _ in saved:
+            crashes.point("classifier.cached")
+        return saved
 
     def find_failure(self, tenant: str, job: str) -> bytes | None:
         """Look up why a job failed; None when it did not.

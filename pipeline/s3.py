@@ -6,12 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import SplitResult, quote, unquote_plus, urlencode, urlunsplit
+from urllib.parse import quote, unquote_plus, urlencode
 from xml.etree import ElementTree
-
-from minio.credentials.credentials import Credentials
-from minio.signer import presign_v4
-from minio.time import utcnow
 
 METADATA = "x-amz-meta-"
 
@@ -61,28 +57,14 @@ class Described:
         )
 
 
-def page_url(
-    address: str, credentials: Credentials, region: str, prefix: str, token: str, seconds: int
-) -> str:
-    """Sign the question for a page of a listing; the SDK signs only those about objects.
+def page_query(prefix: str, token: str) -> str:
+    """Ask for a page of a listing.
 
     Args:
-        address: host:port/bucket.
         token: that of the page before, empty for the first.
     """
     asked = _PAGE | {"prefix": prefix} | ({"continuation-token": token} if token else {})
-    host, _, bucket = address.partition("/")
-    url = SplitResult("http", host, f"/{bucket}", urlencode(asked, quote_via=quote), "")
-    return urlunsplit(
-        presign_v4(
-            method="GET",
-            url=url,
-            region=region,
-            credentials=credentials,
-            date=utcnow(),
-            expires=seconds,
-        )
-    )
+    return urlencode(sorted(asked.items()), quote_via=quote, safe="-_.~")
 
 
 def read_page(page: bytes) -> tuple[list[Listed], str]:

@@ -1,81 +1,49 @@
 """MinIO: how objects are put, created once, read and listed.
 
-`python -m pipeline.storage` makes the buckets. The data path signs its own URLs with the SDK and
-sends them over one connection pool: that is public API, lets a PUT carry `If-None-Match`, and costs
-a third of the SDK's own call.
+`python -m pipeline.storage` makes the buckets, with the SDK. The data path signs its own requests,
+so that a PUT can carry `If-None-Match`, several go together, and each costs a tenth of the SDK's.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
-from typing import Any, Self
+from collections.abc import Iterator, Mapping, Sequence, Set
 from urllib.parse import quote
 
-import urllib3
 from minio import Minio
-from minio.credentials.credentials import Credentials
 from minio.error import MinioException, S3Error
-from urllib3.exceptions import HTTPError, TimeoutError
+from urllib3.exceptions import HTTPError
 
-from pipeline import telemetry
+from pipeline import snowball, telemetry
+from pipeline.connections import Answer, Connections, Request
 from pipeline.errors import Unavailable
 from pipeline.ids import BUCKETS
-from pipeline.s3 import METADATA, Described, Listed, page_url, read_page
+from pipeline.s3 import METADATA, Described, Listed, page_query, read_page
 from pipeline.settings import Settings
+from pipeline.signing import Signer
 
 logger = logging.getLogger(__name__)
 
 # Given, so that the SDK does not ask for it: a least-privilege user may not.
 _REGION = "us-east-1"
-_URL_LIFETIME = timedelta(minutes=5)
-_CONNECTIONS = 32
-
-
-class _Repeat(urllib3.Retry):
-    """Repeats what broke off, not what took too long: a caller waits for one timeout, not two."""
-
-    def increment(
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: urllib3.BaseHTTPResponse | None = None,
-        error: Exception | None = None,
-        _pool: Any = None,
-        _stacktrace: Any = None,
-    ) -> Self:
-        """Count a failed request; raises its error when it is not to be repeated."""
-        if isinstance(error, TimeoutError):
-            raise error
-        return super().increment(method, url, response, error, _pool, _stacktrace)
+_CREATE = {"if-none-match": "*"}
 
 
 class ObjectStore:
     """One connection pool to MinIO; safe to share between threads."""
 
     def __init__(self, settings: Settings) -> None:
-        self._http = urllib3.PoolManager(
-            maxsize=_CONNECTIONS,
-            timeout=urllib3.Timeout(
-                connect=settings.store_timeout_seconds, read=settings.store_timeout_seconds
-            ),
-            # One more try for a kept-alive connection that the server had closed; all requests
-            # made here may be repeated.
-            retries=_Repeat(1, redirect=0, status=0, backoff_factor=0, allowed_methods=None),
-        )
-        self._endpoint = settings.minio_endpoint
-        self._credentials = Credentials(
-            settings.secret("minio-access-key"), settings.secret("minio-secret-key")
-        )
+        access, secret = settings.secret("minio-access-key"), settings.secret("minio-secret-key")
+        self._connections = Connections(settings.minio_endpoint, settings.store_timeout_seconds)
+        self._signer = Signer(settings.minio_endpoint, _REGION, access, secret)
+        self._extracts: bool | None = None  # whether several objects fit in one request
         self._client = Minio(
             settings.minio_endpoint,
-            access_key=self._credentials.access_key,
-            secret_key=self._credentials.secret_key,
+            access_key=access,
+            secret_key=secret,
             secure=False,
             region=_REGION,
-            http_client=self._http,
         )
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
@@ -84,7 +52,21 @@ class ObjectStore:
         Raises:
             Unavailable: the store did not confirm it.
         """
-        self._send("PUT", bucket, key, {200}, data, {"Content-Type": content_type})
+        request = self._request("PUT", bucket, key, data, {"content-type": content_type})
+        self._send({200}, request)
+
+    def put_many(self, bucket: str, objects: Mapping[str, bytes], content_type: str) -> None:
+        """Write objects by their keys, over older ones: in one request where the store can.
+
+        Raises:
+            Unavailable: the store did not confirm all of them; some may have been written.
+        """
+        if len(objects) > 1 and self._can_extract(bucket):
+            data = snowball.pack(objects)
+            self._send({200}, self._request("PUT", bucket, snowball.KEY, data, snowball.HEADERS))
+            return
+        for key, data in objects.items():
+            self.put(bucket, key, data, content_type)
 
     def create(
         self,
@@ -102,10 +84,23 @@ class ObjectStore:
         Raises:
             Unavailable: the store did not confirm it.
         """
-        headers = {"Content-Type": content_type, "If-None-Match": "*"}
-        # In the address, where S3 takes them as it does headers, since that is what is signed.
         kept = {METADATA + name: value for name, value in (metadata or {}).items()}
-        return self._send("PUT", bucket, key, {200, 412}, data, headers, kept).status == 200
+        headers = {"content-type": content_type, **_CREATE, **kept}
+        request = self._request("PUT", bucket, key, data, headers)
+        return self._send({200, 412}, request).status == 200
+
+    def create_many(
+        self, bucket: str, objects: Mapping[str, bytes], content_type: str
+    ) -> dict[str, bool]:
+        """Write each object unless its key is taken; True where this call wrote it.
+
+        Raises:
+            Unavailable: the store did not confirm all of them; some may have been written.
+        """
+        headers = {"content-type": content_type, **_CREATE}
+        requests = [self._request("PUT", bucket, *each, headers) for each in objects.items()]
+        answers = self._exchange({200, 412}, requests)
+        return {key: it.status == 200 for key, it in zip(objects, answers, strict=True)}
 
     def get(self, bucket: str, key: str) -> bytes | None:
         """Read an object; None when there is none.
@@ -113,8 +108,17 @@ class ObjectStore:
         Raises:
             Unavailable: the store did not answer.
         """
-        response = self._send("GET", bucket, key, {200, 404})
-        return response.data if response.status == 200 else None
+        return self.get_many(bucket, [key])[0]
+
+    def get_many(self, bucket: str, keys: Sequence[str]) -> list[bytes | None]:
+        """Read objects, in the order asked; None where there is none. They are all in memory.
+
+        Raises:
+            Unavailable: the store did not answer.
+        """
+        requests = [self._request("GET", bucket, key) for key in keys]
+        answers = self._exchange({200, 404}, requests)
+        return [answer.body if answer.status == 200 else None for answer in answers]
 
     def exists(self, bucket: str, key: str) -> bool:
         """Tell whether the key is taken.
@@ -122,7 +126,7 @@ class ObjectStore:
         Raises:
             Unavailable: the store did not answer.
         """
-        return self._send("HEAD", bucket, key, {200, 404}).status == 200
+        return self._send({200, 404}, self._request("HEAD", bucket, key)).status == 200
 
     def describe(self, bucket: str, key: str) -> Described | None:
         """Tell what is known of an object; None when there is none.
@@ -130,8 +134,8 @@ class ObjectStore:
         Raises:
             Unavailable: the store did not answer.
         """
-        response = self._send("HEAD", bucket, key, {200, 404})
-        return None if response.status == 404 else Described.from_headers(response.headers)
+        answer = self._send({200, 404}, self._request("HEAD", bucket, key))
+        return None if answer.status == 404 else Described.from_headers(answer.headers)
 
     def keys(self, bucket: str, prefix: str) -> Iterator[str]:
         """List the keys that start so, in the order of their bytes.
@@ -149,14 +153,11 @@ class ObjectStore:
         Raises:
             Unavailable: the store did not answer.
         """
-        token, address = "", f"{self._endpoint}/{bucket}"
-        seconds = int(_URL_LIFETIME.total_seconds())
+        token = ""
         while True:
-            url = page_url(address, self._credentials, _REGION, prefix, token, seconds)
-            page = self._request("GET", url)
-            if page.status != 200:
-                raise Unavailable(f"MinIO answered {page.status} to a listing of {bucket}")
-            found, token = read_page(page.data)
+            query = page_query(prefix, token)
+            page = self._send({200}, self._request("GET", bucket, "", query=query))
+            found, token = read_page(page.body)
             yield from found
             if not token:
                 return
@@ -173,47 +174,44 @@ class ObjectStore:
                     self._client.make_bucket(bucket)
                     logger.info("bucket created", extra={"bucket": bucket})
         except (MinioException, HTTPError) as error:
-            raise _unavailable(error) from error
+            reason = error.code if isinstance(error, S3Error) else type(error).__name__
+            raise Unavailable(f"MinIO does not answer: {reason}") from error
 
-    def _send(
-        self,
-        method: str,
-        bucket: str,
-        key: str,
-        expected: set[int],
-        data: bytes | None = None,
-        headers: dict[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
-    ) -> urllib3.BaseHTTPResponse:
-        asked: dict[str, str | list[str] | tuple[str]] = {**(query or {})}
-        url = self._client.get_presigned_url(
-            method, bucket, key, expires=_URL_LIFETIME, extra_query_params=asked
-        )
-        response = self._request(method, url, data, headers)
-        # 404 of a missing bucket is no answer about an object.
-        if response.status not in expected or b"NoSuchBucket" in response.data[:300]:
-            raise Unavailable(
-                f"MinIO answered {response.status} to {method} {bucket}/{quote(key)}:"
-                f" {response.data[:300].decode(errors='replace')}"
-            )
-        return response
+    def _can_extract(self, bucket: str) -> bool:
+        """Tell whether the store takes several objects in one request, as MinIO does."""
+        if self._extracts is None:
+            answer = self._send({200}, self._request("HEAD", bucket, ""))
+            self._extracts = answer.headers.get("server", "").startswith("MinIO")
+        return self._extracts
 
     def _request(
         self,
         method: str,
-        url: str,
+        bucket: str,
+        key: str,
         data: bytes | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> urllib3.BaseHTTPResponse:
+        headers: Mapping[str, str] | None = None,
+        query: str = "",
+    ) -> Request:
+        path = f"/{bucket}/{quote(key, safe='/-_.~')}"
+        size = None if data is None else len(data)
+        head = self._signer.head(method, path, query, headers or {}, size)
+        return Request(method, head, data or b"", f"{method} {bucket}/{key}")
+
+    def _send(self, expected: Set[int], request: Request) -> Answer:
+        return self._exchange(expected, [request])[0]
+
+    def _exchange(self, expected: Set[int], requests: Sequence[Request]) -> list[Answer]:
         try:
-            return self._http.request(method, url, body=data, headers=headers)
-        except HTTPError as error:
-            raise _unavailable(error) from error
-
-
-def _unavailable(error: Exception) -> Unavailable:
-    reason = error.code if isinstance(error, S3Error) else type(error).__name__
-    return Unavailable(f"MinIO does not answer: {reason}")
+            answers = self._connections.exchange(requests)
+        except OSError as error:
+            raise Unavailable(f"MinIO does not answer: {type(error).__name__}") from error
+        for request, answer in zip(requests, answers, strict=True):
+            # 404 of a missing bucket is no answer about an object.
+            if answer.status not in expected or b"NoSuchBucket" in answer.body[:300]:
+                said = answer.body[:300].decode(errors="replace")
+                raise Unavailable(f"MinIO answered {answer.status} to {request.name}: {said}")
+        return answers
 
 
 if __name__ == "__main__":

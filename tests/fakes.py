@@ -45,9 +45,21 @@ class MemoryStore:
         self._write(bucket, key, data, content_type, metadata or {})
         return True
 
+    def put_many(self, bucket: str, objects: Mapping[str, bytes], content_type: str) -> None:
+        for key, data in objects.items():
+            self.put(bucket, key, data, content_type)
+
+    def create_many(
+        self, bucket: str, objects: Mapping[str, bytes], content_type: str
+    ) -> dict[str, bool]:
+        return {key: self.create(bucket, key, data, content_type) for key, data in objects.items()}
+
     def get(self, bucket: str, key: str) -> bytes | None:
         self._answer()
         return self.objects.get((bucket, key))
+
+    def get_many(self, bucket: str, keys: Sequence[str]) -> list[bytes | None]:
+        return [self.get(bucket, key) for key in keys]
 
     def exists(self, bucket: str, key: str) -> bool:
         self._answer()
@@ -99,6 +111,10 @@ class MemoryCache:
     def put(self, tenant: str, image: str, model: str, result: bytes) -> None:
         if not self.down:
             self.values[tenant, image, model] = result
+
+    def put_many(self, results: Mapping[tuple[str, str, str], bytes]) -> None:
+        for key, result in results.items():
+            self.put(*key, result)
 
 
 class StubBroker:

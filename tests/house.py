@@ -46,7 +46,7 @@ class House:
         self.broker.sent.clear()
 
     def complete(self, job: ids.Job) -> None:
-        self.results.save(job.tenant, job.image_id, job.model_id, b"{}")
+        self.results.save_many({(job.tenant, job.image_id, job.model_id): b"{}"})
 
     def fail(self, job: ids.Job) -> None:
         self.results.save_failure(job.tenant, job.job_id, b"{}")

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
 
-import classifier as classifier_module
+import classifier
 import consumer as consumer_module
+import fetching
+import storing
 import workers
 from breaker import Breaker
 from classifier import Classifier
@@ -225,7 +227,8 @@ class World:
                 self._patches.enter_context(patch.object(module, "time", self.clock))
         self._patches.enter_context(patch.object(crashes, "point", self.moments.point))
         self._patches.enter_context(patch.object(workers, "wait", self._wait))
-        self._patches.enter_context(patch.object(classifier_module, "ThreadPoolExecutor", AtOnce))
+        for module in (classifier, fetching, storing):
+            self._patches.enter_context(patch.object(module, "ThreadPoolExecutor", AtOnce))
 
     def _wait(self, batches: Sequence[Any], seconds: float) -> None:
         (finish if self.patience else leave_unfinished)(batches, seconds)

@@ -1,16 +1,21 @@
-"""What the store says beside the bytes; the same cases on MinIO and on the fake."""
+"""The same cases on the real MinIO and on the store in memory that stands in for it."""
 
 from __future__ import annotations
 
-import time
+import os
+import select
+import socket
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from pipeline.errors import Unavailable
+from pipeline.storage import ObjectStore
 from tests.fakes import MemoryStore
-from tests.stack import LocalStack
+from tests.stack import LocalStack, free_ports
 
 BUCKET = "input-images"
 TYPE = "application/octet-stream"
@@ -26,34 +31,115 @@ def key() -> str:
     return f"contracts/{uuid.uuid4()}"
 
 
-def test_keys_are_listed_in_the_order_of_their_bytes(store: Any, key: str) -> None:
-    names = [f"{key}{name}" for name in ("-2/a", ".x", "/a/1", "/a-b/1", "/b", "/a b&<é", "0/a")]
-    for name in names:
-        store.put(BUCKET, name, b"", TYPE)
+def test_what_is_put_is_read_back(store: Any, key: str) -> None:
+    data = os.urandom(100_000)
 
-    assert list(store.keys(BUCKET, key)) == sorted(names)
+    store.put(BUCKET, key, data, TYPE)
+
+    assert store.get(BUCKET, key) == data
+    assert store.exists(BUCKET, key)
 
 
-def test_a_listing_of_many_pages_is_whole(stack: LocalStack, key: str) -> None:
-    names = [f"{key}/{number:04d}" for number in range(1100)]
+def test_what_is_not_there_is_none(store: Any, key: str) -> None:
+    assert store.get(BUCKET, key) is None
+    assert not store.exists(BUCKET, key)
+    assert list(store.keys(BUCKET, key)) == []
+
+
+def test_put_overwrites_and_create_does_not(store: Any, key: str) -> None:
+    assert store.create(BUCKET, key, b"first", TYPE)
+    assert not store.create(BUCKET, key, b"second", TYPE)
+    assert store.get(BUCKET, key) == b"first"
+    store.put(BUCKET, key, b"third", TYPE)
+    assert store.get(BUCKET, key) == b"third"
+
+
+def test_of_many_that_create_at_once_one_wins(store: Any, key: str) -> None:
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda name: stack.store.put(BUCKET, name, b"", TYPE), names))
+        won = list(pool.map(lambda n: store.create(BUCKET, key, b"%d" % n, TYPE), range(64)))
 
-    assert list(stack.store.keys(BUCKET, key)) == names
+    assert sum(won) == 1
+    assert store.get(BUCKET, key) == b"%d" % won.index(True)
 
 
-def test_an_object_tells_what_it_was_created_with(store: Any, key: str) -> None:
-    metadata = {"job-id": "AQ_-9", "empty": "", "name": "a=/+&% b"}
-    before = time.time()
+def test_keys_are_listed_by_their_beginning(store: Any, key: str) -> None:
+    for name in ("/a/1", "/a/2", "/b/3"):
+        store.put(BUCKET, key + name, b"", TYPE)
 
-    store.create(BUCKET, key, b"data", TYPE, metadata)
-    store.create(BUCKET, key, b"other", TYPE, {"job-id": "later"})
+    assert list(store.keys(BUCKET, f"{key}/a/")) == [f"{key}/a/1", f"{key}/a/2"]
 
-    described = store.describe(BUCKET, key)
-    assert (described.size, described.content_type) == (4, TYPE)
-    assert {**metadata, **described.metadata} == metadata
-    assert described.metadata["job-id"] == "AQ_-9"
-    (listed,) = store.listed(BUCKET, key)
-    assert abs(listed.stored_at - before) < 60
-    assert abs(described.stored_at - before) < 60
-    assert store.describe(BUCKET, f"{key}/none") is None
+
+def test_many_are_put_over_what_is_there_and_read_in_the_order_asked(store: Any, key: str) -> None:
+    store.put(BUCKET, f"{key}/1.jpg", b"old", "image/jpeg")
+    objects = {f"{key}/{number}.jpg": os.urandom(513 * number) for number in range(12)}
+
+    store.put_many(BUCKET, objects, "image/jpeg")
+
+    names = [*reversed(objects), f"{key}/none"]
+    found = store.get_many(BUCKET, names)
+    assert found == [*reversed(objects.values()), None]
+    assert store.describe(BUCKET, f"{key}/1.jpg").content_type == "image/jpeg"
+    assert list(store.keys(BUCKET, key)) == sorted(objects)
+
+
+def test_of_many_those_that_are_there_are_not_created(store: Any, key: str) -> None:
+    store.put(BUCKET, f"{key}/1", b"first", TYPE)
+
+    created = store.create_many(BUCKET, {f"{key}/{n}": b"second" for n in range(3)}, TYPE)
+
+    assert created == {f"{key}/0": True, f"{key}/1": False, f"{key}/2": True}
+    assert store.get(BUCKET, f"{key}/1") == b"first"
+
+
+def test_metadata_come_back_as_they_were_given(store: Any, key: str) -> None:
+    store.create(BUCKET, key, b"", TYPE, {"job-id": "a  b = c/+&", "empty": ""})
+
+    assert store.describe(BUCKET, key).metadata["job-id"] == "a  b = c/+&"
+
+
+def test_a_server_that_closes_between_requests_is_asked_again(stack: LocalStack, key: str) -> None:
+    store = stack.store
+    store.put(BUCKET, key, b"data", TYPE)
+    for connection in store._connections._idle:
+        connection._socket.shutdown(socket.SHUT_RDWR)
+
+    assert store.get_many(BUCKET, [key, key]) == [b"data", b"data"]
+
+
+def test_a_store_that_is_not_there_is_unavailable(stack: LocalStack, key: str) -> None:
+    nowhere = f"127.0.0.1:{free_ports(1)[0]}"
+    store = ObjectStore(replace(stack.settings, minio_endpoint=nowhere))
+
+    for ask in (store.get, store.exists):
+        with pytest.raises(Unavailable, match="MinIO does not answer"):
+            ask(BUCKET, key)
+    with pytest.raises(Unavailable):
+        store.create(BUCKET, key, b"", TYPE)
+    with pytest.raises(Unavailable):
+        list(store.keys(BUCKET, key))
+
+
+def test_a_store_that_does_not_answer_in_time_is_asked_once(stack: LocalStack, key: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"127.0.0.1:{silent.getsockname()[1]}"
+        settings = replace(stack.settings, minio_endpoint=endpoint, store_timeout_seconds=0.1)
+
+        with pytest.raises(Unavailable, match="TimeoutError"):
+            ObjectStore(settings).get(BUCKET, key)
+
+        assert select.select([silent], [], [], 0)[0]
+        silent.accept()[0].close()
+        assert not select.select([silent], [], [], 0)[0]
+
+
+def test_a_missing_bucket_is_no_missing_object(stack: LocalStack, key: str) -> None:
+    with pytest.raises(Unavailable, match="NoSuchBucket"):
+        stack.store.get("no-such-bucket", key)
+
+
+def test_making_buckets_again_changes_nothing(stack: LocalStack, key: str) -> None:
+    stack.store.put(BUCKET, key, b"data", TYPE)
+
+    stack.store.make_buckets()
+
+    assert stack.store.get(BUCKET, key) == b"data"

@@ -173,7 +173,7 @@ def test_a_second_run_finds_what_the_first_has_sent(house: House) -> None:
 def test_a_result_under_another_model_is_one(house: House) -> None:
     job = house.upload("a")
     house.lose()
-    house.results.save("default", job.image_id, "older-0123456789ab", b"{}")
+    house.results.save_many({("default", job.image_id, "older-0123456789ab"): b"{}"})
 
     assert house.figures() == {}
     assert not house.work().is_needed()

@@ -17,6 +17,7 @@ from tests.fakes import MemoryCache, MemoryStore
 
 IMAGE = ids.image_id(b"bytes")
 MODEL = "demonstration-0123456789ab"
+KEY = ("default", IMAGE, MODEL)
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 RESULT = {
     "imageId": IMAGE,
@@ -38,7 +39,7 @@ class Bench:
         self.job_id = self.job_ids.issue("default", IMAGE, MODEL, NOW)
 
     def complete(self) -> None:
-        self.results.save("default", IMAGE, MODEL, json.dumps(RESULT).encode())
+        self.results.save_many({KEY: json.dumps(RESULT).encode()})
 
     def fail(self) -> None:
         error = {"code": "damaged-image", "detail": "why", "attempts": 1}
@@ -97,7 +98,7 @@ def test_the_answer_is_the_same_from_cache_and_store(bench: Bench) -> None:
 def test_a_stored_result_is_never_overwritten(bench: Bench) -> None:
     bench.complete()
 
-    kept = bench.results.save("default", IMAGE, MODEL, b'{"other":1}')
+    kept = bench.results.save_many({KEY: b'{"other":1}'})[KEY]
 
     assert json.loads(kept) == RESULT
 

@@ -1,0 +1,102 @@
+"""What was seen, stored several images at a time: the pictures, then the results."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import answers
+from engine import Seen
+from pipeline import ids
+from pipeline.cache import Key
+from pipeline.errors import Unavailable
+from pipeline.events import ImageUploaded
+from pipeline.ids import PROCESSED_BUCKET
+from pipeline.manifest import Manifest
+from pipeline.results import Results
+from pipeline.storage import ObjectStore
+
+logger = logging.getLogger(__name__)
+
+# Enough for one request to be worth it. A kill undoes what is looked at and not stored yet: one
+# chunk that is being filled, and those being stored.
+CHUNK_IMAGES = 8
+_CHUNKS = 2
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One image that was looked at, and with which model."""
+
+    event: ImageUploaded
+    seen: Seen
+    manifest: Manifest
+
+    @property
+    def key(self) -> Key:
+        """Under what it was asked for: the model its job is pinned to."""
+        return self.event.tenant_id, self.event.image_id, self.event.model_id
+
+    @property
+    def own_key(self) -> Key:
+        """Under what its result is filed: the model that looked at it."""
+        return self.event.tenant_id, self.event.image_id, self.manifest.model_id
+
+
+class Storing:
+    """Stores chunks in threads of its own, a bounded number at once."""
+
+    def __init__(self, store: ObjectStore, results: Results) -> None:
+        self._store = store
+        self._results = results
+        self._pool = ThreadPoolExecutor(_CHUNKS, thread_name_prefix="store")
+        self._room = threading.Semaphore(_CHUNKS)
+
+    def begin(self, chunk: Sequence[Looked]) -> Future[dict[Key, bytes | Unavailable]]:
+        """Begin to store a chunk; waits until there is room.
+
+        The future tells of each image which result is stored, or that MinIO did not confirm it.
+        """
+        self._room.acquire()
+        try:
+            stored = self._pool.submit(self._save, chunk)
+        except BaseException:
+            self._room.release()
+            raise
+        stored.add_done_callback(lambda _: self._room.release())
+        return stored
+
+    def close(self) -> None:
+        """Finish what is being stored."""
+        self._pool.shutdown()
+
+    def _save(self, chunk: Sequence[Looked]) -> dict[Key, bytes | Unavailable]:
+        try:
+            self._store.put_many(PROCESSED_BUCKET, dict(map(_picture, chunk)), "image/jpeg")
+            saved = self._results.save_many({each.own_key: _result(each) for each in chunk})
+            # The model that a job was accepted under is gone: the job is answered under that name
+            # all the same, and the body says which model it really was.
+            strays = {each.key: saved[each.own_key] for each in chunk if each.key != each.own_key}
+            saved |= self._results.save_many(strays)
+        except Unavailable as error:
+            return {each.key: error for each in chunk}
+        for each in chunk:
+            label = each.seen.labels[0].label
+            names = {"image_id": each.event.image_id, "job_id": each.event.job_id, "label": label}
+            logger.info("classified", extra=names)
+        return {each.key: saved[each.key] for each in chunk}
+
+
+def _picture(looked: Looked) -> tuple[str, bytes]:
+    tenant, image, _ = looked.key
+    key = ids.processed_key(tenant, image, looked.manifest.preprocessing_name)
+    return key, looked.seen.picture_jpeg()
+
+
+def _result(looked: Looked) -> bytes:
+    result = answers.result_of(looked.event, looked.seen, looked.manifest)
+    return json.dumps(result, ensure_ascii=False, separators=(",", ":")).encode()

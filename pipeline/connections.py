@@ -1,0 +1,175 @@
+"""Kept-alive HTTP/1.1 connections to one server, on which several requests are sent at once.
+
+A request and its answer cost a tenth of what a general client takes, and of several requests sent
+together only the first one waits for the server.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_BUFFER_BYTES = 1 << 18
+_MOST_IDLE = 32
+_MOST_HEADERS = 100
+_LONGEST_LINE_BYTES = 8192
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request.
+
+    Attributes:
+        head: what comes before the body as it is sent, the empty line included.
+        name: what a message calls it.
+    """
+
+    method: str
+    head: bytes
+    body: bytes
+    name: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer; the names of headers are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Connections:
+    """A pool of connections; safe to share between threads.
+
+    Args:
+        endpoint: host:port.
+        timeout_seconds: for connecting, and for each wait within an exchange.
+    """
+
+    def __init__(self, endpoint: str, timeout_seconds: float) -> None:
+        host, _, port = endpoint.rpartition(":")
+        self._address = host.strip("[]"), int(port)
+        self._timeout_seconds = timeout_seconds
+        self._idle: list[_Connection] = []
+        self._lock = threading.Lock()
+        weakref.finalize(self, _close, self._idle)
+
+    def exchange(self, requests: Sequence[Request]) -> list[Answer]:
+        """Send requests, then read their answers, in the same order.
+
+        If the connection breaks they are all sent once more, so that sending one twice must do no
+        harm: the server may have closed a kept-alive connection.
+
+        Raises:
+            TimeoutError: the server said nothing for too long; nothing is sent again.
+            OSError: the server cannot be reached, or what it says is no HTTP.
+        """
+        try:
+            return self._try(requests)
+        except TimeoutError:
+            raise
+        except OSError:
+            return self._try(requests)
+
+    def _try(self, requests: Sequence[Request]) -> list[Answer]:
+        connection = self._take()
+        try:
+            answers = connection.exchange(requests)
+        except BaseException:
+            connection.close()
+            raise
+        self._give_back(connection)
+        return answers
+
+    def _take(self) -> _Connection:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return _Connection(socket.create_connection(self._address, self._timeout_seconds))
+
+    def _give_back(self, connection: _Connection) -> None:
+        with self._lock:
+            if connection.is_open and len(self._idle) < _MOST_IDLE:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+
+class _Connection:
+    def __init__(self, connected: socket.socket) -> None:
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = connected
+        self._answers = connected.makefile("rb", _BUFFER_BYTES)
+        self.is_open = True
+
+    def exchange(self, requests: Sequence[Request]) -> list[Answer]:
+        self._socket.sendall(b"".join(part for each in requests for part in (each.head, each.body)))
+        try:
+            return [self._read(each.method) for each in requests]
+        except ValueError as error:
+            raise ConnectionError(f"the server's answer is no HTTP: {error}") from error
+
+    def close(self) -> None:
+        self._answers.close()
+        self._socket.close()
+
+    def _read(self, method: str) -> Answer:
+        if not self.is_open:
+            raise ConnectionResetError("the server ended the connection before the last answer")
+        status = _status(self._line())
+        headers = self._headers()
+        if headers.get("connection", "").lower() == "close":
+            self.is_open = False
+        return Answer(status, headers, self._body(method, status, headers))
+
+    def _headers(self) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        for _ in range(_MOST_HEADERS):
+            line = self._line()
+            if not line:
+                return headers
+            name, _, value = line.partition(b":")
+            headers[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
+        raise ConnectionError(f"the server sent more than {_MOST_HEADERS} headers")
+
+    def _body(self, method: str, status: int, headers: dict[str, str]) -> bytes:
+        if method == "HEAD" or status in (204, 304):
+            return b""
+        if headers.get("transfer-encoding", "").lower() == "chunked":
+            return b"".join(iter(self._chunk, b""))
+        return self._bytes(int(headers.get("content-length", 0)))
+
+    def _chunk(self) -> bytes:
+        size = int(self._line().partition(b";")[0], 16)
+        data = self._bytes(size)
+        while self._line() and not size:  # trailers follow the last one
+            continue
+        return data
+
+    def _bytes(self, count: int) -> bytes:
+        data: bytes = self._answers.read(count)
+        if len(data) != count:
+            raise ConnectionResetError("the server ended the connection within an answer")
+        return data
+
+    def _line(self) -> bytes:
+        line: bytes = self._answers.readline(_LONGEST_LINE_BYTES)
+        if not line.endswith(b"\n"):
+            raise ConnectionResetError("the server ended the connection within an answer")
+        return line.rstrip(b"\r\n")
+
+
+def _close(connections: list[_Connection]) -> None:
+    for connection in connections:
+        connection.close()
+
+
+def _status(line: bytes) -> int:
+    version, _, rest = line.partition(b" ")
+    if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():
+        raise ConnectionError(f"the server answered {line[:80]!r}, which is no HTTP")
+    return int(rest[:3])

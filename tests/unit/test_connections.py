@@ -1,0 +1,109 @@
+"""Several requests on one connection, and servers that do not do as they should."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from pipeline.connections import Connections, Request
+
+GET = Request("GET", b"GET / HTTP/1.1\r\n\r\n", b"", "GET /")
+HEAD = Request("HEAD", b"HEAD / HTTP/1.1\r\n\r\n", b"", "HEAD /")
+
+
+@contextmanager
+def server(*scripts: bytes | None) -> Iterator[tuple[Connections, Callable[[], int]]]:
+    """Answer each connection with its script, then close it; None: say nothing."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    seen: list[socket.socket] = []
+    asked = threading.Semaphore(0)
+
+    def serve() -> None:
+        for script in scripts:
+            connected, _ = listening.accept()
+            seen.append(connected)
+            connected.recv(1 << 16)
+            if script is not None:
+                connected.sendall(script)
+                connected.shutdown(socket.SHUT_WR)
+            asked.release()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield Connections(f"127.0.0.1:{listening.getsockname()[1]}", 0.5), lambda: len(seen)
+    finally:
+        thread.join()
+        for each in (*seen, listening):
+            each.close()
+
+
+def answer(body: bytes, extra: bytes = b"") -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%s\r\n%s" % (len(body), extra, body)
+
+
+def test_answers_come_in_the_order_of_the_requests() -> None:
+    head = b"HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\n"
+    chunked = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: 1\r\n\r\n"
+    )
+    with server(answer(b"one") + head + chunked + answer(b"four")) as (connections, seen):
+        answers = connections.exchange([GET, HEAD, GET, GET])
+
+    assert [each.body for each in answers] == [b"one", b"", b"abcde", b"four"]
+    assert [each.status for each in answers] == [200, 404, 200, 200]
+    assert answers[1].headers["content-length"] == "7"
+    assert seen() == 1
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"", answer(b"one"), answer(b"one") + b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"],
+    ids=["nothing", "one of two", "cut"],
+)
+def test_what_breaks_off_is_asked_once_more_in_whole(broken: bytes) -> None:
+    with server(broken, answer(b"one") + answer(b"two")) as (connections, seen):
+        answers = connections.exchange([GET, GET])
+
+    assert [each.body for each in answers] == [b"one", b"two"]
+    assert seen() == 2
+
+
+def test_what_breaks_off_twice_is_an_error() -> None:
+    with server(b"", b"") as (connections, _), pytest.raises(ConnectionError):
+        connections.exchange([GET])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"220 mail\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n"],
+    ids=["another protocol", "length"],
+)
+def test_an_answer_that_is_no_http_is_an_error(said: bytes) -> None:
+    with (
+        server(said, said) as (connections, _),
+        pytest.raises(ConnectionError, match="no HTTP"),
+    ):
+        connections.exchange([GET])
+
+
+def test_a_server_that_says_nothing_is_not_asked_again() -> None:
+    with server(None) as (connections, seen), pytest.raises(TimeoutError):
+        connections.exchange([GET])
+
+    assert seen() == 1
+
+
+def test_a_connection_that_the_server_ends_is_not_used_again() -> None:
+    closing = answer(b"one", b"Connection: close\r\n")
+    with server(closing, answer(b"two")) as (connections, seen):
+        first = connections.exchange([GET])
+        second = connections.exchange([GET])
+
+    assert (first[0].body, second[0].body) == (b"one", b"two")
+    assert seen() == 2
