@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 MODEL_FILE = "model.tflite"
@@ -130,14 +131,14 @@ class Manifest:
             if not _SHA256.fullmatch(digest):
                 raise ModelRefused(f"digest of {file} is {digest!r}; expected 64 hex digits")
 
-    @property
+    @cached_property
     def model_id(self) -> str:
         """Name the model by everything that decides what it answers."""
         identity = {key: self.as_dict()[key] for key in ("input", "preprocessing", "output")}
         short = _digest_of({"digests": dict(self.digests), **identity})[:_SHORT_DIGEST_CHARACTERS]
         return f"{self.name}-{short}"
 
-    @property
+    @cached_property
     def preprocessing_name(self) -> str:
         """Name, fit for a file, everything that changes the picture the model sees."""
         parts = [
@@ -151,7 +152,7 @@ class Manifest:
             parts.append(self.preprocessing.resample)
         return "-".join(parts)
 
-    @property
+    @cached_property
     def preprocessing_digest(self) -> str:
         """SHA-256 over input and preprocessing: the array of an image depends on nothing else."""
         return _digest_of({key: self.as_dict()[key] for key in ("input", "preprocessing")})
