@@ -23,7 +23,7 @@ from tests.stack import LocalStack, running_stack
 GOAL = "R9"
 
 _PER_SECOND = 20.0
-_KILLS = {Size.SHORT: 3, Size.FULL: 20}
+_KILLS = {Size.SHORT: 3, Size.FULL: 10}
 # Longer than the bar of each, so that the next kill meets a stack that is whole again.
 _APART_SECONDS = 20.0
 
