@@ -61,6 +61,7 @@ class Context:
         model_dir: the float32 model; None: the demonstration model.
         int8_dir: the same model in int8; None: there is none.
         scratch: a folder of this scenario's own, removed after it.
+        plant: the step that is to be slower than it is, in a test of the bench itself.
     """
 
     folder: Path
@@ -68,3 +69,4 @@ class Context:
     model_dir: Path | None
     int8_dir: Path | None
     scratch: Path
+    plant: str = ""
