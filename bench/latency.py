@@ -32,13 +32,14 @@ class Sent:
 
 @dataclass(frozen=True)
 class Latency:
-    """An open loop of so many uploads a second for so many seconds."""
+    """An open loop of so many uploads a second for so many seconds; no name is used twice."""
 
     stack: BenchStack
     photo: Photo
     expected: Labels
     per_second: float
     seconds: float
+    name: str = ""
 
     def until_event(self) -> dict[str, Any]:
         """Measure from the upload's instant to the arrival of its result event."""
@@ -71,7 +72,7 @@ class Latency:
         }
 
     def _image(self, series: str, number: int) -> bytes:
-        return self.photo.numbered(f"latency {series}", number)
+        return self.photo.numbered(f"latency {self.name} {series}", number)
 
     def _open_loop(self, upload: Callable[[int], Answer]) -> list[Sent]:
         count, progress = round(self.per_second * self.seconds), Progress()

@@ -143,7 +143,6 @@ def _text(x: float, y: float, text: str, anchor: str) -> str:
 def _legend(number: int, name: str) -> str:
     left, top = _right() + 15, _TOP + number * 20
     colour = _COLOURS[number % len(_COLOURS)]
-    return (
-        f'<rect x="{left}" y="{top}" width="12" height="12" fill="{colour}"/>'
-        + _text(left + 18, top + 11, name, "start")
+    return f'<rect x="{left}" y="{top}" width="12" height="12" fill="{colour}"/>' + _text(
+        left + 18, top + 11, name, "start"
     )
