@@ -61,11 +61,15 @@ class Functions:
 
     def scale(self, name: str, replicas: int) -> None:
         """Ask for so many replicas; wait until there are no more and no fewer."""
+        self.ask(name, replicas)
+        until(lambda: self._ready(name) == replicas, f"{replicas} replicas of {name}")
+
+    def ask(self, name: str, replicas: int) -> None:
+        """Ask for so many replicas."""
         body = {"serviceName": name, "replicas": replicas}
         answer = self._gateway.call("POST", f"/system/scale-function/{name}", body)
         if not answer.ok:
             raise BenchFailed(f"{name}: {answer.status_code} to {replicas} replicas")
-        until(lambda: self._ready(name) == replicas, f"{replicas} replicas of {name}")
 
     def _ready(self, name: str) -> int:
         return int(self.status(name)["availableReplicas"])

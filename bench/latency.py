@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,22 +10,10 @@ from bench.arrivals import Arrivals
 from bench.checks import BenchFailed, Labels, check_labels
 from bench.client import Answer, Client
 from bench.figures import milliseconds
+from bench.open_loop import Sent, open_loop
 from bench.photos import Photo
-from bench.progress import Progress, say
+from bench.progress import say
 from bench.stack import BenchStack
-
-# Enough for every upload to wait for its result for seconds and none to start late.
-_THREADS = 64
-
-
-@dataclass(frozen=True)
-class Sent:
-    """One upload: the instant it was meant for, when it began and ended, and its answer."""
-
-    intended: float
-    began: float
-    ended: float
-    answer: Answer
 
 
 @dataclass(frozen=True)
@@ -75,22 +61,7 @@ class Latency:
         return self.photo.numbered(f"latency {self.name} {series}", number)
 
     def _open_loop(self, upload: Callable[[int], Answer]) -> list[Sent]:
-        count, progress = round(self.per_second * self.seconds), Progress()
-        started = time.monotonic()
-        running: list[Future[Sent]] = []
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for number in range(count):
-                intended = started + number / self.per_second
-                time.sleep(max(0.0, intended - time.monotonic()))
-                running.append(pool.submit(_send, upload, number, intended))
-                progress.tell(f"{number + 1:,} of {count:,} sent")
-            return [each.result() for each in running]
-
-
-def _send(upload: Callable[[int], Answer], number: int, intended: float) -> Sent:
-    began = time.monotonic()
-    answer = upload(number)
-    return Sent(intended, began, time.monotonic(), answer)
+        return open_loop(upload, self.per_second, self.seconds)
 
 
 def _job(sent: Sent, status: int) -> str:
