@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from bench.checks import BenchFailed
 from bench.stack import BenchStack
 from local.deploy import Gateway
+from local.services import processes
 
 CLASSIFIER = "image-classifier"
 
@@ -21,6 +23,7 @@ class Functions:
     """Talks to the provider itself, so that the gateway's limits do not count."""
 
     def __init__(self, stack: BenchStack) -> None:
+        self._run_dir = stack.run_dir
         user, password = (
             (stack.state_dir / "secrets" / f"basic-auth-{name}").read_text().strip()
             for name in ("user", "password")
@@ -49,7 +52,7 @@ class Functions:
             image: another one that was built.
             most: how many replicas it may have.
         """
-        status = self.status(name)
+        status, before = self.status(name), self.replicas(name)
         request = {key: status[key] for key in _KEPT if status.get(key)}
         request["service"] = name
         request["image"] = image or request["image"]
@@ -58,11 +61,18 @@ class Functions:
             request["labels"] = {**request["labels"], "com.openfaas.scale.max": str(most)}
         self._gateway.deploy(request)
         self._gateway.wait(name, _READY_SECONDS)
+        # Those of the version before may still be on their way out.
+        until(lambda: not before & self.replicas(name), f"the end of the old {name}")
 
     def scale(self, name: str, replicas: int) -> None:
         """Ask for so many replicas; wait until there are no more and no fewer."""
+
+        def is_so() -> bool:
+            available = int(self.status(name)["availableReplicas"])
+            return available == replicas == len(self.replicas(name))
+
         self.ask(name, replicas)
-        until(lambda: self._ready(name) == replicas, f"{replicas} replicas of {name}")
+        until(is_so, f"{replicas} replicas of {name}")
 
     def ask(self, name: str, replicas: int) -> None:
         """Ask for so many replicas."""
@@ -71,8 +81,11 @@ class Functions:
         if not answer.ok:
             raise BenchFailed(f"{name}: {answer.status_code} to {replicas} replicas")
 
-    def _ready(self, name: str) -> int:
-        return int(self.status(name)["availableReplicas"])
+    def replicas(self, name: str) -> set[tuple[str, int]]:
+        """Name the replicas that there are, leaving ones too, each with its process id."""
+        recorded = processes.recorded(self._run_dir)
+        numbered = re.compile(rf"{name}-\d+")
+        return {(each, it.pid) for each, it in recorded.items() if numbered.fullmatch(each)}
 
 
 def until(is_so: Callable[[], bool], what: str, seconds: float = _READY_SECONDS) -> float:

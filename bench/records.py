@@ -49,6 +49,14 @@ def read(path: Path) -> dict[str, Any]:
     return kept
 
 
+def last(path: Path, goal: str) -> dict[str, Any]:
+    """Give the details of a goal as they were kept last; nothing when there are none."""
+    kept = shown(read(path))
+    record = kept.get(goal) or kept.get(goal + _QUICK) or {}
+    details: dict[str, Any] = record.get("details", {})
+    return details
+
+
 def shown(kept: Mapping[str, Record]) -> dict[str, Record]:
     """Choose what a page shows of each goal: its full run, else its quick one."""
     full = {name: record for name, record in kept.items() if not name.endswith(_QUICK)}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bench import judged, profile, rounds, svg
+from bench import by_step, judged, records, rounds, svg
 from bench.figures import ratios
 from bench.report import table
 from bench.scenario import Context, Figure, Outcome
@@ -29,7 +29,12 @@ def run(context: Context) -> Outcome:
     for name, folder in models(context).items():
         details[name] = found = _measure(folder, context)
         figures += _judge(name, found)
-    tables = [text for name, found in details.items() for text in _tables(name, found)]
+    before = records.last(context.folder.parent / "results.json", GOAL)
+    tables = [
+        text
+        for name, found in details.items()
+        for text in _tables(name, found, before.get(name, {}).get("steps", {}))
+    ]
     bars = {name: _drained(found)["cpuMillisecondsPerImage"] for name, found in details.items()}
     plot = svg.stacks(context.folder / "p02-cpu.svg", "CPU of one image, drained", "ms", bars)
     return Outcome(figures, details, tables, [plot])
@@ -40,7 +45,7 @@ def _measure(folder: Path | None, context: Context) -> dict[str, Any]:
     with warm_stack(folder) as warm:
         arms = {"drain": lambda: _drain(warm, images), "raw": lambda: _raw(warm, images)}
         found = rounds.shuffled(arms, 5 if context.full else 2)
-        steps = profile.measure(warm, images, context.scratch, context.plant)
+        steps = by_step.measure(warm, images, context.scratch, context.plant)
     return {"rounds": found, "steps": steps, "model": warm.model}
 
 
@@ -79,13 +84,25 @@ def _judge(name: str, found: dict[str, Any]) -> list[Figure]:
     ]
 
 
-def _tables(name: str, found: dict[str, Any]) -> list[str]:
+def _tables(name: str, found: dict[str, Any], before: dict[str, float]) -> list[str]:
     return [
         f"By process, the last round, {name}:\n",
         _by_process(found["rounds"]["drain"][-1]),
-        f"By step, {name}, CPU milliseconds an image:\n",
-        table(("", "ms"), [(step, round(spent, 3)) for step, spent in found["steps"].items()]),
+        f"By step, {name}, CPU milliseconds an image; beside it what the record before said:\n",
+        _by_step(found["steps"], before),
     ]
+
+
+def _by_step(steps: dict[str, float], before: dict[str, float]) -> str:
+    rows = [
+        (step, spent, before.get(step), _times(spent, before.get(step)))
+        for step, spent in steps.items()
+    ]
+    return table(("", "ms", "before", "÷"), rows)
+
+
+def _times(spent: float, before: float | None) -> float | None:
+    return round(spent / before, 2) if before else None
 
 
 def _drained(found: dict[str, Any]) -> dict[str, Any]:

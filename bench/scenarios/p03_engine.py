@@ -1,0 +1,86 @@
+"""Our engine is as fast as the fastest there is, and says what Keras says.
+
+LiteRT, ONNX Runtime and OpenVINO run the same model with one thread on one core, each in a process
+of its own, on crops of the fixture photos; ours is what the classifier calls. The best label of
+every crop is compared with that of Keras in float32.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench import engines, judged, rounds
+from bench.checks import BenchFailed
+from bench.crops import write_pictures
+from bench.engines import OTHERS, OURS, REFERENCE, Prepared
+from bench.figures import median, ratios
+from bench.report import table
+from bench.scenario import Context, Figure, Outcome
+from bench.warm import models
+
+GOAL = "P3"
+
+_CROPS = 1000
+_AGREEMENT = {"float32": 99.9, "int8": 98.0}
+
+
+def run(context: Context) -> Outcome:
+    """Ask Keras first, then race and compare every model."""
+    crops = _CROPS if context.full else 200
+    reference = _keras_file(context)
+    figures: list[Figure] = []
+    details: dict[str, Any] = {"crops": crops}
+    expected: list[str] = []
+    for name, folder in models(context).items():
+        prepared = engines.prepare(folder or reference.parent, context.scratch / name)
+        pictures = context.scratch / f"{name}.npy"
+        write_pictures(pictures, crops, prepared.side)
+        if not expected:
+            expected = _said(REFERENCE, reference, prepared, pictures, crops)
+        said = _said(OURS, prepared.file, prepared, pictures, crops)
+        agreed = engines.agreement(said, expected)
+        raced = _race(prepared, pictures, context.full)
+        details[name] = {"imagesPerSecond": raced, "agreementPercent": agreed}
+        figures += _judge(name, raced, agreed, crops)
+    tables = [text for name in models(context) for text in _table(name, details[name])]
+    return Outcome(figures, details, tables, [])
+
+
+def _keras_file(context: Context) -> Path:
+    found = list(context.model_dir.glob("*.keras")) if context.model_dir else []
+    if not found:
+        raise BenchFailed("Keras is the reference: give --model-dir with a .keras file")
+    return found[0]
+
+
+def _said(engine: str, file: Path, prepared: Prepared, pictures: Path, crops: int) -> list[str]:
+    return [prepared.labels[number] for number in engines.best(engine, file, pictures, crops)]
+
+
+def _race(prepared: Prepared, pictures: Path, full: bool) -> dict[str, list[float]]:
+    timed = 500 if full else 100
+    race = partial(engines.images_per_second, file=prepared.file, pictures=pictures, count=timed)
+    arms = {engine: partial(race, engine) for engine in (OURS, *OTHERS)}
+    return rounds.shuffled(arms, 5 if full else 2)
+
+
+def _judge(name: str, raced: dict[str, list[float]], agreed: float, crops: int) -> list[Figure]:
+    fastest = max(OTHERS, key=lambda engine: median(raced[engine]))
+    shares = ratios(raced[OURS], raced[fastest])
+    what = f"our engine / the fastest, {name}"
+    note = f"the fastest is {fastest}"
+    agrees = f"top-1 agreement with Keras float32, {name}, %"
+    return [
+        judged.at_least(GOAL, what, shares, 0.95, note=note),
+        judged.at_least(GOAL, agrees, [agreed], _AGREEMENT[name], note=f"{crops:,} crops"),
+    ]
+
+
+def _table(name: str, found: dict[str, Any]) -> list[str]:
+    rows = [
+        (engine, round(median(rates), 1), round(1000 / median(rates), 2))
+        for engine, rates in found["imagesPerSecond"].items()
+    ]
+    return [f"One thread, {name}:\n", table(("", "images/s", "ms an image"), rows)]
