@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import by_step, judged, records, rounds, svg
-from bench.figures import ratios
+from bench.figures import median, ratios
 from bench.report import table
 from bench.scenario import Context, Figure, Outcome
 from bench.warm import Warm, models, warm_stack
@@ -37,7 +37,7 @@ def run(context: Context) -> Outcome:
     ]
     bars = {name: _drained(found)["cpuMillisecondsPerImage"] for name, found in details.items()}
     plot = svg.stacks(context.folder / "p02-cpu.svg", "CPU of one image, drained", "ms", bars)
-    return Outcome(figures, details, tables, [plot])
+    return Outcome(figures, details, tables, [plot, _throughput(context, details)])
 
 
 def _measure(folder: Path | None, context: Context) -> dict[str, Any]:
@@ -103,6 +103,16 @@ def _by_step(steps: dict[str, float], before: dict[str, float]) -> str:
 
 def _times(spent: float, before: float | None) -> float | None:
     return round(spent / before, 2) if before else None
+
+
+def _throughput(context: Context, details: dict[str, Any]) -> str:
+    bars = {
+        f"{arm}, {name}": {"images/s": median([each["imagesPerSecond"] for each in turns])}
+        for name, found in details.items()
+        for arm, turns in sorted(found["rounds"].items())
+    }
+    title = "Throughput: a backlog drained on all cores, RAW on one"
+    return svg.stacks(context.folder / "p02-throughput.svg", title, "images/s", bars)
 
 
 def _drained(found: dict[str, Any]) -> dict[str, Any]:
