@@ -11,18 +11,21 @@ from bench.processes import members
 
 
 @contextmanager
-def apart(run_dir: Path, alone: str) -> Iterator[None]:
+def apart(run_dir: Path, alone: str) -> Iterator[int]:
     """Keep one part's processes on the last core, all else and ourselves on the first.
 
     Args:
         alone: what the part's name starts with.
+
+    Yields:
+        The last core.
     """
     cores = os.sched_getaffinity(0)
     try:
         for name, pids in members(run_dir).items():
             _keep(pids, {max(cores)} if name.startswith(alone) else {min(cores)})
         _keep([os.getpid()], {min(cores)})
-        yield
+        yield max(cores)
     finally:
         _keep([os.getpid(), *(pid for pids in members(run_dir).values() for pid in pids)], cores)
 

@@ -34,7 +34,7 @@ def _make(name: str, folder: Path, lock: Path) -> None:
     run(f"bench: making the environment {name}", [sys.executable, "-m", "venv", "--clear", folder])
     pip = (folder / "bin" / "python", "-m", "pip", "install", "--progress-bar", "off")
     run(
-        f"bench: installing {name}'s locked packages",
+        f"bench: installing the locked packages of {name}",
         [*pip, "--require-hashes", "-r", lock],
     )
     # Last: a folder without it is one whose making was interrupted.

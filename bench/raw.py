@@ -28,18 +28,24 @@ from pipeline.storage import ObjectStore
 _WARM_UP_IMAGES = 20
 
 
-def measure(stack: BenchStack, count: int, threads: int = 1) -> dict[str, Any]:
+def measure(
+    stack: BenchStack, count: int, threads: int = 1, core: int | None = None
+) -> dict[str, Any]:
     """Run RAW in a process of its own and read what it found.
 
     Args:
         count: images of each thread.
+        core: where one thread runs; the last of ours when not given.
 
     Raises:
         BenchFailed: it failed.
     """
     paths = os.pathsep.join([str(ROOT), str(ROOT / "functions" / "image-classifier")])
+    cores = os.sched_getaffinity(0)
+    place = {max(cores) if core is None else core} if threads == 1 else cores
     finished = subprocess.run(
         [sys.executable, "-m", "bench.raw", "--images", str(count), "--threads", str(threads)],
+        preexec_fn=partial(os.sched_setaffinity, 0, place),
         cwd=ROOT,
         env={**os.environ, **stack.addresses, "PYTHONPATH": paths},
         stdout=subprocess.PIPE,
@@ -64,14 +70,12 @@ def check_label(photo: Photo, found: dict[str, Any]) -> None:
 
 
 def run(settings: Settings, count: int, threads: int) -> dict[str, Any]:
-    """Classify so many images in each thread, one after the other; one thread keeps to a core."""
+    """Classify so many images in each thread, one after the other."""
     # Here, as only this process has them on its path.
     import answers
     from engine import Engine
     from model import Model
 
-    if threads == 1:
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     store = ObjectStore(settings)
     files = bundles.read_bundle(store, bundles.current_model_id(settings, store))
     models = [Model.from_files(files) for _ in range(threads)]

@@ -25,7 +25,8 @@ def stub_stack(most: int, **given: str) -> Iterator[tuple[BenchStack, Drain, Fun
     with running_stack(None, **given) as stack:
         functions = Functions(stack)
         _build(stack)
-        settings = {"STUB_SECONDS": str(IMAGE_SECONDS)}
+        # Room for every call that the consumer makes: what is refused would be asked again later.
+        settings = {"STUB_SECONDS": str(IMAGE_SECONDS), "MAX_INFLIGHT": "32"}
         functions.give(CLASSIFIER, settings, image=f"{_BUILT}:latest", most=most)
         drain = Drain(stack, Photo.load(), LABELS)
         drain.warm_up()

@@ -32,9 +32,9 @@ class Warm:
     model: dict[str, Any]
     drain: Drain
 
-    def raw(self, images: int, threads: int = 1) -> dict[str, Any]:
+    def raw(self, images: int, threads: int = 1, core: int | None = None) -> dict[str, Any]:
         """Measure RAW now."""
-        return raw.measure(self.stack, images, threads)
+        return raw.measure(self.stack, images, threads, core)
 
 
 @contextmanager

@@ -36,17 +36,17 @@ def run(context: Context) -> Outcome:
 
 
 def _measure(folder: Path | None, full: bool) -> dict[str, list[float]]:
-    with warm_stack(folder) as warm, apart(warm.stack.run_dir, CLASSIFIER):
-        arms = {"drained": lambda: _drain(warm, full), "raw": lambda: _raw(warm, full)}
-        return rounds.shuffled(arms, 5 if full else 2)
+    with warm_stack(folder) as warm, apart(warm.stack.run_dir, CLASSIFIER) as core:
+        arms = {"drained": lambda: _drain(warm, full), "raw": lambda: _raw(warm, core, full)}
+        return rounds.shuffled(arms, 5 if full else 1)
 
 
 def _drain(warm: Warm, full: bool) -> float:
     return warm.drain.backlog(2000 if full else 400).images_per_second
 
 
-def _raw(warm: Warm, full: bool) -> float:
-    return float(warm.raw(1000 if full else 300)["imagesPerSecond"])
+def _raw(warm: Warm, core: int, full: bool) -> float:
+    return float(warm.raw(1000 if full else 300, core=core)["imagesPerSecond"])
 
 
 def _judge(name: str, what: str, found: dict[str, list[float]]) -> Figure:

@@ -24,7 +24,7 @@ _SETTLED_RESULTS = 1000
 
 def run(context: Context) -> Outcome:
     """Drain once."""
-    images = 100_000 if context.full else 5000
+    images = 100_000 if context.full else 3000
     with warm_stack(context.model_dir) as warm:
         watch = MemoryWatch(warm.stack.run_dir)
         say(f"Uploading {images:,} images, then draining them.")

@@ -36,7 +36,7 @@ def run(context: Context) -> Outcome:
             "replica": lambda: _replica(warm, functions),
             "tensorflow": lambda: _tensorflow(warm, context.model_dir),
         }
-        found = rounds.shuffled(arms, 5 if context.full else 2)
+        found = rounds.shuffled(arms, 5 if context.full else 1)
     share = ratios(found["replica"], found["tensorflow"])
     figures = [
         judged.at_most(GOAL, "start → first result / plain TensorFlow process", share, 0.25),
