@@ -24,18 +24,18 @@ from typing import Any
 
 # Module, function or Class.method, and the step that its time belongs to.
 STEPS = (
-    ("pipeline.storage", "ObjectStore.get", "fetch"),
+    ("pipeline.storage", "ObjectStore.get_many", "fetch"),
     ("pipeline.ids", "image_id", "fetch"),
     ("pipeline.images", "decode", "decode"),
     ("preprocessing", "preprocess", "decode"),
     ("model", "Model.predict", "infer"),
     ("model", "Model.top_k", "infer"),
     ("engine", "Seen.picture_jpeg", "encode"),
-    ("pipeline.storage", "ObjectStore.put", "store"),
-    ("pipeline.storage", "ObjectStore.create", "store"),
-    ("pipeline.results", "Results.save", "store"),
+    ("pipeline.storage", "ObjectStore.put_many", "store"),
+    ("pipeline.storage", "ObjectStore.create_many", "store"),
+    ("pipeline.results", "Results.save_many", "store"),
     ("pipeline.cache", "ResultCache.get_many", "cache"),
-    ("pipeline.cache", "ResultCache.put", "cache"),
+    ("pipeline.cache", "ResultCache.put_many", "cache"),
 )
 PLANTED = 0.2
 _EVERY_SECONDS = 0.5

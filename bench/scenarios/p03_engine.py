@@ -13,7 +13,7 @@ from typing import Any
 
 from bench import engines, judged, rounds
 from bench.checks import BenchFailed
-from bench.crops import write_pictures
+from bench.crops import LEAST, write_pictures
 from bench.engines import OTHERS, OURS, REFERENCE, Prepared
 from bench.figures import median, ratios
 from bench.report import table
@@ -23,24 +23,28 @@ from bench.warm import models
 GOAL = "P3"
 
 _CROPS = 1000
+# Smaller crops leave out what the photo shows: the share that int8 agrees on depends on that.
+_LARGE = 0.6
 _AGREEMENT = {"float32": 99.9, "int8": 98.0}
 
 
 def run(context: Context) -> Outcome:
-    """Ask Keras first, then race and compare every model."""
-    crops = _CROPS if context.full else 200
-    reference = _keras_file(context)
+    """Race and compare every model."""
+    crops, reference = _CROPS if context.full else 200, _keras_file(context)
     figures: list[Figure] = []
     details: dict[str, Any] = {"crops": crops}
-    expected: list[str] = []
+    expected: dict[float, list[str]] = {}
     for name, folder in models(context).items():
         prepared = engines.prepare(folder or reference.parent, context.scratch / name)
-        pictures = context.scratch / f"{name}.npy"
-        write_pictures(pictures, crops, prepared.side)
-        if not expected:
-            expected = _said(REFERENCE, reference, prepared, pictures, crops)
-        said = _said(OURS, prepared.file, prepared, pictures, crops)
-        agreed = engines.agreement(said, expected)
+        agreed: dict[float, float] = {}
+        for least in (LEAST, _LARGE):
+            pictures = context.scratch / f"{name}-{least}.npy"
+            write_pictures(pictures, crops, prepared.side, least)
+            # Float32 comes first: the labels are those of its model.
+            if least not in expected:
+                expected[least] = _said(REFERENCE, reference, prepared, pictures, crops)
+            said = _said(OURS, prepared.file, prepared, pictures, crops)
+            agreed[least] = engines.agreement(said, expected[least])
         raced = _race(prepared, pictures, context.full)
         details[name] = {"imagesPerSecond": raced, "agreementPercent": agreed}
         figures += _judge(name, raced, agreed, crops)
@@ -66,15 +70,19 @@ def _race(prepared: Prepared, pictures: Path, full: bool) -> dict[str, list[floa
     return rounds.shuffled(arms, 5 if full else 2)
 
 
-def _judge(name: str, raced: dict[str, list[float]], agreed: float, crops: int) -> list[Figure]:
+def _judge(
+    name: str, raced: dict[str, list[float]], agreed: dict[float, float], crops: int
+) -> list[Figure]:
     fastest = max(OTHERS, key=lambda engine: median(raced[engine]))
     shares = ratios(raced[OURS], raced[fastest])
     what = f"our engine / the fastest, {name}"
-    note = f"the fastest is {fastest}"
-    agrees = f"top-1 agreement with Keras float32, {name}, %"
+    agrees = f"top-1 agreement with Keras float32, {name}"
+    bar, note = _AGREEMENT[name], f"{crops:,} crops of {LEAST:.0%} to 100 % of the short side"
+    large = f"{agrees}, crops of {_LARGE:.0%} and more"
     return [
-        judged.at_least(GOAL, what, shares, 0.95, note=note),
-        judged.at_least(GOAL, agrees, [agreed], _AGREEMENT[name], note=f"{crops:,} crops"),
+        judged.at_least(GOAL, what, shares, 0.95, note=f"the fastest is {fastest}"),
+        judged.at_least(GOAL, agrees, [agreed[LEAST]], bar, "%", note),
+        judged.reported(GOAL, large, [agreed[_LARGE]], "%"),
     ]
 
 

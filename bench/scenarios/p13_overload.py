@@ -38,9 +38,10 @@ def run(context: Context) -> Outcome:
         capacity = warm.drain.end_to_end(1000 if context.full else 400)
         arms = {str(load): partial(_offer, warm, load * capacity, seconds) for load in loads}
         found = rounds.shuffled(arms, count)
-    best = [max(each["goodput"] for each in turn) for turn in zip(*found.values(), strict=True)]
+    turns = zip(*found.values(), strict=True)
+    best = [max(capacity, *(each["goodput"] for each in turn)) for turn in turns]
     shares = [it["goodput"] / most for it, most in zip(found["3.0"], best, strict=True)]
-    lost = sum(each["lost"] for turns in found.values() for each in turns)
+    lost = sum(each["lost"] for each_load in found.values() for each in each_load)
     figures = [
         judged.at_least(GOAL, "goodput at 3 × capacity / best", shares, 0.95),
         judged.exactly(GOAL, "accepted and lost", lost, 0),
