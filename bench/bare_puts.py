@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import http.client
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from itertools import count
 
@@ -40,15 +40,12 @@ class BarePuts:
         """Put so many images; tell how many a second were taken."""
         paths = [self._signed() for _ in range(images)]
         numbers = count()
-        of_thread = threading.local()
 
         def work() -> None:
-            while (number := next(numbers)) < images:
-                if not hasattr(of_thread, "connection"):
-                    of_thread.connection = http.client.HTTPConnection(
-                        self._endpoint, timeout=_TIMEOUT_SECONDS
-                    )
-                _put(of_thread.connection, paths[number], image(number))
+            connection = http.client.HTTPConnection(self._endpoint, timeout=_TIMEOUT_SECONDS)
+            with closing(connection):
+                while (number := next(numbers)) < images:
+                    _put(connection, paths[number], image(number))
 
         started = time.monotonic()
         with ThreadPoolExecutor(self._threads) as pool:

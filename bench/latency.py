@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +31,7 @@ class Latency:
     def until_event(self) -> dict[str, Any]:
         """Measure from the upload's instant to the arrival of its result event."""
         say(f"Uploading {self.per_second:g} images a second for {self.seconds:g} s.")
-        client = Client(self.stack)
-        with Arrivals(self.stack.settings) as arrivals:
+        with closing(Client(self.stack)) as client, Arrivals(self.stack.settings) as arrivals:
             sent = self._open_loop(lambda number: client.upload(self._image("event", number)))
             arrived = arrivals.wait_for([_job(each, 202) for each in sent])
         results = zip(arrived, sent, strict=True)
@@ -45,10 +45,10 @@ class Latency:
     def until_answer(self) -> dict[str, Any]:
         """Measure from the upload's instant to its answer, which waits for the result."""
         say(f"The same for {self.seconds:g} s with `Prefer: wait=10`.")
-        client = Client(self.stack)
-        sent = self._open_loop(
-            lambda number: client.upload(self._image("wait", number), Prefer="wait=10")
-        )
+        with closing(Client(self.stack)) as client:
+            sent = self._open_loop(
+                lambda number: client.upload(self._image("wait", number), Prefer="wait=10")
+            )
         answers = [each.answer.body for each in sent if _job(each, 200)]
         labels = (body["result"]["labels"] for body in answers)
         return {

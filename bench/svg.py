@@ -8,8 +8,8 @@ from math import floor, log10
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-_WIDTH, _HEIGHT = 720, 360
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 190, 40, 50
+_WIDTH, _HEIGHT = 820, 360
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 260, 40, 50
 _TICKS = 5
 # Told apart also by those who see colours otherwise (Okabe and Ito).
 _COLOURS = (

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,8 +66,12 @@ def run(context: Context) -> Outcome:
 
 def _burst(stack: BenchStack, drain: Drain, functions: Functions) -> list[Look]:
     until(lambda: _available(functions) == 1, "one replica again", _CALM_SECONDS)
-    client, image, looks = Client(stack), drain.new_images(), list[Look]()
-    with Arrivals(stack.settings) as arrivals, _looking_on(functions, looks):
+    image, looks = drain.new_images(), list[Look]()
+    with (
+        closing(Client(stack)) as client,
+        Arrivals(stack.settings) as arrivals,
+        _looking_on(functions, looks),
+    ):
         per_second = _TIMES / IMAGE_SECONDS
         sent = open_loop(lambda number: client.upload(image(number)), per_second, _BURST_SECONDS)
         jobs = [each.answer.body["jobId"] for each in sent if each.answer.status == _ACCEPTED]

@@ -7,6 +7,7 @@ that arrive while they come, a second, are the goodput. Every accepted image is 
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -53,8 +54,8 @@ def run(context: Context) -> Outcome:
 
 def _offer(warm: Warm, per_second: float, seconds: float) -> Found:
     say(f"Offering {per_second:.0f} images a second for {seconds:g} s.")
-    client, image = Client(warm.stack), warm.drain.new_images()
-    with Arrivals(warm.stack.settings) as arrivals:
+    image = warm.drain.new_images()
+    with closing(Client(warm.stack)) as client, Arrivals(warm.stack.settings) as arrivals:
         sent = open_loop(lambda number: client.upload(image(number)), per_second, seconds)
         jobs = [each.answer.body["jobId"] for each in sent if each.answer.status == _ACCEPTED]
         instants = warm.drain.check(arrivals, jobs)
