@@ -55,7 +55,7 @@ def prepare(model_dir: Path, folder: Path) -> Prepared:
 
 
 def images_per_second(engine: str, file: Path, pictures: Path, count: int) -> float:
-    """Time one engine on one core."""
+    """Time one engine on one core, in seconds of CPU."""
     return float(_ask("time", engine, file, pictures, count))
 
 
