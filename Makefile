@@ -9,7 +9,7 @@ HANDLERS = $(wildcard functions/*/handler.py)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean model check test test-unit chaos chaos-full bench venv fetch installed
+.PHONY: help up down status logs clean model check test test-unit chaos chaos-full bench bench-full venv fetch installed
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -52,8 +52,11 @@ chaos: fetch ## kill, cut and poison a stack for ten minutes; nothing accepted m
 chaos-full: fetch ## the same for hours, with the figures as promised; writes docs/guarantees.md
 	@$(PYTHON) -m tests.chaos --full
 
-bench: check fetch ## measure on a stack of its own; writes bench/RESULTS.md
+bench: check fetch ## measure everything for ten minutes; writes bench/RESULTS.md
 	@$(PYTHON) -m bench
+
+bench-full: check fetch ## the same for hours, with rounds and numbers as promised
+	@$(PYTHON) -m bench --full
 
 venv:
 	@$(SYSTEM_PYTHON) -m local.services.bootstrap

@@ -43,6 +43,7 @@ class Arrivals:
             }
         )
         self._arrivals: dict[str, Arrival] = {}
+        self._labels: dict[str, list[dict[str, Any]]] = {}
         self._failure: str | None = None
         self._news = threading.Condition()
         self._closing = threading.Event()
@@ -68,6 +69,16 @@ class Arrivals:
         self._closing.set()
         self._thread.join()
         self._consumer.close()
+
+    @property
+    def count(self) -> int:
+        """How many results have come."""
+        return len(self._arrivals)
+
+    def instants(self) -> list[float]:
+        """When each of those that have come was read."""
+        with self._news:
+            return [arrival.at for arrival in self._arrivals.values()]
 
     def wait_for(self, jobs: Collection[str]) -> list[Arrival]:
         """Wait until every job has its result; return them in the order of the jobs.
@@ -117,5 +128,7 @@ class Arrivals:
         if message.topic() == topics.FAILURES.name:
             self._failure = str(data["reason"])
         else:
+            # Of equal labels one is kept: 100,000 of the same would fill the memory.
+            labels = self._labels.setdefault(json.dumps(data["labels"]), data["labels"])
             # The first one counts: a job's event may be written twice.
-            self._arrivals.setdefault(data["jobId"], Arrival(at, data["labels"]))
+            self._arrivals.setdefault(data["jobId"], Arrival(at, labels))

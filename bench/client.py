@@ -6,8 +6,10 @@ import http.client
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -30,12 +32,18 @@ class Answer:
 
 
 class Client:
-    """Uploads images; each thread that uses it has a connection of its own."""
+    """Uploads images over connections that are kept alive; safe to share between threads."""
 
     def __init__(self, stack: BenchStack) -> None:
         self._address = stack.gateway
         self._key = stack.api_key
-        self._of_thread = threading.local()
+        # Those that no thread is using.
+        self._idle: deque[http.client.HTTPConnection] = deque()
+
+    def close(self) -> None:
+        """Close the connections that no thread is using; others are made when they are needed."""
+        while self._idle:
+            self._idle.pop().close()
 
     def upload(self, image: bytes, **headers: str) -> Answer:
         """POST one image.
@@ -43,22 +51,22 @@ class Client:
         Raises:
             BenchFailed: refused for another reason than load.
         """
-        connection = self._connection()
+        connection = self._take()
         sent = {"X-Api-Key": self._key, "Content-Type": "image/jpeg", **headers}
         connection.request("POST", "/api/v1/images", image, sent)
         response = connection.getresponse()
         text = response.read()
+        self._idle.append(connection)
         if response.status not in (200, 202, *_NOT_NOW):
             raise BenchFailed(f"an upload was answered {response.status}: {text[:300]!r}")
         retry_after = float(response.headers.get("Retry-After", "0"))
         return Answer(response.status, json.loads(text), retry_after)
 
-    def _connection(self) -> http.client.HTTPConnection:
-        found: http.client.HTTPConnection | None = getattr(self._of_thread, "connection", None)
-        if found is None:
-            found = http.client.HTTPConnection(*self._address, timeout=_TIMEOUT_SECONDS)
-            self._of_thread.connection = found
-        return found
+    def _take(self) -> http.client.HTTPConnection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return http.client.HTTPConnection(*self._address, timeout=_TIMEOUT_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,8 @@ def upload_all(
             progress.tell(f"{len(jobs):,} of {images:,} uploaded")
 
     started = time.monotonic()
-    with ThreadPoolExecutor(threads) as pool:
+    # Closed behind it: until more is uploaded the gateway may have ended them.
+    with closing(client), ThreadPoolExecutor(threads) as pool:
         running = [pool.submit(work) for _ in range(threads)]
         try:
             for each in running:

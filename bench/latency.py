@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,39 +11,27 @@ from bench.arrivals import Arrivals
 from bench.checks import BenchFailed, Labels, check_labels
 from bench.client import Answer, Client
 from bench.figures import milliseconds
+from bench.open_loop import Sent, open_loop
 from bench.photos import Photo
-from bench.progress import Progress, say
+from bench.progress import say
 from bench.stack import BenchStack
-
-# Enough for every upload to wait for its result for seconds and none to start late.
-_THREADS = 64
-
-
-@dataclass(frozen=True)
-class Sent:
-    """One upload: the instant it was meant for, when it began and ended, and its answer."""
-
-    intended: float
-    began: float
-    ended: float
-    answer: Answer
 
 
 @dataclass(frozen=True)
 class Latency:
-    """An open loop of so many uploads a second for so many seconds."""
+    """An open loop of so many uploads a second for so many seconds; no name is used twice."""
 
     stack: BenchStack
     photo: Photo
     expected: Labels
     per_second: float
     seconds: float
+    name: str = ""
 
     def until_event(self) -> dict[str, Any]:
         """Measure from the upload's instant to the arrival of its result event."""
         say(f"Uploading {self.per_second:g} images a second for {self.seconds:g} s.")
-        client = Client(self.stack)
-        with Arrivals(self.stack.settings) as arrivals:
+        with closing(Client(self.stack)) as client, Arrivals(self.stack.settings) as arrivals:
             sent = self._open_loop(lambda number: client.upload(self._image("event", number)))
             arrived = arrivals.wait_for([_job(each, 202) for each in sent])
         results = zip(arrived, sent, strict=True)
@@ -58,10 +45,10 @@ class Latency:
     def until_answer(self) -> dict[str, Any]:
         """Measure from the upload's instant to its answer, which waits for the result."""
         say(f"The same for {self.seconds:g} s with `Prefer: wait=10`.")
-        client = Client(self.stack)
-        sent = self._open_loop(
-            lambda number: client.upload(self._image("wait", number), Prefer="wait=10")
-        )
+        with closing(Client(self.stack)) as client:
+            sent = self._open_loop(
+                lambda number: client.upload(self._image("wait", number), Prefer="wait=10")
+            )
         answers = [each.answer.body for each in sent if _job(each, 200)]
         labels = (body["result"]["labels"] for body in answers)
         return {
@@ -71,25 +58,10 @@ class Latency:
         }
 
     def _image(self, series: str, number: int) -> bytes:
-        return self.photo.numbered(f"latency {series}", number)
+        return self.photo.numbered(f"latency {self.name} {series}", number)
 
     def _open_loop(self, upload: Callable[[int], Answer]) -> list[Sent]:
-        count, progress = round(self.per_second * self.seconds), Progress()
-        started = time.monotonic()
-        running: list[Future[Sent]] = []
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for number in range(count):
-                intended = started + number / self.per_second
-                time.sleep(max(0.0, intended - time.monotonic()))
-                running.append(pool.submit(_send, upload, number, intended))
-                progress.tell(f"{number + 1:,} of {count:,} sent")
-            return [each.result() for each in running]
-
-
-def _send(upload: Callable[[int], Answer], number: int, intended: float) -> Sent:
-    began = time.monotonic()
-    answer = upload(number)
-    return Sent(intended, began, time.monotonic(), answer)
+        return open_loop(upload, self.per_second, self.seconds)
 
 
 def _job(sent: Sent, status: int) -> str:

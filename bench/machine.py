@@ -38,6 +38,7 @@ def _commit() -> str:
     written = (
         "bench/RESULTS.md",
         "bench/results.json",
+        "bench/plots",
         "docs/guarantees.md",
         "docs/guarantees.json",
     )

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 FIXTURES = Path(__file__).resolve().parents[2] / "shared" / "fixtures"
 REAL_MODEL = FIXTURES / "models" / "mobilenet_v2_float32"
+INT8_MODEL = FIXTURES / "models" / "mobilenet_v2_int8"
 
 _PHOTO = FIXTURES / "photos" / "cat_720p.jpg"
 _SIZE = (500, 375)

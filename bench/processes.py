@@ -44,7 +44,7 @@ def spending(run_dir: Path) -> Iterator[Spent]:
     Raises:
         BenchFailed: a process ended meanwhile.
     """
-    for pids in _members(run_dir).values():
+    for pids in members(run_dir).values():
         _reset_peaks(pids)
     before = _ticks(run_dir)
     spent = Spent()
@@ -53,7 +53,7 @@ def spending(run_dir: Path) -> Iterator[Spent]:
     spent.cpu_seconds = cpu_seconds(before, after)
     spent.peak_megabytes = {
         name: _megabytes(_status(pid, "VmHWM") for pid in pids)
-        for name, pids in _members(run_dir).items()
+        for name, pids in members(run_dir).items()
     }
 
 
@@ -82,11 +82,19 @@ def memory(run_dir: Path) -> dict[str, dict[str, float | None]]:
             "rss": _megabytes(_status(pid, "VmRSS") for pid in pids),
             "pss": _proportional(pids),
         }
-        for name, pids in _members(run_dir).items()
+        for name, pids in members(run_dir).items()
     }
 
 
-def _members(run_dir: Path) -> dict[str, list[int]]:
+def resident(run_dir: Path) -> dict[str, float]:
+    """Tell resident memory alone, which costs next to nothing to ask for."""
+    return {
+        name: _megabytes(_status(pid, "VmRSS") for pid in pids)
+        for name, pids in members(run_dir).items()
+    }
+
+
+def members(run_dir: Path) -> dict[str, list[int]]:
     """Every part's processes: each recorded one leads a session."""
     sessions: dict[int, list[int]] = {}
     for pid in (int(name) for name in os.listdir("/proc") if name.isdecimal()):
@@ -99,7 +107,7 @@ def _members(run_dir: Path) -> dict[str, list[int]]:
 
 def _ticks(run_dir: Path) -> Ticks:
     found: dict[str, dict[tuple[int, int], int]] = {}
-    for name, pids in _members(run_dir).items():
+    for name, pids in members(run_dir).items():
         stats = {pid: _stat(pid) for pid in pids}
         found[name] = {
             (pid, int(stat[19])): int(stat[11]) + int(stat[12])  # start time; user + system

@@ -1,43 +1,47 @@
-"""RESULTS.md: what was measured, as tables; results.json beside it holds all of it."""
+"""RESULTS.md: every goal beside what is allowed, then a section each with tables and plots."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-Measured = Mapping[str, Any]
+from bench import records
+from bench.records import Record
+
 Row = Sequence[object]
+PLOTS = "plots"
 
 _HEAD = """\
 # What was measured
 
-By `{command}`, {seconds:.0f} s in all; every figure is in [results.json](results.json).
-One run on one machine: differences under 15 % are noise. RAW is a loop in one process on one core:
-the same bytes, the same decoding, the same engine, nothing else. CPU is user and system time of
-every process of the stack, children included. A wrong label in any answer ends the run without
-figures.
+Written by `make bench-full`; everything below is in [results.json](results.json). One goal is
+refreshed by `.venv/bin/python -m bench --full --only P2`. `make bench` runs the short form of all;
+what was only measured so is marked *quick*.
+
+RAW is a loop in one process: the same bytes, the same decoding, the same engine, nothing else. CPU
+is user and system time of every process of the stack, children included. Figures are medians of
+rounds, each with every arm in shuffled order, ratios those of the same round; in brackets the
+smallest and the largest. Differences under 15 % are noise. The labels of every answer are compared
+with RAW's: a wrong one fails the goal.
+
 """
+_MACHINE = ("processor", "memory", "system", "python", "packages", "load before")
 
 
-def write(folder: Path, measured: Measured) -> None:
-    """Write both files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(measured, indent=2, ensure_ascii=False)
-    (folder / "results.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "RESULTS.md").write_text(render(measured), encoding="utf-8")
+def write(folder: Path) -> None:
+    """Write the page beside the results that it is made of."""
+    page = render(records.shown(records.read(folder / "results.json")))
+    (folder / "RESULTS.md").write_text(page, encoding="utf-8")
 
 
-def render(measured: Measured) -> str:
-    """Write the page; what was not measured is left out."""
-    head = _HEAD.format(command=measured["command"], seconds=measured["seconds"])
-    parts = [
-        head,
-        table(("", ""), [*measured["machine"].items(), *_subject(measured)]),
-        *(render(measured[name]) for name, render in _SECTIONS.items() if name in measured),
-    ]
-    return "\n".join(parts)
+def render(shown: Mapping[str, Record]) -> str:
+    """Write the page of these records."""
+    rows = [row for name, record in shown.items() for row in _summary(name, record)]
+    columns = ("goal", "", "measured", "allowed", "held", "date", "commit")
+    parts = [_HEAD, table(columns, rows)]
+    parts += ["\n" + "\n".join(_section(name, record)) for name, record in shown.items()]
+    return "".join(parts)
 
 
 def table(columns: Row, rows: Iterable[Row]) -> str:
@@ -46,103 +50,57 @@ def table(columns: Row, rows: Iterable[Row]) -> str:
     return "".join("| " + " | ".join(_cell(cell) for cell in line) + " |\n" for line in lines)
 
 
+def lines(figures: Iterable[Mapping[str, Any]]) -> str:
+    """Write figures for a terminal."""
+    rows = [("goal", "what", "measured", "allowed", "held", "")]
+    rows += [
+        (each["goal"], each["what"], _value(each), each["allowed"], _held(each), each["note"])
+        for each in figures
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n" + "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
 def _cell(value: object) -> str:
     return "–" if value is None else f"{value:,}" if isinstance(value, int | float) else str(value)
 
 
-def _subject(measured: Measured) -> list[Row]:
-    raw = measured["raw"]
-    model = raw["model"]
-    note = ", the demonstration" if model["demonstration"] else ""
-    return [
-        ("model", f"{model['modelId']}{note}"),
-        ("image", measured["image"]),
-        ("label", raw["labels"][0]["label"]),
-        ("RAW", f"{raw['cpuMillisecondsPerImage']} ms of CPU an image, {raw['imagesPerSecond']}/s"),
-    ]
+def _summary(name: str, record: Record) -> Iterator[Row]:
+    for each in record["figures"]:
+        date, commit = record["date"][:10], record["commit"]
+        yield name, each["what"], _value(each), each["allowed"], _bold(each), date, commit
 
 
-def _drain(arms: Measured) -> str:
-    named: dict[str, Measured] = {
-        "end to end": arms["endToEnd"],
-        "upload alone": arms["backlog"]["upload"],
-        "backlog drained": arms["backlog"]["drain"],
-    }
-    rows: list[Row] = [
-        ("images", *(arm["images"] for arm in named.values())),
-        ("answers checked", *(arm.get("checked") for arm in named.values())),
-        ("images/s", *(arm.get("imagesPerSecond") for arm in named.values())),
-        ("uploads/s", *(arm.get("uploadsPerSecond") for arm in named.values())),
-        ("seconds", *(arm.get("seconds") for arm in named.values())),
-        ("seconds to the first result", *(arm.get("firstResultSeconds") for arm in named.values())),
-        ("CPU ms an image", *(arm["cpuMillisecondsPerImageTotal"] for arm in named.values())),
-        ("CPU ÷ RAW", *(arm.get("cpuOverRaw") for arm in named.values())),
-    ]
-    parts = sorted({part for arm in named.values() for part in arm["cpuMillisecondsPerImage"]})
-    cpu, peak = (
-        [(part, *(arm[figure].get(part) for arm in named.values())) for part in parts]
-        for figure in ("cpuMillisecondsPerImage", "peakMegabytes")
-    )
-    return "\n".join(
-        [
-            "## Throughput\n",
-            "Eight clients upload through Nginx as fast as they are answered. *End to end* is"
-            " from the first upload to the last\nresult event. For the backlog the consumer stands"
-            " still until all is uploaded; images/s of its draining is that of\nthe middle 80 % of"
-            " the results.\n",
-            table(("", *named), rows),
-            "CPU milliseconds an image, by process:\n",
-            table(("", *named), cpu),
-            "Peak resident memory in MB, by process:\n",
-            table(("", *named), peak),
-        ]
-    )
-
-
-def _latency(latency: Measured) -> str:
-    event, answer = latency["event"], latency["answer"]
-    load = f"{latency['perSecond']:g} a second for {latency['seconds']:g} s"
-    shares = ("count", "p50", "p95", "p99", "max")
-    named = {
-        "upload → 202": event["accepted"],
-        "upload → result event": event["result"],
-        "upload with `Prefer: wait=10` → 200 with the result": answer["answer"],
-        "late start of the bench itself": event["lateStart"],
-    }
-    return "\n".join(
-        [
-            "## Latency\n",
-            f"{load}, open loop, in milliseconds from the instant the upload was meant to start.\n",
-            table(
-                ("", *shares),
-                ([name, *(it[each] for each in shares)] for name, it in named.items()),
-            ),
-        ]
-    )
-
-
-def _rest(rest: Measured) -> str:
-    memory: Mapping[str, Measured] = rest["memoryMegabytes"]
-    fresh: Mapping[str, Measured] = rest["freshMegabytes"]
+def _section(name: str, record: Record) -> Iterator[str]:
+    yield f"## {name}: {record['promise']}\n"
+    if record["how"]:
+        yield f"{record['how']}\n"
     rows = [
-        (part, fresh.get(part, {}).get("rss"), now["rss"], now["pss"], rest["cpuPercent"].get(part))
-        for part, now in memory.items()
+        (each["what"], _value(each), each["allowed"], _bold(each), each["note"])
+        for each in record["figures"]
     ]
-    sums = [
-        sum(each["rss"] for each in fresh.values()),
-        sum(each["rss"] for each in memory.values()),
-        sum(each["pss"] or 0 for each in memory.values()),
-    ]
-    total = ("all", *(round(each, 1) for each in sums), rest["cpuPercentTotal"])
-    columns = ("", "RSS fresh, MB", "RSS, MB", "PSS, MB", "CPU, % of a core")
-    return "\n".join(
-        [
-            "## At rest\n",
-            f"Just started, and over {rest['seconds']:g} s without requests after the load above."
-            " RSS counts shared pages once\nfor each process, PSS once in all.\n",
-            table(columns, [*rows, total]),
-        ]
+    yield table(("", "measured", "allowed", "held", ""), rows)
+    yield from record["tables"]
+    yield from (f"![{name}]({PLOTS}/{plot})\n" for plot in record["plots"])
+    machine = "; ".join(f"{each} {record[each]}" for each in _MACHINE if each in record)
+    yield (
+        f"By `{record['command']}`, {record['seconds']} s, {record['date'][:10]},"
+        f" commit {record['commit']}. {machine}.\n"
     )
 
 
-_SECTIONS = {"drain": _drain, "latency": _latency, "rest": _rest}
+def _value(figure: Mapping[str, Any]) -> str:
+    if figure["measured"] is None:
+        return "–"
+    unit = f" {figure['unit']}" if figure["unit"] else ""
+    spread = figure["spread"]
+    between = f" ({spread[0]:,g}–{spread[1]:,g})" if spread else ""
+    return f"{figure['measured']:,g}{unit}{between}"
+
+
+def _held(figure: Mapping[str, Any]) -> str:
+    return {True: "yes", False: "no", None: ""}[figure["held"]]
+
+
+def _bold(figure: Mapping[str, Any]) -> str:
+    return {True: "yes", False: "**no**", None: ""}[figure["held"]]

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.checks import BenchFailed
@@ -28,17 +28,22 @@ CONSUMER = "image-process-consumer"
 
 @dataclass(frozen=True)
 class BenchStack:
-    """A running stack: where its state and its ports are."""
+    """A running stack: where its state and its ports are.
+
+    Attributes:
+        given: settings of the consumer beyond what `make up` gives it.
+    """
 
     state_dir: Path
     ports: dict[str, int]
+    given: dict[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
         """What tells a command which stack is meant."""
         ports = {f"{name}_PORT": str(port) for name, port in self.ports.items()}
         folders = {"STATE_DIR": str(self.state_dir), "BUILD_DIR": str(self.state_dir / "build")}
-        return {**os.environ, **folders, **ports}
+        return {**os.environ, **folders, **ports, **self.given}
 
     @property
     def run_dir(self) -> Path:
@@ -93,10 +98,15 @@ class BenchStack:
 
 
 @contextmanager
-def running_stack(model_dir: Path | None) -> Iterator[BenchStack]:
-    """Start a stack in a folder of its own; stop it and remove the folder, also after a failure."""
+def running_stack(model_dir: Path | None, **given: str) -> Iterator[BenchStack]:
+    """Start a stack in a folder of its own; stop it and remove the folder, also after a failure.
+
+    Args:
+        given: settings of the consumer, such as BATCH_SIZE="8".
+    """
     state_dir = Path(tempfile.mkdtemp(prefix="bench-"))
-    stack = BenchStack(state_dir, dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True)))
+    ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+    stack = BenchStack(state_dir, ports, given)
     model = ["--model-dir", str(model_dir)] if model_dir else []
     try:
         stack.command("up", *model)

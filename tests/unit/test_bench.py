@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+from functools import partial
 from io import BytesIO
 
 import pytest
 from PIL import Image
 
-from bench import figures, report
+from bench import engines, figures, report, rounds, stubs
 from bench.checks import BenchFailed, check_labels
+from bench.memory_watch import Look, growth
 from bench.photos import Photo, with_nonce
 from bench.processes import Spent, cpu_seconds
+from local.services.settings import ROOT
 from tests.pictures import jpeg
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -50,6 +54,67 @@ def test_the_middle_rate_ignores_a_slow_start_and_end() -> None:
 def test_all_at_one_instant_has_no_rate() -> None:
     with pytest.raises(ValueError, match="no rate"):
         figures.middle_rate([1.0] * 20)
+
+
+def test_ratios_are_those_of_the_same_round() -> None:
+    assert figures.ratios([2.0, 9.0], [1.0, 3.0]) == [2.0, 3.0]
+
+
+def test_a_round_without_a_partner_has_no_ratio() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        figures.ratios([1.0, 2.0], [1.0])
+    with pytest.raises(ValueError, match="measured 0"):
+        figures.ratios([1.0], [0.0])
+
+
+def test_the_rate_of_a_tenth_is_that_of_its_results_alone() -> None:
+    instants = [*(number / 10 for number in range(90)), *(9 + number for number in range(10))]
+
+    assert figures.rate_of_tenth(instants, 0) == pytest.approx(10)
+    assert figures.rate_of_tenth(instants, 9) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [([1, 1, 2, 4, 4], 0), ([1, 4, 3], 1), ([1, 4, 4, 2, 2, 3, 1], 3), ([1], 0), ([], 0)],
+)
+def test_reversals_are_changes_of_direction(counts: list[int], expected: int) -> None:
+    assert figures.reversals(counts) == expected
+
+
+def test_every_round_has_every_arm_in_its_own_order() -> None:
+    order: list[str] = []
+    arms = {name: partial(order.append, name) for name in "abcd"}
+
+    found = rounds.shuffled(arms, 5)
+
+    turns = ["".join(order[start : start + 4]) for start in range(0, 20, 4)]
+    assert {"".join(sorted(turn)) for turn in turns} == {"abcd"}
+    assert len(set(turns)) > 1
+    assert {len(each) for each in found.values()} == {5}
+
+
+def test_memory_grows_from_where_it_had_settled() -> None:
+    looks = [
+        Look(0, 0, {"minio": 50.0, "redis": 5.0}),
+        Look(1, 1200, {"minio": 100.0, "redis": 10.0}),
+        Look(2, 2000, {"minio": 121.0, "redis": 10.0}),
+        Look(3, 3000, {"minio": 110.0, "redis": 12.0}),
+    ]
+
+    grown = growth(looks, 1000)
+
+    assert grown == pytest.approx({"minio": 1.21, "redis": 1.2, "all": 131 / 110})
+
+
+def test_agreement_is_the_share_of_equal_labels() -> None:
+    assert engines.agreement(["cat", "dog"], ["cat", "cow"]) == 50.0
+
+
+def test_a_stub_says_what_is_expected_of_it() -> None:
+    stub = (ROOT / "bench" / "stub_handler.py").read_text(encoding="utf-8")
+
+    assert f"LABELS = {json.dumps(stubs.LABELS)}" in stub
 
 
 def test_cpu_of_a_child_that_started_meanwhile_counts_from_its_start() -> None:

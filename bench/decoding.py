@@ -1,0 +1,89 @@
+"""Large JPEGs through the classifier's own decoding, at a part of their size and whole.
+
+`python -m bench.decoding FOLDER COUNT` has the classifier's modules on PYTHONPATH and a model's
+bundle in the folder; it prints what it found as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from bench.checks import BenchFailed
+from bench.crops import crops
+from local.services.settings import ROOT
+from pipeline import images
+from pipeline.settings import Settings
+
+# 12 megapixels.
+_SIZE = (4000, 3000)
+_QUALITY = 90
+
+
+def compare(bundle: Path, count: int) -> dict[str, Any]:
+    """Decode so many enlarged crops both ways, in a process of its own.
+
+    Returns:
+        CPU milliseconds of each, `scaled` and `full`, and the labels of each.
+    """
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "functions" / "image-classifier")])
+    finished = subprocess.run(
+        [sys.executable, "-m", "bench.decoding", str(bundle), str(count)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": paths},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if finished.returncode:
+        raise BenchFailed(f"decoding ended with status {finished.returncode}")
+    found: dict[str, Any] = json.loads(finished.stdout)
+    return found
+
+
+def main(folder: Path, count: int) -> None:
+    """Print what was found."""
+    # Here, as only this process has them on its path.
+    from model import Model
+    from preprocessing import preprocess
+
+    model, limits = Model.from_folder(folder), images.Limits.from_settings(Settings())
+    sides = {"scaled": model.manifest.preprocessing.min_short_side, "full": None}
+    found: dict[str, dict[str, list[Any]]] = {
+        name: {"milliseconds": [], "labels": []} for name in sides
+    }
+    chance = random.Random(count)
+    for crop in crops(count):
+        data = _enlarged(crop)
+        # In turn first: the second finds the bytes in the caches.
+        for name in chance.sample(sorted(sides), len(sides)):
+            image, spent = _timed(lambda name=name: images.decode(data, limits, sides[name]))  # type: ignore[misc] # noqa: B023
+            scores = model.predict(preprocess(image, model.manifest).array)
+            found[name]["milliseconds"].append(spent)
+            found[name]["labels"].append(model.top_k(scores, 1)[0].label)
+    print(json.dumps(found))
+
+
+def _enlarged(crop: Image.Image) -> bytes:
+    buffer = BytesIO()
+    crop.resize(_SIZE, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=_QUALITY)
+    return buffer.getvalue()
+
+
+def _timed(decode: Callable[[], Image.Image]) -> tuple[Image.Image, float]:
+    cpu = time.process_time()
+    image = decode()
+    return image, (time.process_time() - cpu) * 1000
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,130 @@
+"""A burst of four times one replica's capacity finds enough replicas within seconds.
+
+The classifier is a stub that sleeps 50 ms an image, so that cores are no limit. Uploads come open
+loop at four times what one replica does; from the first of them to the instant that the function
+has four replicas available. Reversals are changes of direction of the wanted replicas while the
+burst lasts. Between bursts the autoscaler goes back to one by itself.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from bench import judged, svg
+from bench.arrivals import Arrivals
+from bench.checks import BenchFailed
+from bench.client import Client
+from bench.drain import Drain
+from bench.figures import median, percentile, reversals
+from bench.functions import CLASSIFIER, Functions, until
+from bench.open_loop import open_loop
+from bench.scenario import Context, Outcome
+from bench.stack import BenchStack
+from bench.stubs import IMAGE_SECONDS, stub_stack
+
+GOAL = "P9"
+
+_TIMES = 4
+_MOST = 8
+_BURST_SECONDS = 15.0
+_CALM_SECONDS = 300.0
+_LOOK_SECONDS = 0.1
+_ACCEPTED = 202
+_SETTINGS = {"BATCH_SIZE": "8", "BATCHES_IN_FLIGHT": "16"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What OpenFaaS said of the function, seconds after the burst began."""
+
+    seconds: float
+    wanted: int
+    available: int
+
+
+def run(context: Context) -> Outcome:
+    """Burst after burst, each from one replica."""
+    with stub_stack(_MOST, **_SETTINGS) as (stack, drain, functions):
+        count = 10 if context.full else 1
+        bursts = [_burst(stack, drain, functions) for _ in range(count)]
+    took = [_enough_after(looks) for looks in bursts]
+    turns = [reversals([look.wanted for look in looks]) for looks in bursts]
+    slowest = percentile(took, 95)
+    note = f"p95 of {count}; p50 {median(took):.1f} s"
+    figures = [
+        judged.at_most(GOAL, f"burst → {_TIMES} replicas available", [slowest], 6, "s", note),
+        judged.at_most(GOAL, "reversals in a burst", [float(max(turns))], 1),
+    ]
+    details = {"seconds": took, "reversals": turns, "timelines": [_kept(each) for each in bursts]}
+    return Outcome(figures, details, [], [_plot(context, bursts[-1])])
+
+
+def _burst(stack: BenchStack, drain: Drain, functions: Functions) -> list[Look]:
+    until(lambda: _available(functions) == 1, "one replica again", _CALM_SECONDS)
+    image, looks = drain.new_images(), list[Look]()
+    with (
+        closing(Client(stack)) as client,
+        Arrivals(stack.settings) as arrivals,
+        _looking_on(functions, looks),
+    ):
+        per_second = _TIMES / IMAGE_SECONDS
+        sent = open_loop(lambda number: client.upload(image(number)), per_second, _BURST_SECONDS)
+        jobs = [each.answer.body["jobId"] for each in sent if each.answer.status == _ACCEPTED]
+        drain.check(arrivals, jobs)
+    return looks
+
+
+@contextmanager
+def _looking_on(functions: Functions, looks: list[Look]) -> Iterator[None]:
+    ended, started = threading.Event(), time.monotonic()
+
+    def look() -> None:
+        while not ended.wait(_LOOK_SECONDS):
+            status = functions.status(CLASSIFIER)
+            seconds = time.monotonic() - started
+            looks.append(Look(seconds, status["replicas"], status["availableReplicas"]))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _enough_after(looks: list[Look]) -> float:
+    enough = [look.seconds for look in looks if look.available >= _TIMES]
+    if not enough:
+        most = max(look.available for look in looks)
+        raise BenchFailed(f"a burst never found {_TIMES} replicas; the most were {most}")
+    return enough[0]
+
+
+def _available(functions: Functions) -> int:
+    return int(functions.status(CLASSIFIER)["availableReplicas"])
+
+
+def _kept(looks: list[Look]) -> list[tuple[Any, ...]]:
+    """Only where something changed."""
+    changed = [
+        look
+        for before, look in zip([None, *looks], looks, strict=False)
+        if before is None or (before.wanted, before.available) != (look.wanted, look.available)
+    ]
+    return [(round(look.seconds, 1), look.wanted, look.available) for look in changed]
+
+
+def _plot(context: Context, looks: list[Look]) -> str:
+    series = {
+        "wanted": [(look.seconds, float(look.wanted)) for look in looks],
+        "available": [(look.seconds, float(look.available)) for look in looks],
+    }
+    path = context.folder / "p09-burst.svg"
+    title = f"A burst of {_TIMES} × one replica's capacity"
+    return svg.steps(path, title, ("seconds", "replicas"), series)

@@ -1,0 +1,38 @@
+"""A 12-megapixel JPEG is decoded at a part of its size, and what is seen in it stays the same.
+
+The same crops as P3's, enlarged to 4000×3000: CPU of decoding each as the classifier does ÷ of
+decoding it whole, in turn, and how often the best label is the same.
+"""
+
+from __future__ import annotations
+
+import os
+
+from bench import decoding, engines, judged
+from bench.figures import median, ratios
+from bench.scenario import Context, Outcome
+from local.services.settings import Stack
+from models import bundle
+from models.prepare import DEMONSTRATION
+
+GOAL = "P12"
+
+
+def run(context: Context) -> Outcome:
+    """Decode every crop both ways."""
+    count = 1000 if context.full else 40
+    made = bundle.prepare(context.model_dir or DEMONSTRATION, Stack.from_env(os.environ).cache_dir)
+    for name, data in made.files.items():
+        (context.scratch / name).write_bytes(data)
+    found = decoding.compare(context.scratch, count)
+    scaled, full = found["scaled"], found["full"]
+    shares = ratios(scaled["milliseconds"], full["milliseconds"])
+    agreed = engines.agreement(scaled["labels"], full["labels"])
+    note = f"{count:,} crops"
+    figures = [
+        judged.at_most(GOAL, "CPU of scaled / full decode", shares, 0.45, note=note),
+        judged.at_least(GOAL, "label agreement, %", [agreed], 99, note=note),
+        judged.reported(GOAL, "scaled decode", [median(scaled["milliseconds"])], "ms"),
+        judged.reported(GOAL, "full decode", [median(full["milliseconds"])], "ms"),
+    ]
+    return Outcome(figures, {"crops": count, "agreementPercent": agreed}, [], [])

@@ -1,0 +1,54 @@
+"""A replica is much smaller than a TensorFlow process, and a stack at rest costs next to nothing.
+
+Resident memory of the classifier after a backlog ÷ that of a plain TensorFlow process that has the
+model loaded and has predicted one photo. CPU of every process of a stack that nobody asks anything.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench import judged, plain_tensorflow
+from bench.functions import CLASSIFIER
+from bench.report import table
+from bench.rest import at_rest
+from bench.scenario import Context, Outcome
+from bench.warm import warm_stack
+
+GOAL = "P16"
+
+
+def run(context: Context) -> Outcome:
+    """Work first, then rest."""
+    with warm_stack(context.model_dir) as warm:
+        warm.drain.backlog(2000 if context.full else 400)
+        rests = [
+            at_rest(warm.stack, 60.0 if context.full else 15.0)
+            for _ in range(5 if context.full else 1)
+        ]
+        plain = plain_tensorflow.start(context.model_dir).megabytes
+    mine = [_replica(rest) for rest in rests]
+    shares = [each / plain for each in mine]
+    idle = [rest["cpuPercentTotal"] for rest in rests]
+    figures = [
+        judged.at_most(GOAL, "memory of a replica / plain TensorFlow process", shares, 0.3),
+        judged.at_most(GOAL, "CPU of the whole stack at rest, % of a core", idle, 3, "%"),
+        judged.reported(GOAL, "memory of a replica", mine, "MB"),
+        judged.reported(GOAL, "memory of a plain TensorFlow process", [plain], "MB"),
+    ]
+    details = {"rests": rests, "plainMegabytes": plain}
+    return Outcome(figures, details, [_table(rests[-1])], [])
+
+
+def _replica(rest: dict[str, Any]) -> float:
+    memory = rest["memoryMegabytes"]
+    return float(next(it["rss"] for name, it in memory.items() if name.startswith(CLASSIFIER)))
+
+
+def _table(rest: dict[str, Any]) -> str:
+    rows = [
+        (name, it["rss"], it["pss"], rest["cpuPercent"].get(name))
+        for name, it in rest["memoryMegabytes"].items()
+    ]
+    total = ("all", None, None, rest["cpuPercentTotal"])
+    return table(("", "RSS, MB", "PSS, MB", "CPU, % of a core"), [*rows, total])

@@ -1,0 +1,41 @@
+"""Puts the sleeping stub in the place of the classifier: built beside it, deployed by its name."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.drain import Drain
+from bench.functions import CLASSIFIER, Functions
+from bench.photos import Photo
+from bench.stack import BenchStack, running_stack
+
+LABELS = [{"label": "stub", "score": 1.0}]
+IMAGE_SECONDS = 0.05
+
+_HANDLER = Path(__file__).parent / "stub_handler.py"
+_BUILT = "bench-stub"
+
+
+@contextmanager
+def stub_stack(most: int, **given: str) -> Iterator[tuple[BenchStack, Drain, Functions]]:
+    """Start a stack whose classifier sleeps 50 ms an image; it may have so many replicas."""
+    with running_stack(None, **given) as stack:
+        functions = Functions(stack)
+        _build(stack)
+        # Room for every call that the consumer makes: what is refused would be asked again later.
+        settings = {"STUB_SECONDS": str(IMAGE_SECONDS), "MAX_INFLIGHT": "32"}
+        functions.give(CLASSIFIER, settings, image=f"{_BUILT}:latest", most=most)
+        drain = Drain(stack, Photo.load(), LABELS)
+        drain.warm_up()
+        yield stack, drain, functions
+
+
+def _build(stack: BenchStack) -> None:
+    """Copy the classifier's build and put the stub's handler into it."""
+    builds = stack.state_dir / "build"
+    target = builds / _BUILT
+    shutil.copytree(builds / CLASSIFIER, target)
+    shutil.copyfile(_HANDLER, target / "function" / "handler.py")

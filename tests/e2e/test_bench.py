@@ -1,0 +1,49 @@
+"""The bench on a stack of its own: one goal to its page, and a planted slowdown in its row."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from bench import by_step
+from bench.warm import warm_stack
+from tests.stack import ROOT
+
+IMAGES = 300
+ROUNDS = 3
+PLANTED = "infer"
+# Steps with enough of an image's time to be compared.
+OTHERS = ("decode", "fetch", "store")
+
+
+def test_one_goal_is_measured_and_written_down(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench", "--only", "P4", "--output", str(tmp_path)]
+
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    assert finished.returncode == 0, f"{finished.stdout}\n{finished.stderr}"
+    kept = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["P4, quick"]
+    assert kept["figures"][0]["measured"] > 0
+    assert "## P4, quick:" in (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
+
+
+def test_a_step_planted_a_fifth_slower_shows_in_its_row(tmp_path: Path) -> None:
+    found: dict[str, list[dict[str, float]]] = {"": [], PLANTED: []}
+
+    with warm_stack(None) as warm:
+        for number in range(ROUNDS):
+            for plant, profiles in found.items():
+                folder = tmp_path / f"{number}{plant}"
+                folder.mkdir()
+                profiles.append(by_step.measure(warm, IMAGES, folder, plant))
+
+    times = {
+        step: statistics.median(each[f"classifier: {step}"] for each in found[PLANTED])
+        / statistics.median(each[f"classifier: {step}"] for each in found[""])
+        for step in (PLANTED, *OTHERS)
+    }
+    # CPU of a step differs by some percent from drain to drain, of all steps alike.
+    assert times.pop(PLANTED) > statistics.median(times.values()) + 0.1
