@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
 from pipeline import topics
 from pipeline.errors import Unavailable
@@ -22,9 +19,6 @@ PARTITIONS = tuple(
     for topic in (topics.UPLOADS, topics.RETRY)
     for number in range(topic.partitions)
 )
-
-_FIRST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-_END: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -45,9 +39,17 @@ class BacklogProbe:
 
     def __init__(self, settings: Settings) -> None:
         self._timeout_seconds = settings.produce_timeout_seconds
-        self._group = settings.consumer_group
-        self._servers = settings.kafka_bootstrap_servers
-        self._client = self._connect()
+        # A consumer that subscribes to nothing joins no group, and is told the group's positions
+        # all the same. Not the admin client: librdkafka 2.16 takes the process with it when the
+        # coordinator that it asks is one no more (confluent-kafka-javascript, issue 374).
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": settings.kafka_bootstrap_servers,
+                "group.id": settings.consumer_group,
+                "enable.auto.commit": False,
+            },
+            logger=logger,
+        )
 
     def read(self) -> Reading:
         """Read all partitions.
@@ -56,37 +58,17 @@ class BacklogProbe:
             Unavailable: Kafka did not say it of every partition.
         """
         try:
-            return self._read()
-        except (KafkaException, TimeoutError) as error:
-            # librdkafka never asks a coordinator again that was killed and came back.
-            self._client = self._connect()
+            # Positions first: an event that comes in meanwhile is counted, none is missed.
+            committed = self._consumer.committed(list(PARTITIONS), self._timeout_seconds)
+            firsts, ends = self._offsets(OFFSET_BEGINNING), self._offsets(OFFSET_END)
+        except KafkaException as error:
             raise Unavailable("Kafka does not say how far the consumer group is") from error
+        return reading(_by_place(committed), _by_place(firsts), _by_place(ends))
 
-    def _read(self) -> Reading:
-        asked = ConsumerGroupTopicPartitions(self._group, list(PARTITIONS))
-        # Positions first: an event that comes in meanwhile is counted, none is missed.
-        positions = self._client.list_consumer_group_offsets(
-            [asked], request_timeout=self._timeout_seconds
-        )
-        committed = positions[self._group].result(self._timeout_seconds).topic_partitions
-        firsts, ends = self._offsets(_FIRST), self._offsets(_END)
-        return reading(_by_place(committed), self._known(firsts), self._known(ends))
-
-    def _offsets(self, spec: OffsetSpec) -> Mapping[TopicPartition, Future[Any]]:
-        asked = {partition: spec for partition in PARTITIONS}
-        futures: Mapping[TopicPartition, Future[Any]] = self._client.list_offsets(
-            asked, request_timeout=self._timeout_seconds
-        )
-        return futures
-
-    def _known(self, futures: Mapping[TopicPartition, Future[Any]]) -> dict[tuple[str, int], int]:
-        return {
-            (partition.topic, partition.partition): future.result(self._timeout_seconds).offset
-            for partition, future in futures.items()
-        }
-
-    def _connect(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self._servers}, logger=logger)
+    def _offsets(self, which: int) -> list[TopicPartition]:
+        # Kafka takes these two in the place of a time.
+        asked = [TopicPartition(each.topic, each.partition, which) for each in PARTITIONS]
+        return self._consumer.offsets_for_times(asked, self._timeout_seconds)
 
 
 def reading(
@@ -108,9 +90,9 @@ def _by_place(partitions: list[TopicPartition]) -> dict[tuple[str, int], int]:
     """Take the offsets out of an answer.
 
     Raises:
-        KafkaException: of a partition that Kafka knows nothing of now.
+        Unavailable: Kafka knows nothing of a partition now.
     """
     for partition in partitions:
         if partition.error:
-            raise KafkaException(partition.error)
+            raise Unavailable(f"Kafka does not say how far a partition is: {partition.error.str()}")
     return {(each.topic, each.partition): each.offset for each in partitions}

@@ -19,7 +19,8 @@ logger = logging.getLogger(__name__)
 
 OnCommit = Callable[[KafkaError | None, list[TopicPartition]], None]
 
-_POLL_SECONDS = 0.1
+# An acknowledgement ends the wait at once; this is how long closing may take.
+_POLL_SECONDS = 0.5
 # Room for a burst of events of at most 4 KB; beyond it `publish` says Unavailable at once.
 _QUEUE_MESSAGES = 20_000
 # How long the partitions of a killed consumer wait for another; and longer than a killed broker is
