@@ -213,4 +213,4 @@ def test_store_that_does_not_answer_is_named_without_a_trace(tmp_path: Path) -> 
     )
 
     assert (status, out) == (1, "")
-    assert said.endswith("error: MinIO does not answer: NewConnectionError\n")
+    assert said.endswith("error: MinIO does not answer: ConnectionRefusedError\n")
