@@ -54,8 +54,8 @@ class Settings:
 
     consumer_group: str = _setting("image-process-consumer", "name", "Kafka consumer group")
     consumer_port: int = _setting(8082, "port", "the consumer's /healthz and /metrics", 1)
-    batch_size: int = _setting(32, "images", "references per classifier call", 1)
-    batches_in_flight: int = _setting(3, "calls", "classifier calls at once per consumer", 1)
+    batch_size: int = _setting(32, "images", "most references per classifier call", 1)
+    batches_in_flight: int = _setting(8, "calls", "classifier calls at once per consumer", 1)
     invoke_timeout_seconds: float = _setting(60.0, "seconds", "one classifier call", 0.1)
     max_attempts: int = _setting(5, "attempts", "tries of one image before its dead letter", 1)
     retry_base_seconds: float = _setting(1.0, "seconds", "wait before the second attempt", 0.0)

@@ -87,6 +87,9 @@ class Pending:
         self._waiting: deque[Delivery] = deque()
         self._busy: set[Key] = set()
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def add(self, delivery: Delivery) -> None:
         """Queue a delivery."""
         self._waiting.append(delivery)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Set
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
@@ -18,6 +19,13 @@ logger = logging.getLogger(__name__)
 
 # How long a delivery rests after a dependency did not answer.
 _REST_SECONDS = 0.5
+# A call is made no larger than what is likely answered in this time, its wait for a replica
+# included: far below the timeout, however slow the model.
+_CALL_SECONDS = 4.0
+# Few images are shared out among replicas, but a call is worth some.
+_FEW_IMAGES = 4
+# How much the last call counts beside those before.
+_WEIGHT = 0.3
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,7 @@ class _Running:
     batch: list[Delivery]
     alone: bool
     unfinished: Future[list[Delivery]]
+    began: float
     dropped: set[Place] = field(default_factory=set)
 
 
@@ -45,6 +54,7 @@ class Workers:
         self._size = size
         self._pool = pool or ThreadPoolExecutor(batches, thread_name_prefix="batch")
         self._running: list[_Running] = []
+        self._image_seconds: float | None = None  # of a call for each of its images
 
     def start(self, begin: Callable[[list[Delivery], bool], None], *, alone: bool) -> None:
         """Start as many batches as there is room for; a single image makes a batch too.
@@ -61,18 +71,19 @@ class Workers:
             if self._running and (alone or self._running[0].alone):
                 break
             take = self._pending.take
-            batch = self._pending.take_alone(now) if alone else take(self._size, now)
+            batch = self._pending.take_alone(now) if alone else take(self._most(), now)
             if not batch:
                 break
             begin(batch, alone)
             future = self._pool.submit(self._processor.process, batch)
-            self._running.append(_Running(batch, alone, future))
+            self._running.append(_Running(batch, alone, future, now))
         EVENTS_IN_FLIGHT.set(sum(len(running.batch) for running in self._running))
 
     def finished(self) -> Iterator[Delivery]:
         """Yield what has become of the batches that ended; the rest goes back to wait."""
         for running in [running for running in self._running if running.unfinished.done()]:
             self._running.remove(running)
+            self._note_time(running)
             self._pending.release(running.batch)
             again = {id(delivery) for delivery in self._unfinished(running)}
             due = time.monotonic() + _REST_SECONDS
@@ -90,6 +101,21 @@ class Workers:
         self._pending.drop(places)
         for running in self._running:
             running.dropped.update(places)
+
+    def _most(self) -> int:
+        """Tell how many images the next call may hold: all calls should be equally large."""
+        share = math.ceil(len(self._pending) / (self._batches - len(self._running)))
+        most = max(_FEW_IMAGES, share)
+        if self._image_seconds is None:
+            most = _FEW_IMAGES
+        elif self._image_seconds:
+            most = min(most, int(_CALL_SECONDS / self._image_seconds))
+        return max(1, min(self._size, most))
+
+    def _note_time(self, running: _Running) -> None:
+        seconds = (time.monotonic() - running.began) / len(running.batch)
+        known = self._image_seconds
+        self._image_seconds = seconds if known is None else known + _WEIGHT * (seconds - known)
 
     def wait(self, seconds: float) -> None:
         """Wait for the batches being worked on."""

@@ -20,13 +20,10 @@ from pipeline.events import ImageUploaded
 from pipeline.results import Results
 from pipeline.storage import ObjectStore
 from pipeline.telemetry import CLASSIFICATIONS
-from storing import CHUNK_IMAGES, Looked, Storing
+from storing import CHUNK_IMAGES, Looked, Outcome, Storing
 
 # Repeated images are few, and their results are sought in the store while others are looked for.
 _FIND_THREADS = 4
-
-# What is known of one image: its stored result, or what stood in the way.
-Outcome = bytes | InvalidImage | Unavailable
 
 
 class Classifier:
@@ -38,6 +35,8 @@ class Classifier:
         self._fetching = Fetching(store)
         self._storing = Storing(store, results)
         self._finding = ThreadPoolExecutor(_FIND_THREADS, thread_name_prefix="find")
+        # One batch is looked at while the next is fetched; more would only hold memory.
+        self._turns = threading.BoundedSemaphore(2)
         # Held for a whole batch: held per image, two batches in flight would end together and
         # leave the core idle while both are stored.
         self._lock = threading.Lock()
@@ -45,13 +44,18 @@ class Classifier:
     def classify(self, batch: Sequence[ImageUploaded]) -> list[dict[str, Any]]:
         """Answer for each reference in the order asked; equal images are looked at once."""
         images = {_key(event): event for event in reversed(batch)}
-        outcomes = self._find(list(images.values()))
-        missing: defaultdict[str, list[ImageUploaded]] = defaultdict(list)
-        for key, event in images.items():
-            if key not in outcomes:
-                missing[event.model_id].append(event)
-        for model_id, group in missing.items():
-            outcomes |= self._classify_group(model_id, group)
+        storing: list[Future[dict[Key, Outcome]]] = []
+        with self._turns:
+            # Not before: what a killed consumer asked for may be done by now, and is not repeated.
+            outcomes = self._find(list(images.values()))
+            missing: defaultdict[str, list[ImageUploaded]] = defaultdict(list)
+            for key, event in images.items():
+                if key not in outcomes:
+                    missing[event.model_id].append(event)
+            for model_id, group in missing.items():
+                outcomes |= self._classify_group(model_id, group, storing)
+        for stored in storing:
+            outcomes |= stored.result()
         return [_answer(event, outcomes[_key(event)]) for event in batch]
 
     def look(self, data: bytes) -> Seen:
@@ -88,8 +92,20 @@ class Classifier:
         except Unavailable as error:
             return error
 
-    def _classify_group(self, model_id: str, images: list[ImageUploaded]) -> dict[Key, Outcome]:
-        """Classify images whose jobs are pinned to one model."""
+    def _classify_group(
+        self,
+        model_id: str,
+        images: list[ImageUploaded],
+        storing: list[Future[dict[Key, Outcome]]],
+    ) -> dict[Key, Outcome]:
+        """Classify images whose jobs are pinned to one model.
+
+        Args:
+            storing: takes what is still being stored at the end.
+
+        Returns:
+            What stood in the way, of those that are not stored.
+        """
         fetched = self._fetching.begin(images)
         outcomes: dict[Key, Outcome] = {}
         with self._lock:
@@ -98,9 +114,7 @@ class Classifier:
             except Unavailable as error:
                 return {_key(event): error for event in images}
             looked = self._look(engine, fetched, outcomes)
-            storing = [self._storing.begin(chunk) for chunk in _chunks(looked)]
-        for stored in storing:
-            outcomes |= stored.result()
+            storing += (self._storing.begin(chunk) for chunk in _chunks(looked))
         return outcomes
 
     def _look(

@@ -13,7 +13,7 @@ import answers
 from engine import Seen
 from pipeline import ids
 from pipeline.cache import Key
-from pipeline.errors import Unavailable
+from pipeline.errors import InvalidImage, Unavailable
 from pipeline.events import ImageUploaded
 from pipeline.ids import PROCESSED_BUCKET
 from pipeline.manifest import Manifest
@@ -21,6 +21,9 @@ from pipeline.results import Results
 from pipeline.storage import ObjectStore
 
 logger = logging.getLogger(__name__)
+
+# What is known of one image: its stored result, or what stood in the way.
+Outcome = bytes | InvalidImage | Unavailable
 
 # Enough for one request to be worth it. A kill undoes what is looked at and not stored yet: one
 # chunk that is being filled, and those being stored.
@@ -56,7 +59,7 @@ class Storing:
         self._pool = ThreadPoolExecutor(_CHUNKS, thread_name_prefix="store")
         self._room = threading.Semaphore(_CHUNKS)
 
-    def begin(self, chunk: Sequence[Looked]) -> Future[dict[Key, bytes | Unavailable]]:
+    def begin(self, chunk: Sequence[Looked]) -> Future[dict[Key, Outcome]]:
         """Begin to store a chunk; waits until there is room.
 
         The future tells of each image which result is stored, or that MinIO did not confirm it.
@@ -74,7 +77,7 @@ class Storing:
         """Finish what is being stored."""
         self._pool.shutdown()
 
-    def _save(self, chunk: Sequence[Looked]) -> dict[Key, bytes | Unavailable]:
+    def _save(self, chunk: Sequence[Looked]) -> dict[Key, Outcome]:
         try:
             self._store.put_many(PROCESSED_BUCKET, dict(map(_picture, chunk)), "image/jpeg")
             saved = self._results.save_many({each.own_key: _result(each) for each in chunk})

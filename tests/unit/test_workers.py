@@ -1,4 +1,4 @@
-"""What becomes of a batch whose partition is taken away while it is being worked on."""
+"""How many images a call gets, and what becomes of a batch whose partition is taken away."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+import workers
 from deliveries import Delivery, Pending, read
 from pipeline.events import Origin
 from tests.chaos.puppet import Bench
@@ -22,10 +23,70 @@ class Unfinished:
         return batch
 
 
+class Finished:
+    """A processor that finishes all."""
+
+    def process(self, batch: list[Delivery]) -> list[Delivery]:
+        return []
+
+
+class Clock:
+    """Stands in for the time module; goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    given = Clock()
+    monkeypatch.setattr(workers, "time", given)
+    return given
+
+
+def add(pending: Pending, numbers: range) -> None:
+    for number in numbers:
+        event = uploaded(str(number)).encode()
+        pending.add(read(event, Origin(*PLACE, number), redelivered=False))
+
+
+def sizes_after(seconds: float, images: int, clock: Clock) -> list[int]:
+    """Work off four images in so many seconds; then see the calls that others are given."""
+    pending, bench, calls = Pending(), Bench(), list[int]()
+    one = Workers(cast(Any, Finished()), pending, 8, 32, cast(Any, bench))
+    add(pending, range(4))
+    one.start(lambda batch, alone: calls.append(len(batch)), alone=False)
+    clock.now += seconds
+    bench.batches[0].finish()
+    list(one.finished())
+    add(pending, range(4, 4 + images))
+    one.start(lambda batch, alone: calls.append(len(batch)), alone=False)
+    return calls[1:]
+
+
+def test_images_are_shared_out_among_calls(clock: Clock) -> None:
+    assert sizes_after(0.1, 48, clock) == [6] * 8
+
+
+def test_few_images_make_few_calls(clock: Clock) -> None:
+    assert sizes_after(0.1, 10, clock) == [4, 4, 2]
+
+
+def test_a_call_holds_no_more_than_the_largest_batch(clock: Clock) -> None:
+    assert sizes_after(0.1, 400, clock) == [32] * 8
+
+
+def test_a_slow_model_is_asked_for_few_images_at_once(clock: Clock) -> None:
+    assert sizes_after(8.0, 20, clock) == [2] * 8
+
+
 @pytest.fixture
 def pending() -> Pending:
     waiting = Pending()
-    waiting.add(read(uploaded().encode(), Origin(*PLACE, 0), redelivered=False))
+    add(waiting, range(1))
     return waiting
 
 
