@@ -36,7 +36,7 @@ check: venv ## lint, formatting, types, and who may import whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy pipeline local models imagectl bench tests
-	@set -e; for handler in $(HANDLERS) consumers/*/consumer.py; do $(BIN)/mypy $$handler; done
+	@set -e; for handler in $(HANDLERS) consumers/*/consumer.py consumers/*/autoscaler.py; do $(BIN)/mypy $$handler; done
 	@$(BIN)/pytest -q tests/unit/test_rooms.py
 
 test: check fetch ## check, then every test and a short storm, on real services that the tests start

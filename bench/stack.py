@@ -20,8 +20,8 @@ from local.services.settings import ROOT
 from pipeline.settings import Settings
 
 _PORTS = (
-    "GATEWAY", "PROVIDER", "CONSUMER", "MINIO", "MINIO_CONSOLE", "KAFKA", "KAFKA_CONTROLLER",
-    "REDIS",
+    "GATEWAY", "PROVIDER", "CONSUMER", "AUTOSCALER", "MINIO", "MINIO_CONSOLE", "KAFKA",
+    "KAFKA_CONTROLLER", "REDIS",
 )  # fmt: skip
 CONSUMER = "image-process-consumer"
 
@@ -43,7 +43,8 @@ class BenchStack:
         """What tells a command which stack is meant."""
         ports = {f"{name}_PORT": str(port) for name, port in self.ports.items()}
         folders = {"STATE_DIR": str(self.state_dir), "BUILD_DIR": str(self.state_dir / "build")}
-        return {**os.environ, **folders, **ports, **self.given}
+        # Scenarios choose the number of replicas; the one of bursts switches it on.
+        return {**os.environ, "AUTOSCALE": "0", **folders, **ports, **self.given}
 
     @property
     def run_dir(self) -> Path:

@@ -67,6 +67,14 @@ class Settings:
     )
     retry_max_seconds: float = _setting(60.0, "seconds", "longest wait between attempts", 0.0)
 
+    autoscaler_port: int = _setting(8083, "port", "the autoscaler's /healthz and /metrics", 1)
+    autoscaler_drain_seconds: float = _setting(
+        30.0, "seconds", "in which a backlog is to be cleared, as far as replicas may be added", 1
+    )
+    autoscaler_cool_down_seconds: float = _setting(
+        60.0, "seconds", "for which fewer replicas must have been enough before one is given up", 0
+    )
+
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Settings:
         """Read every setting.

@@ -31,6 +31,11 @@ CACHE_LOOKUPS = Counter(
 EVENTS = Counter("image_events_total", "events the consumer finished, by outcome", ["outcome"])
 EVENTS_IN_FLIGHT = Gauge("image_events_in_flight", "events read from Kafka and not yet finished")
 BREAKER_OPEN = Gauge("image_breaker_open", "1 while the consumer rests because everything fails")
+REPLICAS_NEEDED = Gauge("image_classifier_replicas_needed", "replicas that the load needs")
+REPLICAS_WANTED = Gauge("image_classifier_replicas_wanted", "of them those that are allowed")
+SCALING_CAPPED = Gauge("image_classifier_scaling_capped", "1 while more are needed than allowed")
+SERVICE_SECONDS = Gauge("image_classifier_service_seconds", "of one replica for one image")
+CLEAR_SECONDS = Gauge("image_backlog_clear_seconds", "until nothing waits, if this goes on")
 ASSIGNED_PARTITIONS = Gauge("image_assigned_partitions", "partitions this consumer owns")
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")

@@ -11,7 +11,9 @@ from pipeline.settings import Settings
 from tests.stack import LocalStack
 
 
-def imagectl(stack: LocalStack, *words: str) -> subprocess.CompletedProcess[str]:
+def imagectl(
+    stack: LocalStack, *words: str, seconds: float = 300.0
+) -> subprocess.CompletedProcess[str]:
     """Run a command; the stack is found by its STATE_DIR alone."""
     environment = {
         name: text for name, text in stack.environment.items() if not name.endswith("_PORT")
@@ -22,7 +24,7 @@ def imagectl(stack: LocalStack, *words: str) -> subprocess.CompletedProcess[str]
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=seconds,
         stdin=subprocess.DEVNULL,
     )
 

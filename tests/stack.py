@@ -24,8 +24,8 @@ Answer = TypeVar("Answer")
 
 ROOT = Path(__file__).parents[1]
 PORTS = (
-    "GATEWAY", "PROVIDER", "CONSUMER", "MINIO", "MINIO_CONSOLE", "KAFKA", "KAFKA_CONTROLLER",
-    "REDIS",
+    "GATEWAY", "PROVIDER", "CONSUMER", "AUTOSCALER", "MINIO", "MINIO_CONSOLE", "KAFKA",
+    "KAFKA_CONTROLLER", "REDIS",
 )  # fmt: skip
 START_SECONDS = 900  # MinIO is built when the cache is empty
 
@@ -49,7 +49,8 @@ class LocalStack:
         """What the commands of `make` are told."""
         ports = {f"{name}_PORT": str(port) for name, port in self.ports.items()}
         folders = {"STATE_DIR": str(self.state_dir), "BUILD_DIR": str(self.state_dir / "build")}
-        return {**os.environ, **folders, **ports, **self.settings_given}
+        # Tests choose the number of replicas; the one of the autoscaler switches it on.
+        return {**os.environ, "AUTOSCALE": "0", **folders, **ports, **self.settings_given}
 
     @property
     def url(self) -> str:

@@ -15,11 +15,11 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from breaker import Breaker
 from commits import Commits, partitions_at, places_of
 from deliveries import Delivery, Pending, read
-from health import serve
 from invoke import ClassifierClient
 from pipeline import broker, crashes, telemetry, topics
 from pipeline.cache import ResultCache
 from pipeline.events import Origin
+from pipeline.health import serve
 from pipeline.results import Results
 from pipeline.settings import Settings
 from pipeline.storage import ObjectStore

@@ -28,6 +28,8 @@ class Part:
     # Writes what the command reads; called before every start.
     prepare: Callable[[], None] | None = None
     probe: probes.Probe | None = None
+    # Says how it goes, for `make status`.
+    message: Callable[[], str] | None = None
     grace_seconds: float = 10.0
 
 
@@ -42,6 +44,7 @@ def all_parts(stack: Stack) -> list[Part]:
         _step(stack, "buckets", "pipeline.storage", "minio"),
         _consumer(stack),
         *_reconciler(stack),
+        *_autoscaler(stack),
         _nginx(stack),
     ]
 
@@ -143,6 +146,28 @@ def _consumer(stack: Stack) -> Part:
         probe=probes.Http(stack.listening.consumer, "/healthz"),
         grace_seconds=30.0,
     )
+
+
+def _autoscaler(stack: Stack) -> list[Part]:
+    """What gives the classifier replicas; none when it is switched off."""
+    if not stack.autoscale:
+        return []
+    return [
+        Part(
+            name="classifier-autoscaler",
+            command=[sys.executable, "consumers/classifier-autoscaler/autoscaler.py"],
+            after=("topics", "provider"),
+            environment={
+                **stack.addresses(),
+                "PYTHONPATH": str(ROOT),
+                "AUTOSCALER_PORT": str(stack.listening.autoscaler),
+            },
+            ports={"autoscaler": stack.listening.autoscaler},
+            # While it cannot see it says so and scales nothing: all else goes on.
+            probe=probes.Http(stack.listening.autoscaler, "/healthz"),
+            message=partial(probes.message, stack.listening.autoscaler),
+        )
+    ]
 
 
 def _reconciler(stack: Stack) -> list[Part]:

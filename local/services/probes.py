@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import logging
 import socket
 from collections.abc import Callable
@@ -40,6 +41,19 @@ class Http:
         finally:
             connection.close()
         return ""
+
+
+def message(port: int) -> str:
+    """Read what a service says at its /healthz of how it goes; empty when nothing."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/healthz")
+        said: dict[str, str] = json.loads(connection.getresponse().read())
+        return said.get("message", "")
+    except (OSError, http.client.HTTPException, ValueError):
+        return ""
+    finally:
+        connection.close()
 
 
 class Kafka:

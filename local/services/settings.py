@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BEHIND_PROXIES = ("provider", "minio", "kafka", "redis")
 
 _EVERY = "RECONCILE_EVERY_SECONDS"
+_AUTOSCALE = "AUTOSCALE"
 
 
 class SettingsError(Exception):
@@ -24,6 +25,7 @@ class Ports:
     gateway: int = 8080
     provider: int = 8081
     consumer: int = 8082
+    autoscaler: int = 8083
     minio: int = 9000
     minio_console: int = 9001
     kafka: int = 9092
@@ -39,6 +41,7 @@ class Stack:
         ports: where clients find the services.
         listening: where the services listen: there, unless <NAME>_LISTEN_PORT says otherwise.
         reconcile_every_seconds: how often lost images are looked for; 0: never.
+        autoscale: whether image-classifier gets as many replicas as its backlog needs.
     """
 
     state_dir: Path
@@ -47,10 +50,11 @@ class Stack:
     ports: Ports
     listening: Ports
     reconcile_every_seconds: int = 600
+    autoscale: bool = True
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Stack:
-        """Read the folders, which may be relative, the ports and RECONCILE_EVERY_SECONDS.
+        """Read the folders, which may be relative, the ports and what runs beside the functions.
 
         Raises:
             SettingsError: naming all variables that are wrong, not only the first.
@@ -58,8 +62,13 @@ class Stack:
         home_cache = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         cache_dir = environment.get("CACHE_DIR") or Path(home_cache) / "image-pipeline"
         every = environment.get(_EVERY) or str(cls.reconcile_every_seconds)
-        expected = f"{_EVERY}={every!r}: expected seconds, a whole number, or 0 for never"
-        told, listening = _ports(environment, [] if every.isdecimal() else [expected])
+        autoscale = environment.get(_AUTOSCALE) or "1"
+        wrong = []
+        if not every.isdecimal():
+            wrong.append(f"{_EVERY}={every!r}: expected seconds, a whole number, or 0 for never")
+        if autoscale not in ("0", "1"):
+            wrong.append(f"{_AUTOSCALE}={autoscale!r}: expected 1, or 0 for never")
+        told, listening = _ports(environment, wrong)
         return cls(
             state_dir=Path(environment.get("STATE_DIR") or ROOT / ".local").absolute(),
             cache_dir=Path(cache_dir).absolute(),
@@ -68,6 +77,7 @@ class Stack:
             ports=told,
             listening=listening,
             reconcile_every_seconds=int(every),
+            autoscale=autoscale == "1",
         )
 
     @property

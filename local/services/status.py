@@ -73,7 +73,9 @@ def _advice(stack: Stack, supervising: Process, wrong: list[str]) -> str:
 
 
 def _ask(part: Part) -> str:
-    return (part.probe and part.probe()) or _HEALTHY
+    wrong = part.probe() if part.probe else ""
+    said = part.message() if part.message else ""
+    return ": ".join(each for each in (wrong or _HEALTHY, said) if each)
 
 
 def _rows(

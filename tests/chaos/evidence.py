@@ -20,6 +20,8 @@ from tests.stack import ROOT, LocalStack
 
 _TIMEOUT_SECONDS = 10.0
 _AT_ONCE = 1000
+# Of 200,000 images, on a machine that has other work.
+_ACCOUNT_SECONDS = 1800.0
 # An upload that got no answer may still be written by its producer, which gives up after 1.5 s.
 _SETTLED_SECONDS = 2.0
 _READ = (topics.UPLOADS, topics.RETRY)
@@ -99,7 +101,7 @@ def inferences(stack: LocalStack) -> Iterator[Inference]:
 
 def _conservation(stack: LocalStack) -> dict[str, int]:
     """Ask the product for its own account of what was accepted."""
-    told = imagectl(stack, "reconcile", "--dry-run", "--json")
+    told = imagectl(stack, "reconcile", "--dry-run", "--json", seconds=_ACCOUNT_SECONDS)
     assert told.returncode == 0, told.stderr
     figures = json.loads(told.stdout)
     # What it misses is no state of its own here: the checker lists it as lost.

@@ -20,8 +20,9 @@ from tests.stack import LocalStack
 
 FUNCTIONS = ("image-upload", "image-classifier", "image-results")
 CONSUMER = "image-process-consumer"
+AUTOSCALER = "classifier-autoscaler"
 # Every process of a stack but the supervisor, whose end is that of the stack.
-TARGETS = (CONSUMER, *FUNCTIONS, "kafka", "minio", "redis", "nginx", "provider")
+TARGETS = (CONSUMER, AUTOSCALER, *FUNCTIONS, "kafka", "minio", "redis", "nginx", "provider")
 
 
 @dataclass(frozen=True)

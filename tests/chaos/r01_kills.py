@@ -1,8 +1,9 @@
 """Nothing accepted is lost or answered twice while a random process is killed every 5 s.
 
 Uploads come in as fast as they are accepted; the seed chooses what is killed by SIGKILL: the
-consumer, a replica of any function, Kafka, MinIO, Redis, Nginx or the provider. Requests that are
-refused or get no answer are not sent again: the next one is another image.
+consumer, the autoscaler, a replica of any function, Kafka, MinIO, Redis, Nginx or the provider;
+replicas come and go meanwhile, as the backlog needs them. Requests that are refused or get no
+answer are not sent again: the next one is another image.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ _REPEATED_PERCENT = 2.0
 # Above the slowest that was seen by far: a storm that hangs must end, too.
 _LONGEST_SECONDS_PER_IMAGE = 0.5
 _DRAIN_SECONDS = 300.0
+_DRAIN_SECONDS_PER_IMAGE = 0.03
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,11 @@ def _storms(size: Size, seed: int | None, images: int | None) -> list[Storm]:
 def _run(given: Storm, folder: Path) -> list[Finding]:
     folder.mkdir()
     entries = folder / "ledger.jsonl"
-    with running_stack(folder / "state", given.model_dir) as stack, Ledger(entries) as ledger:
+    scaled = {"AUTOSCALE": "1"}
+    with (
+        running_stack(folder / "state", given.model_dir, scaled) as stack,
+        Ledger(entries) as ledger,
+    ):
         evidence.watch(stack)
         load = Load(stack, ledger, given.sources, _THREADS, given.per_second)
         killer = Killer(stack, given.seed, log=folder / "kills.jsonl")
@@ -91,7 +97,8 @@ def _run(given: Storm, folder: Path) -> list[Finding]:
         seconds = time.monotonic() - started
         assert load.accepted >= given.images, f"{load.accepted} accepted in {seconds:.0f} s"
         settled = time.monotonic()
-        verdict, _ = storm.settle(stack, entries, given.sources, _DRAIN_SECONDS)
+        drain_seconds = max(_DRAIN_SECONDS, given.images * _DRAIN_SECONDS_PER_IMAGE)
+        verdict, _ = storm.settle(stack, entries, given.sources, drain_seconds)
         checked = time.monotonic() - settled
     said = (
         f"{load.accepted / seconds:.0f}/s, {len(killer.kills)} kills ({killer.summary}),"

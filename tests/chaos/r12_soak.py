@@ -37,13 +37,15 @@ _SLOPE_MEGABYTES = 1.0
 # A connection or a thread of a pool more or less is no leak; an hour's leak would be hundreds.
 _MORE_ALLOWED = 4.0
 _DRAIN_SECONDS = 300.0
+# The autoscaler is looked at too, but a replica that comes or goes is no growth of memory.
+_SETTINGS = {"AUTOSCALE": "1", "CLASSIFIER_MAX_REPLICAS": "1"}
 
 
 def run(size: Size, folder: Path, minutes: float | None = None) -> list[Finding]:
     """Measure the capacity, then look at every process again and again at 70 % of it."""
     entries, sources = folder / "ledger.jsonl", drawn()
     seconds = 60 * (minutes or _MINUTES[size])
-    with running_stack(folder / "state") as stack, Ledger(entries) as ledger:
+    with running_stack(folder / "state", settings=_SETTINGS) as stack, Ledger(entries) as ledger:
         evidence.watch(stack)
         stack.give("image-classifier", CACHE_TTL_SECONDS=str(max(1, round(seconds * _CACHED))))
         capacity = _capacity(stack, Load(stack, ledger, sources, _THREADS), _CAPACITY_SECONDS[size])

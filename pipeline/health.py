@@ -1,4 +1,4 @@
-"""The consumer's own HTTP port: /healthz and /metrics."""
+"""A consumer's own HTTP port: /healthz and /metrics."""
 
 from __future__ import annotations
 
@@ -21,8 +21,17 @@ class _Quiet(WSGIRequestHandler):
         """Say nothing: a probe a second is no news."""
 
 
-def serve(host: str, port: int, why_unhealthy: Callable[[], str | None]) -> WSGIServer:
-    """Answer probes in a thread until the process ends."""
+def serve(
+    host: str,
+    port: int,
+    why_unhealthy: Callable[[], str | None],
+    message: Callable[[], str] = str,
+) -> WSGIServer:
+    """Answer probes in a thread until the process ends.
+
+    Args:
+        message: what is to be said of how it goes; nothing when empty.
+    """
     metrics = make_wsgi_app()
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -32,8 +41,10 @@ def serve(host: str, port: int, why_unhealthy: Callable[[], str | None]) -> WSGI
         known = environ["PATH_INFO"] == "/healthz"
         wrong = why_unhealthy() if known else "only /healthz and /metrics are here"
         status = ("503 Service Unavailable" if known else "404 Not Found") if wrong else "200 OK"
+        said = message()
+        body = {"status": wrong or "ok", **({"message": said} if said else {})}
         start_response(status, [("Content-Type", "application/json")])
-        return [json.dumps({"status": wrong or "ok"}).encode()]
+        return [json.dumps(body, ensure_ascii=False).encode()]
 
     server = make_server(host, port, application, server_class=_Server, handler_class=_Quiet)
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()

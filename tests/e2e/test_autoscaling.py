@@ -1,0 +1,47 @@
+"""A backlog finds more replicas, and an idle function gives them up, on a whole stack."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from bench.arrivals import Arrivals
+from bench.client import Client, upload_all
+from bench.functions import CLASSIFIER, Functions
+from bench.stack import BenchStack
+from bench.stubs import stub_stack
+from tests.stack import ROOT, until
+
+# A replica takes 50 ms an image: 15 s of work, which is wanted done in one.
+IMAGES = 300
+MOST = 3
+SETTINGS = {
+    "AUTOSCALE": "1",
+    "AUTOSCALER_DRAIN_SECONDS": "1",
+    "AUTOSCALER_COOL_DOWN_SECONDS": "3",
+}
+
+
+def test_backlog_gets_the_replicas_that_are_allowed_and_idleness_gives_them_up() -> None:
+    with (
+        stub_stack(MOST, **SETTINGS) as (stack, drain, functions),
+        Arrivals(stack.settings) as arrivals,
+    ):
+        uploaded = upload_all(Client(stack), drain.new_images(), IMAGES, threads=4)
+        until(lambda: wanted(functions) == MOST)
+        said = until(lambda: status(stack, f", cap {MOST}, clear in "))
+        drain.check(arrivals, uploaded.jobs)
+        until(lambda: wanted(functions) == 1)
+
+    assert "healthy: need " in said
+
+
+def wanted(functions: Functions) -> int:
+    return int(functions.status(CLASSIFIER)["replicas"])
+
+
+def status(stack: BenchStack, words: str) -> str | None:
+    """The line of `make status` in which these words are."""
+    command = [sys.executable, "-m", "local.services", "status"]
+    told = subprocess.run(command, cwd=ROOT, env=stack.environment, capture_output=True, text=True)
+    return next((line for line in told.stdout.splitlines() if words in line), None)
