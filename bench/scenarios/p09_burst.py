@@ -3,7 +3,9 @@
 The classifier is a stub that sleeps 50 ms an image, so that cores are no limit. Uploads come open
 loop at four times what one replica does; from the first of them to the instant that the function
 has four replicas available. Reversals are changes of direction of the wanted replicas while the
-burst lasts. Between bursts the autoscaler goes back to one by itself.
+burst lasts. Between bursts the autoscaler goes back to one by itself. At last no more than two
+replicas are allowed and a backlog is drained: what the autoscaler says each second of its end ÷
+when it ends.
 """
 
 from __future__ import annotations
@@ -21,9 +23,10 @@ from bench.checks import BenchFailed
 from bench.client import Client
 from bench.drain import Drain
 from bench.figures import median, percentile, reversals
+from bench.forecast import forecasts
 from bench.functions import CLASSIFIER, Functions, until
 from bench.open_loop import open_loop
-from bench.scenario import Context, Outcome
+from bench.scenario import Context, Figure, Outcome
 from bench.stack import BenchStack
 from bench.stubs import IMAGE_SECONDS, stub_stack
 
@@ -31,6 +34,9 @@ GOAL = "P9"
 
 _TIMES = 4
 _MOST = 8
+_FEW = 2
+_BACKLOG_IMAGES = {False: 1000, True: 4000}
+_FORECAST_WITHIN = 0.25
 _BURST_SECONDS = 15.0
 _CALM_SECONDS = 300.0
 _LOOK_SECONDS = 0.1
@@ -52,6 +58,8 @@ def run(context: Context) -> Outcome:
     with stub_stack(_MOST, **_SETTINGS) as (stack, drain, functions):
         count = 10 if context.full else 1
         bursts = [_burst(stack, drain, functions) for _ in range(count)]
+        functions.give(CLASSIFIER, {}, most=_FEW)
+        said = forecasts(stack, drain, _BACKLOG_IMAGES[context.full])
     took = [_enough_after(looks) for looks in bursts]
     turns = [reversals([look.wanted for look in looks]) for looks in bursts]
     slowest = percentile(took, 95)
@@ -59,8 +67,14 @@ def run(context: Context) -> Outcome:
     figures = [
         judged.at_most(GOAL, f"burst → {_TIMES} replicas available", [slowest], 6, "s", note),
         judged.at_most(GOAL, "reversals in a burst", [float(max(turns))], 1),
+        _forecast(said),
     ]
-    details = {"seconds": took, "reversals": turns, "timelines": [_kept(each) for each in bursts]}
+    details = {
+        "seconds": took,
+        "reversals": turns,
+        "timelines": [_kept(each) for each in bursts],
+        "forecasts": said,
+    }
     return Outcome(figures, details, [], [_plot(context, bursts[-1])])
 
 
@@ -104,6 +118,13 @@ def _enough_after(looks: list[Look]) -> float:
         most = max(look.available for look in looks)
         raise BenchFailed(f"a burst never found {_TIMES} replicas; the most were {most}")
     return enough[0]
+
+
+def _forecast(said: list[float]) -> Figure:
+    wrong = [abs(each - 1) for each in said]
+    what = f"forecast of a backlog's end, cap {_FEW}: how far off, p95"
+    note = f"p95 of {len(said)} seconds; forecast ÷ actual {min(said):.2f} to {max(said):.2f}"
+    return judged.at_most(GOAL, what, [percentile(wrong, 95)], _FORECAST_WITHIN, note=note)
 
 
 def _available(functions: Functions) -> int:

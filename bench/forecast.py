@@ -1,0 +1,67 @@
+"""What the autoscaler says of a backlog's end, beside when the backlog really ended."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bench.checks import BenchFailed
+from bench.drain import Drain
+from bench.stack import BenchStack
+
+_LOOK_SECONDS = 1.0
+# Until then the arrivals and the standstill before are a part of what is seen.
+_SETTLED_SECONDS = 5.0
+# The last seconds say little: a second of the loop is a large part of them.
+_SHORTEST_SECONDS = 5.0
+_CLEAR = re.compile(r"^image_backlog_clear_seconds (\S+)$", re.MULTILINE)
+
+
+def forecasts(stack: BenchStack, drain: Drain, images: int) -> list[float]:
+    """Drain a backlog with the replicas that are allowed.
+
+    Returns:
+        Of each second the time forecast ÷ the time it took; the first seconds, of which the uploads
+        are still a part, and the last ones left out.
+    """
+    looks: list[tuple[float, float]] = []
+    drained = drain.backlog(images, beside=lambda _: _looking_on(stack, looks))
+    ended = max(drained.instants)
+    settled = drained.started + _SETTLED_SECONDS
+    found = [
+        said / (ended - at) for at, said in looks if settled <= at <= ended - _SHORTEST_SECONDS
+    ]
+    if not found:
+        raise BenchFailed(f"nothing was said of the end of a backlog of {images} images")
+    return found
+
+
+@contextmanager
+def _looking_on(stack: BenchStack, looks: list[tuple[float, float]]) -> Iterator[None]:
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(_LOOK_SECONDS):
+            said, at = _metrics(stack), time.monotonic()
+            clear = _CLEAR.search(said)
+            if clear:
+                looks.append((at, float(clear[1])))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _metrics(stack: BenchStack) -> str:
+    url = f"http://127.0.0.1:{stack.ports['AUTOSCALER']}/metrics"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        text: bytes = answer.read()
+    return text.decode()
