@@ -74,9 +74,14 @@ class Peer:
 
 
 def environment_of(stack: BenchStack, folder: Path) -> dict[str, str]:
-    """What a peer finds our modules, the model and MinIO by; it sends nothing home."""
+    """What a peer finds our modules, the model and MinIO by; it sends nothing home.
+
+    Args:
+        folder: where it may leave what it likes.
+    """
     paths = os.pathsep.join([str(ROOT), str(ROOT / "functions" / "image-classifier")])
-    own = {"PYTHONPATH": paths, "BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": str(folder)}
+    bentoml = {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": str(folder)}
+    own = {"PYTHONPATH": paths, "TMPDIR": str(folder), **bentoml}
     return {**os.environ, **stack.addresses, **own}
 
 

@@ -30,7 +30,7 @@ from pipeline.web import SECRET_HEADER
 
 GOAL = "P14"
 
-_WARM_UP_SECONDS = 1.0
+_WARM_UP_SECONDS = 0.5
 _OURS, _PROVIDER, _GATEWAY = "ours", "ours, provider", "ours, provider and Nginx"
 _RAW = "RAW, 2 threads"
 _DEFAULTS = "{}, defaults"
@@ -48,7 +48,7 @@ class _Bench:
 
     @property
     def seconds(self) -> float:
-        return 15.0 if self.context.full else 3.0
+        return 15.0 if self.context.full else 2.5
 
 
 def run(context: Context) -> Outcome:

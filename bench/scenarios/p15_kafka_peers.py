@@ -55,7 +55,7 @@ def run(context: Context) -> Outcome:
 
 
 def _measure(name: str, folder: Path | None, context: Context) -> dict[str, list[Found]]:
-    ours, theirs, loop = (2000, 1000, 150) if context.full else (400, 250, 24)
+    ours, theirs, loop = (2000, 1000, 150) if context.full else (300, 200, 20)
     with warm_stack(folder, **_SETTINGS) as warm:
         Functions(warm.stack).scale(CLASSIFIER, WORKERS)
         arms: Arms = {_OURS: partial(_drain, warm, ours)}
