@@ -105,6 +105,23 @@ def members(run_dir: Path) -> dict[str, list[int]]:
     return {name: sessions.get(process.pid, []) for name, process in recorded.items()}
 
 
+def descendants(pid: int) -> list[int]:
+    """List the living children of a process, their children and so on."""
+    stats = {int(name): _stat(int(name)) for name in os.listdir("/proc") if name.isdecimal()}
+    parents = {each: int(stat[1]) for each, stat in stats.items() if stat and stat[0] != "Z"}
+    found: list[int] = []
+    newest = {pid}
+    while newest := {each for each, parent in parents.items() if parent in newest}:
+        found += sorted(newest)
+    return found
+
+
+def leads_session(pid: int) -> bool:
+    """Tell whether a process has a session of its own."""
+    stat = _stat(pid)
+    return bool(stat) and int(stat[3]) == pid
+
+
 def _ticks(run_dir: Path) -> Ticks:
     found: dict[str, dict[tuple[int, int], int]] = {}
     for name, pids in members(run_dir).items():

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.example_loop import BUCKET, GROUP
 from local.services import processes
 from local.services.processes import Process
 from pipeline import topics
 from tests.chaos import buckets, evidence, ledger, storm
-from tests.chaos.example_loop import BUCKET, GROUP
 from tests.chaos.faults import TARGETS, Killer
 from tests.chaos.findings import Finding, Size, reported
 from tests.chaos.ledger import Ledger
@@ -92,7 +92,7 @@ def _loop(stack: LocalStack, log: Path) -> Iterator[None]:
 
 
 def _start(stack: LocalStack, log: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.chaos.example_loop"]
+    command = [sys.executable, "-m", "bench.example_loop"]
     with log.open("ab") as output:
         process = subprocess.Popen(
             command, cwd=stack.root, env=stack.addresses, stdout=output, stderr=output

@@ -1,15 +1,18 @@
 """The loop that the example systems have, as a process of its own; for comparison only.
 
+`python -m bench.example_loop [--topic TOPIC] [--model-dir FOLDER]`; the folder holds a Keras model.
 One message, one image, one `model.predict`; offsets are committed by the client as it pleases, an
 error is logged and the next message read. Nothing of the pipeline is in it but the names of things.
 """
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import logging
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,17 +31,11 @@ _SIDE = 224
 logger = logging.getLogger(__name__)
 
 
-def main() -> None:
+def main(topic: str, model_dir: Path | None) -> None:
     """Run until killed."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     settings = Settings.from_env(os.environ)
-    model = _model()
-    store = Minio(
-        settings.minio_endpoint,
-        access_key=settings.secret("minio-access-key"),
-        secret_key=settings.secret("minio-secret-key"),
-        secure=False,
-    )
+    model, store = _model(model_dir), _store(settings)
     # enable.auto.commit is left at its default: true.
     consumer = Consumer(
         {
@@ -47,7 +44,7 @@ def main() -> None:
             "auto.offset.reset": "earliest",
         }
     )
-    consumer.subscribe([topics.UPLOADS.name])
+    consumer.subscribe([topic])
     while True:
         message = consumer.poll(1.0)
         if message is None:
@@ -61,10 +58,26 @@ def main() -> None:
             logger.error("failed: %s", error)
 
 
-def _model() -> Any:
+def _store(settings: Settings) -> Minio:
+    store = Minio(
+        settings.minio_endpoint,
+        access_key=settings.secret("minio-access-key"),
+        secret_key=settings.secret("minio-secret-key"),
+        secure=False,
+    )
+    if not store.bucket_exists(BUCKET):
+        store.make_bucket(BUCKET)
+    return store
+
+
+def _model(folder: Path | None) -> Any:
+    if folder is not None:
+        from keras.models import load_model
+
+        return load_model(next(folder.glob("*.keras")))
     from keras.applications import MobileNetV2
 
-    # Without weights: what it loses does not depend on what it says.
+    # Without weights: neither what it loses nor its speed depends on what it says.
     return MobileNetV2(weights=None)
 
 
@@ -84,4 +97,7 @@ def _process(store: Minio, model: Any, data: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(prog="python -m bench.example_loop", description=__doc__)
+    parser.add_argument("--topic", default=topics.UPLOADS.name)
+    parser.add_argument("--model-dir", type=Path)
+    main(**vars(parser.parse_args()))

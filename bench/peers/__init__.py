@@ -1,0 +1,1 @@
+"""What our function and our consumer are compared with; run by the peers' own Python."""
