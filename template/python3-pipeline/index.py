@@ -31,6 +31,7 @@ logger = logging.getLogger("index")
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 PROBLEM_JSON = "application/problem+json"
 SPARE_THREADS = 4  # so that health, readiness and 429 are answered while every slot is taken
+RECV_BYTES = 1 << 17
 LATE_SECONDS = 5  # for sending the last answers after the last handler call
 
 REQUEST_SECONDS = Histogram("function_request_seconds", "Time to answer a request", ["status"])
@@ -188,6 +189,8 @@ def serve(app: Flask, settings: Settings, drain: Drain) -> None:
         max_request_body_size=2 * settings.max_body_bytes,
         connection_limit=max(256, 4 * settings.max_inflight),
         asyncore_use_poll=True,
+        # A photo in a few reads instead of a dozen: a tenth of what the server itself costs.
+        recv_bytes=RECV_BYTES,
         ident=None,
         clear_untrusted_proxy_headers=False,
     )
