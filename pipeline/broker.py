@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -17,10 +19,18 @@ from pipeline.topics import TOPICS
 
 logger = logging.getLogger(__name__)
 
+# A topic and a partition of it; before a message is given one it has none.
+Place = tuple[str | None, int | None]
+_NO_PARTITION = -1
+
 OnCommit = Callable[[KafkaError | None, list[TopicPartition]], None]
 
 # An acknowledgement ends the wait at once; this is how long closing may take.
 _POLL_SECONDS = 0.5
+# A producer that a broker told of a partition without a leader, as one does that shuts down, may
+# never send to it again (librdkafka issue 5430). It is replaced when nothing was acknowledged for
+# longer than a broker takes to answer again.
+_STUCK_SECONDS = 6.0
 # Room for a burst of events of at most 4 KB; beyond it `publish` says Unavailable at once.
 _QUEUE_MESSAGES = 20_000
 # How long the partitions of a killed consumer wait for another; and longer than a killed broker is
@@ -36,22 +46,20 @@ class Publisher:
     producer without sequence numbers has no fatal state to recover from.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        make: Callable[[Settings], Producer] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._timeout_seconds = settings.produce_timeout_seconds
-        self._producer = Producer(
-            {
-                "bootstrap.servers": settings.kafka_bootstrap_servers,
-                "acks": "all",
-                "linger.ms": 1,
-                "message.timeout.ms": int(settings.produce_timeout_seconds * 1000),
-                "socket.connection.setup.timeout.ms": 1000,
-                "reconnect.backoff.ms": 50,
-                "reconnect.backoff.max.ms": 1000,
-                "queue.buffering.max.messages": _QUEUE_MESSAGES,
-                "message.max.bytes": max(topic.max_event_bytes for topic in TOPICS),
-            },
-            logger=logger,
-        )
+        self._make = partial(make or _make_producer, settings)
+        self._clock = clock
+        self._producer = self._make()
+        # Replaced ones, until what they were given has been acknowledged or has timed out.
+        self._retired: list[Producer] = []
+        self._failing_since: dict[Place, float] = {}
+        self._is_stuck = False
         self._closing = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="kafka-acks", daemon=True)
         self._poller.start()
@@ -63,7 +71,8 @@ class Publisher:
         """
         sent: Future[None] = Future()
 
-        def acknowledged(error: KafkaError | None, _: Message) -> None:
+        def acknowledged(error: KafkaError | None, message: Message) -> None:
+            self._note(message, error)
             if error is None:
                 sent.set_result(None)
             else:
@@ -104,6 +113,45 @@ class Publisher:
     def _poll(self) -> None:
         while not self._closing.is_set():
             self._producer.poll(_POLL_SECONDS)
+            for retired in self._retired:
+                retired.poll(0)
+            self._retired = [retired for retired in self._retired if len(retired)]
+            if self._is_stuck:
+                self._replace()
+
+    def _note(self, message: Message, error: KafkaError | None) -> None:
+        """Notice a partition that has taken nothing for too long."""
+        topic, partition, now = message.topic(), message.partition(), self._clock()
+        if error is not None:
+            since = self._failing_since.setdefault((topic, partition), now)
+            self._is_stuck = self._is_stuck or now - since > _STUCK_SECONDS
+            return
+        for place in ((topic, partition), (topic, _NO_PARTITION)):
+            self._failing_since.pop(place, None)
+
+    def _replace(self) -> None:
+        logger.warning("kafka producer replaced", extra={"partitions": len(self._failing_since)})
+        self._failing_since.clear()
+        self._is_stuck = False
+        self._retired.append(self._producer)
+        self._producer = self._make()
+
+
+def _make_producer(settings: Settings) -> Producer:
+    return Producer(
+        {
+            "bootstrap.servers": settings.kafka_bootstrap_servers,
+            "acks": "all",
+            "linger.ms": 1,
+            "message.timeout.ms": int(settings.produce_timeout_seconds * 1000),
+            "socket.connection.setup.timeout.ms": 1000,
+            "reconnect.backoff.ms": 50,
+            "reconnect.backoff.max.ms": 1000,
+            "queue.buffering.max.messages": _QUEUE_MESSAGES,
+            "message.max.bytes": max(topic.max_event_bytes for topic in TOPICS),
+        },
+        logger=logger,
+    )
 
 
 def make_consumer(settings: Settings, on_commit: OnCommit) -> Consumer:

@@ -1,0 +1,133 @@
+"""When a producer that delivers nothing any more is replaced; the real Kafka: test_contracts.py."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any, cast
+
+import pytest
+from confluent_kafka import KafkaError
+
+from pipeline.broker import Publisher
+from pipeline.errors import Unavailable
+from pipeline.settings import Settings
+
+TIMED_OUT = KafkaError(KafkaError._MSG_TIMED_OUT)
+SETTINGS = Settings(produce_timeout_seconds=20.0)
+
+
+class Sent:
+    """What a delivery report tells of a message."""
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+
+    def topic(self) -> str:
+        return self._topic
+
+    def partition(self) -> int:
+        return 0
+
+
+class Client:
+    """Stands in for librdkafka's producer: reports each message when it is polled."""
+
+    def __init__(self) -> None:
+        self.stuck: set[str] = set()
+        self._reports: list[Callable[[], None]] = []
+        self._something = threading.Event()
+
+    def produce(self, topic: str, value: bytes, key: str, on_delivery: Any) -> None:
+        error = TIMED_OUT if topic in self.stuck else None
+        self._reports.append(lambda: on_delivery(error, Sent(topic)))
+        self._something.set()
+
+    def poll(self, timeout: float) -> int:
+        self._something.wait(min(timeout, 0.02))
+        self._something.clear()
+        reports, self._reports = self._reports, []
+        for report in reports:
+            report()
+        return len(reports)
+
+    def flush(self, timeout: float) -> int:
+        return 0
+
+    def __len__(self) -> int:
+        return len(self._reports)
+
+
+class Kafka:
+    """A publisher, its clock, and every client that it made."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.clients: list[Client] = []
+        self.publisher = Publisher(SETTINGS, self._make, lambda: self.now)
+
+    def publish(self, topic: str = "image-results", at: float = 0.0) -> bool:
+        """Send an event at this second; whether it was acknowledged."""
+        self.now = at
+        sent: Future[None] = self.publisher.send(topic, "key", b"value")
+        try:
+            self.publisher.wait(sent)
+        except Unavailable:
+            return False
+        return True
+
+    def _make(self, _: Settings) -> Any:
+        self.clients.append(Client())
+        return cast(Any, self.clients[-1])
+
+
+@pytest.fixture
+def kafka() -> Iterator[Kafka]:
+    one = Kafka()
+    yield one
+    one.publisher.close()
+
+
+def test_a_producer_that_delivers_nothing_for_long_is_replaced(kafka: Kafka) -> None:
+    kafka.clients[0].stuck.add("image-results")
+
+    answers = [kafka.publish(at=second) for second in (0, 3, 7)]
+    after = [kafka.publish(at=second) for second in (8, 9, 10)]
+
+    assert answers == [False, False, False]
+    assert after[1:] == [True, True]  # the first may still have met the old one
+    assert len(kafka.clients) == 2
+
+
+def test_a_topic_that_is_stuck_shows_although_another_is_not(kafka: Kafka) -> None:
+    kafka.clients[0].stuck.add("image-results")
+
+    for second in range(8):
+        kafka.publish("image-failures", at=second)
+        kafka.publish("image-results", at=second)
+    kafka.publish(at=8)
+
+    assert kafka.publish(at=9)
+
+
+def test_a_short_outage_replaces_nothing(kafka: Kafka) -> None:
+    for start in (0, 10, 20):
+        kafka.clients[0].stuck.add("image-results")
+        kafka.publish(at=start)
+        kafka.publish(at=start + 5)
+        kafka.clients[0].stuck.clear()
+        kafka.publish(at=start + 6)
+
+    assert len(kafka.clients) == 1
+
+
+def test_one_failure_long_ago_replaces_nothing(kafka: Kafka) -> None:
+    kafka.clients[0].stuck.add("image-results")
+    kafka.publish(at=0)
+    kafka.clients[0].stuck.clear()
+
+    answers = [kafka.publish(at=second) for second in (1000, 1001)]
+
+    assert answers == [True, True]
+    assert len(kafka.clients) == 1
