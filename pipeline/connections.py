@@ -61,8 +61,8 @@ class Connections:
     def exchange(self, requests: Sequence[Request]) -> list[Answer]:
         """Send requests, then read their answers, in the same order.
 
-        If the connection breaks they are all sent once more, so that sending one twice must do no
-        harm: the server may have closed a kept-alive connection.
+        If the connection breaks they are all sent once more on a new one, so that sending one twice
+        must do no harm: the server may have closed a kept-alive connection, and the others with it.
 
         Raises:
             TimeoutError: the server said nothing for too long; nothing is sent again.
@@ -73,6 +73,7 @@ class Connections:
         except TimeoutError:
             raise
         except OSError:
+            self._forget_idle()
             return self._try(requests)
 
     def _try(self, requests: Sequence[Request]) -> list[Answer]:
@@ -90,6 +91,12 @@ class Connections:
             if self._idle:
                 return self._idle.pop()
         return _Connection(socket.create_connection(self._address, self._timeout_seconds))
+
+    def _forget_idle(self) -> None:
+        with self._lock:
+            idle = list(self._idle)
+            self._idle.clear()
+        _close(idle)
 
     def _give_back(self, connection: _Connection) -> None:
         with self._lock:

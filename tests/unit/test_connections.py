@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -107,3 +108,26 @@ def test_a_connection_that_the_server_ends_is_not_used_again() -> None:
 
     assert (first[0].body, second[0].body) == (b"one", b"two")
     assert seen() == 2
+
+
+def test_connections_that_all_ended_while_they_were_idle_are_replaced() -> None:
+    def serve(listening: socket.socket) -> None:
+        two = [listening.accept()[0] for _ in range(2)]
+        for each in two:
+            each.recv(1 << 16)
+        for each in two:
+            each.sendall(answer(b"early"))
+            each.close()
+        late, _ = listening.accept()
+        late.recv(1 << 16)
+        late.sendall(answer(b"late"))
+        late.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(3) as pool:
+        connections = Connections(f"127.0.0.1:{listening.getsockname()[1]}", 5.0)
+        served = pool.submit(serve, listening)
+        early = list(pool.map(connections.exchange, [[GET], [GET]]))
+        late = connections.exchange([GET])
+        served.result()
+
+    assert [each.body for (each,) in (*early, late)] == [b"early", b"early", b"late"]
