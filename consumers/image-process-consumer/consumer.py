@@ -8,23 +8,25 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from breaker import Breaker
-from commits import Commits, partitions_at, places_of
-from deliveries import Delivery, Pending, read
+from commits import Commits, places_of
+from deliveries import Delivery, Pending, origin_of, read
 from invoke import ClassifierClient
+from membership import CutOff, Membership, ask_broker
 from pipeline import broker, crashes, telemetry, topics
 from pipeline.cache import ResultCache
-from pipeline.events import Origin
 from pipeline.health import serve
 from pipeline.results import Results
 from pipeline.settings import Settings
 from pipeline.storage import ObjectStore
 from process import LARGEST_JITTER, Processor, RetryPolicy
 from progress import CAREFUL_FROM, Assignment, Place
+from window import Window
 from workers import Workers
 
 logger = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class ImageProcessConsumer:
     Args:
         make_consumer: makes the Kafka client.
         pool: runs the batches; threads of its own when None.
+        membership: asks another client whether Kafka answers when None.
     """
 
     def __init__(
@@ -58,12 +61,13 @@ class ImageProcessConsumer:
         breaker: Breaker,
         make_consumer: MakeConsumer = broker.make_consumer,
         pool: Executor | None = None,
+        membership: Membership | None = None,
     ) -> None:
         batches, self._batch_size = settings.batches_in_flight, settings.batch_size
-        # How far a partition is read beyond its commit: bounds memory, and what a restart repeats.
-        self._window = self._batch_size * (batches + _BATCHES_AHEAD)
+        ahead = self._batch_size * (batches + _BATCHES_AHEAD)
+        self._window = Window(ahead)
         # A predecessor has not worked further ahead of its commit than the window and one read.
-        self._begun_before = self._window + self._batch_size
+        self._begun_before = ahead + self._batch_size
         # The last attempt is made alone, so that it is known whose it was.
         careful_from = max(1, min(CAREFUL_FROM, settings.max_attempts - 1))
         self._assignment = Assignment(self._begun_before, careful_from)
@@ -72,9 +76,9 @@ class ImageProcessConsumer:
         self._pending = Pending()
         self._workers = Workers(processor, self._pending, batches, self._batch_size, pool)
         self._breaker = breaker
+        self._membership = membership or Membership(partial(ask_broker, settings))
         self._max_attempts = settings.max_attempts
         self._longest_wait_seconds = settings.retry_max_seconds * LARGEST_JITTER
-        self._paused: set[Place] = set()
         self._stopping = False
         self._last_round = time.monotonic()
 
@@ -91,7 +95,11 @@ class ImageProcessConsumer:
         self._stopping = True
 
     def run(self) -> None:
-        """Consume until stopped."""
+        """Consume until stopped.
+
+        Raises:
+            CutOff: only another process can go on; nothing is closed, as that would never end.
+        """
         self.subscribe()
         try:
             while not self._stopping:
@@ -100,7 +108,8 @@ class ImageProcessConsumer:
             self._hand_over(self._assignment.places())
         finally:
             self._workers.close()
-            self._consumer.close()
+            if not self._membership.is_cut_off:
+                self._consumer.close()
 
     def subscribe(self) -> None:
         """Join the group."""
@@ -114,7 +123,8 @@ class ImageProcessConsumer:
     def go_round(self) -> None:
         """Read, start, collect and commit what there is to be."""
         self._last_round = time.monotonic()
-        self._respect_window()
+        self._membership.check()
+        self._window.respect(self._consumer, self._assignment)
         self._read()
         if not self._breaker.is_resting():
             self._workers.start(self._begin, alone=self._is_careful())
@@ -123,17 +133,6 @@ class ImageProcessConsumer:
 
     def _is_careful(self) -> bool:
         return self._assignment.needs_care or self._breaker.why_open() is not None
-
-    def _respect_window(self) -> None:
-        """Stop fetching where the window is full; polling goes on, as the group demands.
-
-        Each partition has its own, so that retries waiting for their time hold no upload back.
-        """
-        full = self._assignment.places_with(self._window)
-        if full != self._paused:
-            self._consumer.pause(partitions_at(full - self._paused))
-            self._consumer.resume(partitions_at(self._paused - full))
-            self._paused = full
 
     def _read(self) -> None:
         busy = self._assignment.open_offsets() > 0
@@ -150,12 +149,7 @@ class ImageProcessConsumer:
         if error is not None:
             logger.warning("kafka reports", extra={"reason": error.str()})
             return
-        # The client's types allow None, which only a message with an error carries.
-        origin = Origin(
-            cast(str, message.topic()),
-            cast(int, message.partition()),
-            cast(int, message.offset()),
-        )
+        origin = origin_of(message)
         progress = self._assignment.get((origin.topic, origin.partition))
         if progress is None:
             return  # fetched before its partition was taken away
@@ -191,9 +185,10 @@ class ImageProcessConsumer:
                 progress.finish(delivery.origin.offset)
 
     def _assigned(self, _: Any, partitions: list[TopicPartition]) -> None:
+        self._membership.join()
         places = places_of(partitions)
         self._assignment.add(self._commits.read(self._consumer, places))
-        self._paused |= places  # a pause outlives a lost partition: the next round resumes it
+        self._window.open(places)
         self._report("partitions assigned", partitions)
 
     def _revoked(self, _: Any, partitions: list[TopicPartition]) -> None:
@@ -204,6 +199,7 @@ class ImageProcessConsumer:
         self._report("partitions revoked", partitions)
 
     def _lost(self, _: Any, partitions: list[TopicPartition]) -> None:
+        self._membership.lose()
         self._forget(partitions)
         self._report("partitions lost", partitions)
 
@@ -215,7 +211,7 @@ class ImageProcessConsumer:
     def _forget(self, partitions: list[TopicPartition]) -> None:
         places = places_of(partitions)
         self._assignment.remove(places)
-        self._paused -= places
+        self._window.close(places)
         self._workers.drop(places)
 
     def _report(self, message: str, partitions: list[TopicPartition]) -> None:
@@ -241,7 +237,12 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: consumer.stop())
     serve("127.0.0.1", settings.consumer_port, consumer.why_unhealthy)
-    consumer.run()
+    try:
+        consumer.run()
+    except CutOff as error:
+        logger.error("cut off", extra={"reason": str(error)})
+        publisher.close()
+        os._exit(1)
     publisher.close()
 
 

@@ -22,6 +22,7 @@ from consumer import ImageProcessConsumer
 from engines import Engines
 from form import SentFile
 from invoke import ClassifierClient
+from membership import Membership
 from pipeline import crashes, telemetry, topics
 from pipeline.errors import Unavailable
 from pipeline.events import ImageUploaded
@@ -124,7 +125,10 @@ class World:
             client, self._publisher, self._results, policy, breaker, self.clock.time
         )
         make_client, bench = cast(Any, puppet.make_client), cast(Any, puppet.bench)
-        puppet.begin(ImageProcessConsumer(SETTINGS, processor, breaker, make_client, bench))
+        membership = Membership(lambda: None, self.clock.monotonic)
+        puppet.begin(
+            ImageProcessConsumer(SETTINGS, processor, breaker, make_client, bench, membership)
+        )
         self.puppets.append(puppet)
 
     def round(self, puppet: Puppet) -> None:

@@ -1,0 +1,36 @@
+"""How far a partition is read beyond its commit; what is full is paused."""
+
+from __future__ import annotations
+
+from confluent_kafka import Consumer
+
+from commits import partitions_at
+from progress import Assignment, Place
+
+
+class Window:
+    """Pauses each partition by itself, so that retries waiting for their time hold no upload back.
+
+    Args:
+        events: read and not committed, of one partition: bounds memory, and what a restart repeats.
+    """
+
+    def __init__(self, events: int) -> None:
+        self._events = events
+        self._paused: set[Place] = set()
+
+    def respect(self, client: Consumer, assignment: Assignment) -> None:
+        """Stop fetching where the window is full; polling goes on, as the group demands."""
+        full = assignment.places_with(self._events)
+        if full != self._paused:
+            client.pause(partitions_at(full - self._paused))
+            client.resume(partitions_at(self._paused - full))
+            self._paused = full
+
+    def open(self, places: set[Place]) -> None:
+        """Take in new partitions; a pause outlives a lost one, and the next look resumes it."""
+        self._paused |= places
+
+    def close(self, places: set[Place]) -> None:
+        """Forget partitions that were taken away."""
+        self._paused -= places
