@@ -172,7 +172,10 @@ def used(provider: Provider) -> tuple[int, int, list[str]]:
     proc = Path(f"/proc/{provider.process.pid}")
     assert provider.is_up()  # so that our own connection is always counted
     counts = [len(list((proc / name).iterdir())) for name in ("fd", "task")]
-    return counts[0], counts[1], sorted(map(str, provider.state_dir.rglob("*")))
+    # Not rglob, which fails when a folder is removed under it.
+    walked = os.walk(provider.state_dir)
+    found = [f"{top}/{name}" for top, folders, files in walked for name in (*folders, *files)]
+    return counts[0], counts[1], sorted(found)
 
 
 def resident_megabytes(provider: Provider) -> float:

@@ -24,9 +24,11 @@ def stack(tmp_path: Path) -> Iterator[LocalStack]:
         yield unstarted
 
 
-# The foreground of a terminal: what is told when that is closed.
+# The foreground of a terminal: what is told when that is closed, also when the tests themselves
+# run under nohup, whose ignored SIGHUP would be inherited.
 _IN_TERMINAL = """
-import fcntl, sys, termios
+import fcntl, signal, sys, termios
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 from local.services.__main__ import main
 sys.exit(main())
