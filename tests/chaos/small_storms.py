@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -66,14 +67,17 @@ class SmallStorms:
             self._watch_commits()
 
     def _classifier_hangs(self) -> None:
-        """The classifier answers nothing, then it and the consumer die in the middle of it."""
+        """The classifier answers nothing, then it and all who wait for it die in the middle."""
         pid = self._stack.pid("image-classifier")
         os.kill(pid, signal.SIGSTOP)
         self._upload(_IMAGES)
         self._watch_commits()
-        # The consumer first: it must not learn that the other died.
+        # The consumer first: it must not learn that the others died. The provider then, which would
+        # hand the calls on to the next replica, and store what nobody waits for any more.
         kill(self._stack, CONSUMER)
-        os.kill(pid, signal.SIGKILL)
+        kill(self._stack, "provider")
+        with suppress(ProcessLookupError):  # replicas end with their provider
+            os.kill(pid, signal.SIGKILL)
         self._trial.recover()
 
     def _broker_dies(self) -> None:
