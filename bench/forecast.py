@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 
+from bench.beside import looking_on
 from bench.checks import BenchFailed
 from bench.drain import Drain
 from bench.stack import BenchStack
@@ -29,7 +28,8 @@ def forecasts(stack: BenchStack, drain: Drain, images: int) -> list[float]:
         are still a part, and the last ones left out.
     """
     looks: list[tuple[float, float]] = []
-    drained = drain.backlog(images, beside=lambda _: _looking_on(stack, looks))
+    look = partial(_look, stack, looks)
+    drained = drain.backlog(images, beside=lambda _: looking_on(look, _LOOK_SECONDS))
     ended = max(drained.instants)
     settled = drained.started + _SETTLED_SECONDS
     found = [
@@ -40,24 +40,10 @@ def forecasts(stack: BenchStack, drain: Drain, images: int) -> list[float]:
     return found
 
 
-@contextmanager
-def _looking_on(stack: BenchStack, looks: list[tuple[float, float]]) -> Iterator[None]:
-    ended = threading.Event()
-
-    def look() -> None:
-        while not ended.wait(_LOOK_SECONDS):
-            said, at = _metrics(stack), time.monotonic()
-            clear = _CLEAR.search(said)
-            if clear:
-                looks.append((at, float(clear[1])))
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+def _look(stack: BenchStack, looks: list[tuple[float, float]]) -> None:
+    said, at = _metrics(stack), time.monotonic()
+    if clear := _CLEAR.search(said):
+        looks.append((at, float(clear[1])))
 
 
 def _metrics(stack: BenchStack) -> str:

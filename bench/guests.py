@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,15 +78,6 @@ def guest(
         _end(process)
         for file in run_dir.glob(f"{name}*.json"):
             processes.forget(run_dir, file.stem)
-
-
-def free_ports(count: int) -> list[int]:
-    """Find ports of 127.0.0.1 that nobody listens on, each another."""
-    with ExitStack() as sockets:
-        opened = [sockets.enter_context(socket.socket()) for _ in range(count)]
-        for each in opened:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in opened]
 
 
 def _record(run_dir: Path, name: str, pid: int) -> None:

@@ -15,8 +15,8 @@ from bench import environment
 from bench.checks import BenchFailed
 from bench.closed_loop import Target, closed_loop
 from bench.drain import Images
-from bench.guests import Guest, free_ports, guest
-from bench.stack import BenchStack
+from bench.guests import Guest, guest
+from bench.stack import BenchStack, free_ports
 from local.services.settings import ROOT
 
 PEERS = ("LitServe", "BentoML", "MLServer")

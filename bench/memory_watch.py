@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.arrivals import Arrivals
+from bench.beside import looking_on
 from bench.processes import resident
 
 _EVERY_SECONDS = 1.0
@@ -34,21 +34,14 @@ class MemoryWatch:
     @contextmanager
     def __call__(self, arrivals: Arrivals) -> Iterator[None]:
         """Look on inside the block."""
-        ended = threading.Event()
-        thread = threading.Thread(target=self._look_on, args=(arrivals, ended))
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
+        started = time.monotonic()
 
-    def _look_on(self, arrivals: Arrivals, ended: threading.Event) -> None:
-        started, is_last = time.monotonic(), False
-        while not is_last:
-            is_last = ended.wait(_EVERY_SECONDS)
+        def look() -> None:
             seconds = time.monotonic() - started
             self.looks.append(Look(seconds, arrivals.count, resident(self.run_dir)))
+
+        with looking_on(look, _EVERY_SECONDS):
+            yield
 
 
 def growth(looks: list[Look], first: int) -> dict[str, float]:

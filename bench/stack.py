@@ -106,7 +106,7 @@ def running_stack(model_dir: Path | None, **given: str) -> Iterator[BenchStack]:
         given: settings of the consumer, such as BATCH_SIZE="8".
     """
     state_dir = Path(tempfile.mkdtemp(prefix="bench-"))
-    ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
     stack = BenchStack(state_dir, ports, given)
     model = ["--model-dir", str(model_dir)] if model_dir else []
     try:
@@ -117,7 +117,8 @@ def running_stack(model_dir: Path | None, **given: str) -> Iterator[BenchStack]:
         shutil.rmtree(state_dir)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Find ports of 127.0.0.1 that nobody listens on, each another."""
     with ExitStack() as sockets:
         opened = [sockets.enter_context(socket.socket()) for _ in range(count)]
         for each in opened:

@@ -10,15 +10,15 @@ when it ends.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bench import judged, svg
 from bench.arrivals import Arrivals
+from bench.beside import looking_on
 from bench.checks import BenchFailed
 from bench.client import Client
 from bench.drain import Drain
@@ -84,7 +84,7 @@ def _burst(stack: BenchStack, drain: Drain, functions: Functions) -> list[Look]:
     with (
         closing(Client(stack)) as client,
         Arrivals(stack.settings) as arrivals,
-        _looking_on(functions, looks),
+        looking_on(partial(_look, functions, looks, time.monotonic()), _LOOK_SECONDS),
     ):
         per_second = _TIMES / IMAGE_SECONDS
         sent = open_loop(lambda number: client.upload(image(number)), per_second, _BURST_SECONDS)
@@ -93,23 +93,10 @@ def _burst(stack: BenchStack, drain: Drain, functions: Functions) -> list[Look]:
     return looks
 
 
-@contextmanager
-def _looking_on(functions: Functions, looks: list[Look]) -> Iterator[None]:
-    ended, started = threading.Event(), time.monotonic()
-
-    def look() -> None:
-        while not ended.wait(_LOOK_SECONDS):
-            status = functions.status(CLASSIFIER)
-            seconds = time.monotonic() - started
-            looks.append(Look(seconds, status["replicas"], status["availableReplicas"]))
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+def _look(functions: Functions, looks: list[Look], started: float) -> None:
+    status = functions.status(CLASSIFIER)
+    seconds = time.monotonic() - started
+    looks.append(Look(seconds, status["replicas"], status["availableReplicas"]))
 
 
 def _enough_after(looks: list[Look]) -> float:
