@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,9 @@ def _names(stack: LocalStack, pattern: str = "*.json") -> list[str]:
 def _kill(stack: LocalStack, *names: str) -> set[int]:
     pids = {stack.pid(name) for name in names}
     for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+        # A replica ends with its provider, be that killed before it.
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     return pids
 
 
