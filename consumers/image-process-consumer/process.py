@@ -7,9 +7,8 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from breaker import Breaker
 from deliveries import Delivery
@@ -29,6 +28,14 @@ LARGEST_JITTER = 1.2
 
 # What is known of one image after a call: its result, or what stood in the way.
 Outcome = dict[str, Any] | PipelineError
+
+
+class Event(NamedTuple):
+    """What is published of one image."""
+
+    topic: str
+    key: str
+    value: bytes
 
 
 class Deadly(PipelineError):
@@ -78,15 +85,17 @@ class Processor:
             and is tried again, at no cost in attempts. Of everything else the result, the retry
             or the dead letter is acknowledged.
         """
-        sent: list[tuple[Delivery, Outcome, Future[None]]] = []
+        settled: list[tuple[Delivery, Outcome, Event]] = []
         unfinished: list[Delivery] = []
         for delivery, outcome in self._outcomes(batch):
             try:
-                sent.append((delivery, outcome, self._settle(delivery, outcome)))
+                settled.append((delivery, outcome, self._settle(delivery, outcome)))
             except Unavailable as error:
                 _log_waiting(delivery, error)
                 unfinished.append(delivery)
-        for delivery, outcome, acknowledgement in sent:
+        # Handed over in one go, so that the producer sends many together without waiting for them.
+        sent = [self._publisher.send(*event) for _, _, event in settled]
+        for (delivery, outcome, _), acknowledgement in zip(settled, sent, strict=True):
             try:
                 self._publisher.wait(acknowledgement)
             except Unavailable as error:
@@ -130,7 +139,12 @@ class Processor:
             for (delivery, _), answer in zip(images, answers, strict=True):
                 yield delivery, _outcome(answer)
 
-    def _settle(self, delivery: Delivery, outcome: Outcome) -> Future[None]:
+    def _settle(self, delivery: Delivery, outcome: Outcome) -> Event:
+        """Tell what is to be published of an outcome, and store what goes before it.
+
+        Raises:
+            Unavailable: a dependency does not answer.
+        """
         if isinstance(outcome, Unavailable):
             raise outcome
         if not isinstance(outcome, PipelineError):
@@ -153,22 +167,22 @@ class Processor:
         spent = delivery.event is None or delivery.event.attempt >= self._policy.max_attempts
         return spent or not isinstance(outcome, CallFailed)
 
-    def _complete(self, delivery: Delivery, result: dict[str, Any]) -> Future[None]:
+    def _complete(self, delivery: Delivery, result: dict[str, Any]) -> Event:
         event = cast(ImageUploaded, delivery.event)  # what has no event has no result
         self._breaker.note_success()
         key = result_key(event.tenant_id, event.image_id, result["modelId"])
         value = events.encode_classified(event, result, f"{RESULT_BUCKET}/{key}")
         EVENTS.labels("completed").inc()
         logger.info("completed", extra=_names(event))
-        return self._publisher.send(topics.RESULTS.name, event.image_id, value)
+        return Event(topics.RESULTS.name, event.image_id, value)
 
-    def _retry(self, event: ImageUploaded, error: PipelineError) -> Future[None]:
+    def _retry(self, event: ImageUploaded, error: PipelineError) -> Event:
         again = event.again(self._clock() + self._policy.wait_seconds(event.attempt))
         EVENTS.labels("retried").inc()
         logger.warning("retried", extra=_names(event) | {"reason": str(error)})
-        return self._publisher.send(topics.RETRY.name, event.image_id, again.encode())
+        return Event(topics.RETRY.name, event.image_id, again.encode())
 
-    def _bury(self, delivery: Delivery, event: ImageUploaded, error: PipelineError) -> Future[None]:
+    def _bury(self, delivery: Delivery, event: ImageUploaded, error: PipelineError) -> Event:
         """Write the failure, from which the job's state is told, then the dead letter."""
         reason = {"code": error.code, "detail": str(error)}
         failure = {
@@ -184,16 +198,16 @@ class Processor:
         letter = encode_failed(delivery.raw, event, reason, delivery.origin, stage=_stage(error))
         EVENTS.labels("dead-lettered").inc()
         logger.error("dead-lettered", extra=_names(event) | {"reason": str(error)})
-        return self._publisher.send(topics.FAILURES.name, event.image_id, letter)
+        return Event(topics.FAILURES.name, event.image_id, letter)
 
-    def _bury_unreadable(self, delivery: Delivery, error: PipelineError) -> Future[None]:
+    def _bury_unreadable(self, delivery: Delivery, error: PipelineError) -> Event:
         origin = delivery.origin
         reason = {"code": error.code, "detail": str(error)}
         letter = encode_failed(delivery.raw, None, reason, origin, stage=_stage(error))
         EVENTS.labels("unreadable").inc()
         logger.error("unreadable", extra={"origin": str(origin), "reason": reason["detail"]})
         place = f"{origin.topic}/{origin.partition}/{origin.offset}"
-        return self._publisher.send(topics.FAILURES.name, place, letter)
+        return Event(topics.FAILURES.name, place, letter)
 
 
 def _outcome(answer: dict[str, Any]) -> Outcome:

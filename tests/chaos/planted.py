@@ -115,11 +115,9 @@ BUGS = (
         (
             Edit(
                 f"{_CONSUMER}/process.py",
-                "        return self._publisher.send(topics.FAILURES.name, event.image_id,"
-                " letter)\n",
-                "        dropped: Future[None] = Future()\n"
-                "        dropped.set_result(None)\n"
-                "        return dropped\n",
+                "        sent = [self._publisher.send(*event) for _, _, event in settled]\n",
+                "        settled = [it for it in settled if it[2].topic != topics.FAILURES.name]\n"
+                "        sent = [self._publisher.send(*event) for _, _, event in settled]\n",
             ),
         ),
     ),
