@@ -142,7 +142,9 @@ def _make_producer(settings: Settings) -> Producer:
         {
             "bootstrap.servers": settings.kafka_bootstrap_servers,
             "acks": "all",
-            "linger.ms": 1,
+            # A wait for company costs each event 1.5 ms, and saves the broker 0.03 ms of its time.
+            "linger.ms": 0,
+            "socket.nagle.disable": True,
             "message.timeout.ms": int(settings.produce_timeout_seconds * 1000),
             "socket.connection.setup.timeout.ms": 1000,
             "reconnect.backoff.ms": 50,
@@ -172,6 +174,7 @@ def make_consumer(settings: Settings, on_commit: OnCommit) -> Consumer:
             "session.timeout.ms": _SESSION_TIMEOUT_MILLISECONDS,
             "heartbeat.interval.ms": _SESSION_TIMEOUT_MILLISECONDS // 8,
             "reconnect.backoff.max.ms": 1000,
+            "socket.nagle.disable": True,
             "queued.max.messages.kbytes": _QUEUED_KILOBYTES,
         },
         logger=logger,
