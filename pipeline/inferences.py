@@ -2,7 +2,7 @@
 
 For tests: logs go through pipes and end with their reader, counters end with their process. A line
 is one write to a file opened for appending, so that neither a kill nor another replica tears it.
-It is written before the image is decoded: what a kill interrupts is counted too.
+It is written before the model sees the image: what a kill interrupts is counted too.
 """
 
 from __future__ import annotations

@@ -49,9 +49,10 @@ class Work:
         data = self._store.get(INPUT_BUCKET, input_key(*names, event.extension))
         if data is None:
             raise LookupError(f"{event.storage_path} is not there")
-        seen, manifest = self._engine.look(data), self._engine.manifest
+        decoded, manifest = self._engine.decode(data), self._engine.manifest
+        seen = self._engine.infer(decoded)
         picture = processed_key(*names, manifest.preprocessing_name)
-        self._store.put(PROCESSED_BUCKET, picture, seen.picture_jpeg(), "image/jpeg")
+        self._store.put(PROCESSED_BUCKET, picture, decoded.picture_jpeg(), "image/jpeg")
         result = answers.result_of(event, seen, manifest)
         key, body = result_key(*names, event.model_id), json.dumps(result).encode()
         self._store.put(RESULT_BUCKET, key, body, "application/json")

@@ -30,7 +30,7 @@ STEPS = (
     ("preprocessing", "preprocess", "decode"),
     ("model", "Model.predict", "infer"),
     ("model", "Model.top_k", "infer"),
-    ("engine", "Seen.picture_jpeg", "encode"),
+    ("engine", "Decoded.picture_jpeg", "encode"),
     ("pipeline.storage", "ObjectStore.put_many", "store"),
     ("pipeline.storage", "ObjectStore.create_many", "store"),
     ("pipeline.results", "Results.save_many", "store"),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
 import answers
-from engine import Engine, Seen
+from engine import Decoded, Engine, Seen
 from engines import Engines
 from fetching import Fetched, Fetching
 from pipeline import inferences
@@ -20,7 +20,7 @@ from pipeline.events import ImageUploaded
 from pipeline.results import Results
 from pipeline.storage import ObjectStore
 from pipeline.telemetry import CLASSIFICATIONS
-from storing import CHUNK_IMAGES, Looked, Outcome, Storing
+from storing import CHUNK_IMAGES, Looked, Outcome, Storing, picture_key
 
 # Repeated images are few, and their results are sought in the store while others are looked for.
 _FIND_THREADS = 4
@@ -113,30 +113,40 @@ class Classifier:
                 engine = self._engines.get(model_id)
             except Unavailable as error:
                 return {_key(event): error for event in images}
-            looked = self._look(engine, fetched, outcomes)
-            storing += (self._storing.begin(chunk) for chunk in _chunks(looked))
+            while chunk := dict(islice(fetched, CHUNK_IMAGES)):
+                storing.append(self._look(engine, _decode(engine, chunk, outcomes)))
         return outcomes
 
     def _look(
-        self,
-        engine: Engine,
-        fetched: Iterator[tuple[ImageUploaded, Fetched]],
-        failed: dict[Key, Outcome],
-    ) -> Iterator[Looked]:
-        for event, data in fetched:
-            if not isinstance(data, bytes):
-                failed[_key(event)] = data
-                continue
+        self, engine: Engine, chunk: Mapping[ImageUploaded, Decoded]
+    ) -> Future[dict[Key, Outcome]]:
+        """Show a chunk to the model while its pictures are stored, then begin with its results."""
+        manifest = engine.manifest
+        pictures = self._storing.begin_pictures(
+            {picture_key(event, manifest): decoded for event, decoded in chunk.items()}
+        )
+        looked = []
+        for event, decoded in chunk.items():
             inferences.note(*_key(event))
-            try:
-                yield Looked(event, engine.look(data), engine.manifest)
-            except InvalidImage as error:
-                failed[_key(event)] = error
+            looked.append(Looked(event, engine.infer(decoded), manifest))
+        return self._storing.begin_results(looked, pictures)
 
 
-def _chunks(looked: Iterator[Looked]) -> Iterator[list[Looked]]:
-    while chunk := list(islice(looked, CHUNK_IMAGES)):
-        yield chunk
+def _decode(
+    engine: Engine,
+    chunk: Mapping[ImageUploaded, Fetched],
+    failed: dict[Key, Outcome],
+) -> dict[ImageUploaded, Decoded]:
+    decoded: dict[ImageUploaded, Decoded] = {}
+    for event, data in chunk.items():
+        if not isinstance(data, bytes):
+            failed[_key(event)] = data
+            continue
+        try:
+            decoded[event] = engine.decode(data)
+        except InvalidImage as error:
+            failed[_key(event)] = error
+    return decoded
 
 
 def _key(event: ImageUploaded) -> Key:

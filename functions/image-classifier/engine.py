@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from io import BytesIO
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from model import Model, Prediction
@@ -18,24 +20,36 @@ _JPEG_QUALITY = 92
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the model made of one image.
+class Decoded:
+    """One image, ready to be looked at.
 
     Attributes:
         picture: 8-bit picture of the model's input size.
-        labels: best first.
+        array: the same as the model takes it, float32 (1, height, width, channels).
     """
 
     picture: Image.Image
-    labels: list[Prediction]
+    array: NDArray[np.float32]
     decode_milliseconds: float
-    infer_milliseconds: float
 
     def picture_jpeg(self) -> bytes:
         """Encode the picture the model saw."""
         buffer = BytesIO()
         self.picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
         return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the model made of one image.
+
+    Attributes:
+        labels: best first.
+    """
+
+    labels: list[Prediction]
+    decode_milliseconds: float
+    infer_milliseconds: float
 
 
 class Engine:
@@ -57,23 +71,32 @@ class Engine:
         Raises:
             InvalidImage: the bytes are no image that can be decoded.
         """
+        return self.infer(self.decode(data))
+
+    def decode(self, data: bytes) -> Decoded:
+        """Make the picture that the model is to see.
+
+        Raises:
+            InvalidImage: the bytes are no image that can be decoded.
+        """
         started = time.perf_counter()
         short_side = self.manifest.preprocessing.min_short_side
         image = images.decode(data, self._limits, short_side)
         picture, array = preprocess(image, self.manifest)
-        decoded = time.perf_counter()
+        seconds = time.perf_counter() - started
         crashes.point("classifier.decoded")
-        scores = self._model.predict(array)
-        inferred = time.perf_counter()
+        return Decoded(picture, array, seconds * 1000)
+
+    def infer(self, decoded: Decoded) -> Seen:
+        """Show a picture to the model."""
+        started = time.perf_counter()
+        scores = self._model.predict(decoded.array)
+        seconds = time.perf_counter() - started
         crashes.point("classifier.inferred")
         INFERENCES.inc()
-        INFERENCE_SECONDS.observe(inferred - decoded)
-        return Seen(
-            picture,
-            self._model.top_k(scores, self._top_k),
-            decode_milliseconds=(decoded - started) * 1000,
-            infer_milliseconds=(inferred - decoded) * 1000,
-        )
+        INFERENCE_SECONDS.observe(seconds)
+        labels = self._model.top_k(scores, self._top_k)
+        return Seen(labels, decoded.decode_milliseconds, infer_milliseconds=seconds * 1000)
 
     def warm_up(self) -> None:
         """Run one image through everything, so that the first real one is not the slowest."""

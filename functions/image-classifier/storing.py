@@ -1,16 +1,18 @@
-"""What was seen, stored several images at a time: the pictures, then the results."""
+"""What is seen, stored several images at a time: the pictures, then the results."""
 
 from __future__ import annotations
 
 import json
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import answers
-from engine import Seen
+from engine import Decoded, Seen
 from pipeline import ids
 from pipeline.cache import Key
 from pipeline.errors import InvalidImage, Unavailable
@@ -21,6 +23,8 @@ from pipeline.results import Results
 from pipeline.storage import ObjectStore
 
 logger = logging.getLogger(__name__)
+
+Saved = TypeVar("Saved")
 
 # What is known of one image: its stored result, or what stood in the way.
 Outcome = bytes | InvalidImage | Unavailable
@@ -51,35 +55,56 @@ class Looked:
 
 
 class Storing:
-    """Stores chunks in threads of its own, a bounded number at once."""
+    """Stores chunks in threads of its own, a bounded number at once.
+
+    A chunk's pictures are stored while the model looks at them, its results when they are: who sees
+    a result finds its picture.
+    """
 
     def __init__(self, store: ObjectStore, results: Results) -> None:
         self._store = store
         self._results = results
         self._pool = ThreadPoolExecutor(_CHUNKS, thread_name_prefix="store")
-        self._room = threading.Semaphore(_CHUNKS)
+        self._room = threading.Semaphore(2 * _CHUNKS)
 
-    def begin(self, chunk: Sequence[Looked]) -> Future[dict[Key, Outcome]]:
-        """Begin to store a chunk; waits until there is room.
+    def begin_pictures(self, pictures: Mapping[str, Decoded]) -> Future[None]:
+        """Begin to store a chunk's pictures by their keys; waits until there is room.
+
+        The future ends with Unavailable if MinIO did not confirm them.
+        """
+        return self._begin(partial(self._save_pictures, pictures))
+
+    def begin_results(
+        self, chunk: Sequence[Looked], pictures: Future[None]
+    ) -> Future[dict[Key, Outcome]]:
+        """Begin to store a chunk's results once its pictures are; waits until there is room.
 
         The future tells of each image which result is stored, or that MinIO did not confirm it.
         """
-        self._room.acquire()
-        try:
-            stored = self._pool.submit(self._save, chunk)
-        except BaseException:
-            self._room.release()
-            raise
-        stored.add_done_callback(lambda _: self._room.release())
-        return stored
+        return self._begin(partial(self._save_results, chunk, pictures))
 
     def close(self) -> None:
         """Finish what is being stored."""
         self._pool.shutdown()
 
-    def _save(self, chunk: Sequence[Looked]) -> dict[Key, Outcome]:
+    def _begin(self, save: Callable[[], Saved]) -> Future[Saved]:
+        self._room.acquire()
         try:
-            self._store.put_many(PROCESSED_BUCKET, dict(map(_picture, chunk)), "image/jpeg")
+            saved = self._pool.submit(save)
+        except BaseException:
+            self._room.release()
+            raise
+        saved.add_done_callback(lambda _: self._room.release())
+        return saved
+
+    def _save_pictures(self, pictures: Mapping[str, Decoded]) -> None:
+        encoded = {key: decoded.picture_jpeg() for key, decoded in pictures.items()}
+        self._store.put_many(PROCESSED_BUCKET, encoded, "image/jpeg")
+
+    def _save_results(self, chunk: Sequence[Looked], pictures: Future[None]) -> dict[Key, Outcome]:
+        try:
+            # Of this chunk, and so begun before: there is a thread at it, or it has ended.
+            pictures.result()
             saved = self._results.save_many({each.own_key: _result(each) for each in chunk})
             # The model that a job was accepted under is gone: the job is answered under that name
             # all the same, and the body says which model it really was.
@@ -94,10 +119,9 @@ class Storing:
         return {each.key: saved[each.key] for each in chunk}
 
 
-def _picture(looked: Looked) -> tuple[str, bytes]:
-    tenant, image, _ = looked.key
-    key = ids.processed_key(tenant, image, looked.manifest.preprocessing_name)
-    return key, looked.seen.picture_jpeg()
+def picture_key(event: ImageUploaded, manifest: Manifest) -> str:
+    """Name the picture that a model sees of an image."""
+    return ids.processed_key(event.tenant_id, event.image_id, manifest.preprocessing_name)
 
 
 def _result(looked: Looked) -> bytes:

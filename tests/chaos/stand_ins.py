@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+import numpy as np
 import requests
 from confluent_kafka import KafkaException, TopicPartition
 from PIL import Image
 from requests.adapters import BaseAdapter
 
 from classifier import Classifier
-from engine import Seen
+from engine import Decoded, Seen
 from model import Prediction
 from pipeline import crashes
 from pipeline.errors import InvalidImage, Unavailable
@@ -35,7 +36,7 @@ MANIFEST = Manifest(
     digests={"model.tflite": "0" * 64, "labels.txt": "1" * 64},
     source=Source("stub.tflite", "0" * 64),
 )
-_SEEN = Image.new("RGB", (16, 16))
+_PICTURE = Image.new("RGB", (16, 16))
 
 # What a call to the classifier may meet. The first three cost no attempt.
 TROUBLES = ("503", "429", "refused", "500", "502", "garbage", "others", "late", "cut")
@@ -154,14 +155,17 @@ class StubEngine:
 
     manifest = MANIFEST
 
-    def look(self, data: bytes) -> Seen:
+    def decode(self, data: bytes) -> Decoded:
         kind = kind_of(data)
         if kind == "cursed":
             raise Killed("the classifier, by an image")
         if kind == "poison":
             raise InvalidImage("the JPEG file is damaged", code="damaged-image")
+        return Decoded(_PICTURE, np.frombuffer(data, np.uint8), 1.0)
+
+    def infer(self, decoded: Decoded) -> Seen:
         crashes.point("classifier.inferred")
-        return Seen(_SEEN, [Prediction(verdict(data), 0.75)], 1.0, 2.0)
+        return Seen([Prediction(verdict(decoded.array.tobytes()), 0.75)], 1.0, 2.0)
 
 
 class AtOnce:

@@ -6,11 +6,12 @@ import json
 from dataclasses import replace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from classifier import Classifier
-from engine import Seen
+from engine import Decoded, Seen
 from engines import Engines
 from model import Prediction
 from pipeline import ids
@@ -42,11 +43,15 @@ class StubEngine:
         self.manifest = manifest
         self.looked_at: list[bytes] = []
 
-    def look(self, data: bytes) -> Seen:
-        self.looked_at.append(data)
+    def decode(self, data: bytes) -> Decoded:
         if data.startswith(b"damaged"):
             raise InvalidImage("the JPEG file is damaged", code="damaged-image")
-        return Seen(Image.new("RGB", (32, 32)), [Prediction(data.decode(), 0.75)], 1.0, 2.0)
+        return Decoded(Image.new("RGB", (32, 32)), np.frombuffer(data, np.uint8), 1.0)
+
+    def infer(self, decoded: Decoded) -> Seen:
+        data = decoded.array.tobytes()
+        self.looked_at.append(data)
+        return Seen([Prediction(data.decode(), 0.75)], 1.0, 2.0)
 
 
 class Bench:
