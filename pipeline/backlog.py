@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
@@ -13,6 +14,9 @@ from pipeline.errors import Unavailable
 from pipeline.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+# Where partitions begin changes when days-old events expire.
+_FIRSTS_SECONDS = 60.0
 
 PARTITIONS = tuple(
     TopicPartition(topic.name, number)
@@ -35,9 +39,12 @@ class Reading:
 
 
 class BacklogProbe:
-    """Asks Kafka how far the consumer group has come; three requests a reading."""
+    """Asks Kafka how far the consumer group has come; two requests a reading."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._firsts: dict[tuple[str, int], int] = {}
+        self._firsts_until = 0.0
         self._timeout_seconds = settings.produce_timeout_seconds
         # A consumer that subscribes to nothing joins no group, and is told the group's positions
         # all the same. Not the admin client: librdkafka 2.16 takes the process with it when the
@@ -60,10 +67,16 @@ class BacklogProbe:
         try:
             # Positions first: an event that comes in meanwhile is counted, none is missed.
             committed = self._consumer.committed(list(PARTITIONS), self._timeout_seconds)
-            firsts, ends = self._offsets(OFFSET_BEGINNING), self._offsets(OFFSET_END)
+            firsts, ends = self._first_offsets(), self._offsets(OFFSET_END)
         except KafkaException as error:
             raise Unavailable("Kafka does not say how far the consumer group is") from error
-        return reading(_by_place(committed), _by_place(firsts), _by_place(ends))
+        return reading(_by_place(committed), firsts, _by_place(ends))
+
+    def _first_offsets(self) -> dict[tuple[str, int], int]:
+        if self._clock() >= self._firsts_until:
+            self._firsts = _by_place(self._offsets(OFFSET_BEGINNING))
+            self._firsts_until = self._clock() + _FIRSTS_SECONDS
+        return self._firsts
 
     def _offsets(self, which: int) -> list[TopicPartition]:
         # Kafka takes these two in the place of a time.
