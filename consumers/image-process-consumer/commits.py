@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Collection
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
 from pipeline import crashes
 from progress import Assignment, Mark, Place
@@ -25,8 +25,14 @@ class Commits:
         self._assignment = assignment
         self._committed_at = 0.0
 
-    def read(self, client: Consumer, places: Collection[Place]) -> dict[Place, Mark]:
-        """Ask what was committed of partitions; where nobody answers, no crash is known of."""
+    def read(
+        self, client: Consumer, places: Collection[Place]
+    ) -> tuple[dict[Place, Mark], dict[Place, int]]:
+        """Ask what was committed of partitions and where they end now, as far as it is known."""
+        return self._marks(client, places), self._ends(client, places)
+
+    def _marks(self, client: Consumer, places: Collection[Place]) -> dict[Place, Mark]:
+        """Where nobody answers, no crash is known of."""
         try:
             found = client.committed(partitions_at(places), timeout=_ANSWER_SECONDS)
         except KafkaException as error:
@@ -36,6 +42,15 @@ class Commits:
             (each.topic, each.partition): Mark.from_committed(each.offset, each.metadata)
             for each in found
         }
+
+    def _ends(self, client: Consumer, places: Collection[Place]) -> dict[Place, int]:
+        asked = [TopicPartition(*place, OFFSET_END) for place in places]
+        try:
+            found = client.offsets_for_times(asked, timeout=_ANSWER_SECONDS)
+        except KafkaException as error:
+            logger.warning("the topics' ends are not known", extra={"reason": str(error)})
+            return {}
+        return {(each.topic, each.partition): each.offset for each in found if not each.error}
 
     def now_and_then(self, client: Consumer) -> None:
         """Commit without waiting for the answer, unless that was done a moment ago."""

@@ -31,7 +31,7 @@ from workers import Workers
 
 logger = logging.getLogger(__name__)
 
-# A message ends the wait at once; the end of a batch does not, so that is looked for often.
+# A message ends the wait at once; the end of a batch does where more waits for its turn.
 _POLL_SECONDS = 0.25
 _BUSY_POLL_SECONDS = 0.02
 # How long a rebalance waits for the batches in flight, so that less is done twice.
@@ -39,8 +39,8 @@ _REVOKE_SECONDS = 2.0
 _DRAIN_SECONDS = 30.0
 # The main loop is stuck when it has not gone round for this long.
 _STUCK_SECONDS = 30.0
-# How many batches are read ahead of those being worked on.
-_BATCHES_AHEAD = 2
+# How many batches are read ahead of those being worked on, of each partition.
+_BATCHES_AHEAD = 8
 
 MakeConsumer = Callable[[Settings, broker.OnCommit], Consumer]
 
@@ -66,11 +66,10 @@ class ImageProcessConsumer:
         batches, self._batch_size = settings.batches_in_flight, settings.batch_size
         ahead = self._batch_size * (batches + _BATCHES_AHEAD)
         self._window = Window(ahead)
-        # A predecessor has not worked further ahead of its commit than the window and one read.
-        self._begun_before = ahead + self._batch_size
         # The last attempt is made alone, so that it is known whose it was.
         careful_from = max(1, min(CAREFUL_FROM, settings.max_attempts - 1))
-        self._assignment = Assignment(self._begun_before, careful_from)
+        # A predecessor has not worked further ahead of its commit than the window and one read.
+        self._assignment = Assignment(ahead + self._batch_size, careful_from)
         self._commits = Commits(self._assignment)
         self._consumer = make_consumer(settings, self._commits.answered)
         self._pending = Pending()
@@ -135,8 +134,10 @@ class ImageProcessConsumer:
         return self._assignment.needs_care or self._breaker.why_open() is not None
 
     def _read(self) -> None:
-        busy = self._assignment.open_offsets() > 0
-        first = self._consumer.poll(_BUSY_POLL_SECONDS if busy else _POLL_SECONDS)
+        seconds = _BUSY_POLL_SECONDS if self._assignment.open_offsets() else _POLL_SECONDS
+        if self._pending and self._workers.wait_for_one(seconds):
+            seconds = 0.0
+        first = self._consumer.poll(seconds)
         if first is None:
             return
         # And what else is there already, without waiting: one image alone is not held up.
@@ -153,7 +154,7 @@ class ImageProcessConsumer:
         progress = self._assignment.get((origin.topic, origin.partition))
         if progress is None:
             return  # fetched before its partition was taken away
-        again = progress.read(origin.offset) < self._begun_before
+        again = progress.read(origin.offset)
         self._pending.add(
             read(
                 message.value() or b"",
@@ -180,14 +181,13 @@ class ImageProcessConsumer:
 
     def _collect(self) -> None:
         for delivery in self._workers.finished():
-            progress = self._assignment.get(delivery.place)
-            if progress:
+            if progress := self._assignment.get(delivery.place):
                 progress.finish(delivery.origin.offset)
 
     def _assigned(self, _: Any, partitions: list[TopicPartition]) -> None:
         self._membership.join()
         places = places_of(partitions)
-        self._assignment.add(self._commits.read(self._consumer, places))
+        self._assignment.add(*self._commits.read(self._consumer, places))
         self._window.open(places)
         self._report("partitions assigned", partitions)
 

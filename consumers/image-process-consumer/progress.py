@@ -51,14 +51,21 @@ class Progress:
     Args:
         before: what was committed when it was assigned.
         window: how many offsets a consumer may have begun beyond its commit.
+        end: where the partition ended when it was assigned: nobody before can have begun what came
+            later. None: it is not known.
         careful_from: how often one has to have died before care is taken.
     """
 
     def __init__(
-        self, before: Mark = NOTHING, window: int = 0, careful_from: int = CAREFUL_FROM
+        self,
+        before: Mark = NOTHING,
+        window: int = 0,
+        end: int | None = None,
+        careful_from: int = CAREFUL_FROM,
     ) -> None:
         self._before = before
         self._window = window
+        self._end = end
         self._careful_from = careful_from
         self._finished: dict[int, bool] = {}  # in the order read
         self._begun: dict[int, bool] = {}  # whether alone
@@ -69,13 +76,14 @@ class Progress:
     def __len__(self) -> int:
         return len(self._finished)
 
-    def read(self, offset: int) -> int:
-        """Note an offset as read; return how far it lies behind the first one read."""
+    def read(self, offset: int) -> bool:
+        """Note an offset as read; tell whether a consumer before may have begun it."""
         if self._first is None:
             self._first = offset
         self._finished[offset] = False
         self._next = offset + 1
-        return offset - self._first
+        was_there = self._end is None or offset < self._end
+        return was_there and offset - self._first < self._window
 
     def died(self, offset: int) -> Mark:
         """Tell how often a consumer died while it worked on this offset, and whether alone."""
@@ -143,10 +151,11 @@ class Assignment:
         """Find a partition's progress; None when another consumer owns it."""
         return self._progress.get(place)
 
-    def add(self, marks: Mapping[Place, Mark]) -> None:
-        """Start partitions anew, each from what was committed."""
+    def add(self, marks: Mapping[Place, Mark], ends: Mapping[Place, int]) -> None:
+        """Start partitions anew, each from what was committed, with where it ends, if known."""
         for place, mark in marks.items():
-            self._progress[place] = Progress(mark, self._window, self._careful_from)
+            end = ends.get(place)
+            self._progress[place] = Progress(mark, self._window, end, self._careful_from)
 
     def remove(self, places: Iterable[Place]) -> None:
         """Forget partitions that are another consumer's now."""

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Set
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from deliveries import Delivery, Pending
@@ -116,6 +116,12 @@ class Workers:
         seconds = (time.monotonic() - running.began) / len(running.batch)
         known = self._image_seconds
         self._image_seconds = seconds if known is None else known + _WEIGHT * (seconds - known)
+
+    def wait_for_one(self, seconds: float) -> bool:
+        """Wait for any batch to end; False at once when none is worked on."""
+        unfinished = [running.unfinished for running in self._running]
+        wait(unfinished, seconds, FIRST_COMPLETED)
+        return bool(unfinished)
 
     def wait(self, seconds: float) -> None:
         """Wait for the batches being worked on."""

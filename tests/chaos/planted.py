@@ -61,8 +61,8 @@ BUGS = (
         (
             Edit(
                 f"{_CONSUMER}/consumer.py",
-                "        again = progress.read(origin.offset) < self._begun_before\n",
-                "        again = progress.read(origin.offset) < self._begun_before\n"
+                "        again = progress.read(origin.offset)\n",
+                "        again = progress.read(origin.offset)\n"
                 "        progress.finish(origin.offset)\n",
             ),
         ),

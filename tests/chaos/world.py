@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -234,5 +235,9 @@ class World:
         for module in (classifier, fetching, storing):
             self._patches.enter_context(patch.object(module, "ThreadPoolExecutor", AtOnce))
 
-    def _wait(self, batches: Sequence[Any], seconds: float) -> None:
+    def _wait(
+        self, batches: Sequence[Any], seconds: float, return_when: str = ALL_COMPLETED
+    ) -> None:
+        if return_when == FIRST_COMPLETED:
+            return  # the consumer goes round; which batch ends when is chosen elsewhere
         (finish if self.patience else leave_unfinished)(batches, seconds)

@@ -45,10 +45,16 @@ def test_a_position_is_committed_once_and_again_when_refused() -> None:
     assert progress.to_commit() == mark
 
 
-def test_the_distance_from_the_first_offset_is_told() -> None:
-    progress = Progress()
+def test_what_a_consumer_before_may_have_begun_lies_in_its_window() -> None:
+    progress = Progress(window=5)
 
-    assert [progress.read(offset) for offset in (40, 41, 45)] == [0, 1, 5]
+    assert [progress.read(offset) for offset in (40, 41, 44, 45)] == [True, True, True, False]
+
+
+def test_nobody_before_has_begun_what_came_after_the_assignment() -> None:
+    progress = Progress(window=5, end=42)
+
+    assert [progress.read(offset) for offset in (40, 41, 42, 45)] == [True, True, False, False]
 
 
 def test_a_kill_in_the_middle_is_counted() -> None:
@@ -114,7 +120,7 @@ def test_metadata_of_another_hand_count_as_none(metadata: str | None) -> None:
 
 def test_an_assignment_counts_what_is_open_in_all_partitions() -> None:
     assignment = Assignment(window=0)
-    assignment.add({("t", 0): Mark(3), ("t", 1): Mark(3)})
+    assignment.add({("t", 0): Mark(3), ("t", 1): Mark(3)}, {})
     for place in [("t", 0), ("t", 1)]:
         progress = assignment.get(place)
         assert progress is not None

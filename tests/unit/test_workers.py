@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import pytest
@@ -110,3 +111,14 @@ def test_what_was_taken_away_meanwhile_is_not_taken_up_again(pending: Pending) -
     assert worked_off(pending, taken_away=True) == []
 
     assert pending.take(4, now=float("inf")) == []
+
+
+def test_the_end_of_a_batch_ends_the_wait_for_it(pending: Pending) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        one = Workers(cast(Any, Finished()), pending, 1, 4, pool)
+        assert not one.wait_for_one(60.0)
+
+        one.start(lambda batch, alone: None, alone=False)
+
+        assert one.wait_for_one(60.0)
+        assert len(list(one.finished())) == 1

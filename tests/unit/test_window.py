@@ -1,0 +1,58 @@
+"""When a partition is paused for being read too far ahead, and when it goes on."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from confluent_kafka import TopicPartition
+
+from progress import Assignment, Mark
+from window import Window
+
+PLACE = ("image-uploads", 0)
+
+
+class Client:
+    """Notes which partitions are paused."""
+
+    def __init__(self) -> None:
+        self.paused: set[tuple[str, int]] = set()
+
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        self.paused |= {(each.topic, each.partition) for each in partitions}
+
+    def resume(self, partitions: list[TopicPartition]) -> None:
+        self.paused -= {(each.topic, each.partition) for each in partitions}
+
+
+@pytest.mark.parametrize(("finished", "paused"), [(0, True), (4, True), (6, False)])
+def test_a_full_partition_goes_on_when_half_of_its_window_is_free(
+    finished: int, paused: bool
+) -> None:
+    client, window, assignment = Client(), Window(10), Assignment(window=10)
+    assignment.add({PLACE: Mark(0)}, {})
+    progress = assignment.get(PLACE)
+    assert progress is not None
+    for offset in range(10):
+        progress.read(offset)
+    window.respect(cast(Any, client), assignment)
+
+    for offset in range(finished):
+        progress.finish(offset)
+    window.respect(cast(Any, client), assignment)
+
+    assert (client.paused == {PLACE}) is paused
+
+
+def test_a_partition_that_never_was_full_is_not_paused() -> None:
+    client, window, assignment = Client(), Window(10), Assignment(window=10)
+    assignment.add({PLACE: Mark(0)}, {})
+    progress = assignment.get(PLACE)
+    assert progress is not None
+    for offset in range(9):
+        progress.read(offset)
+
+    window.respect(cast(Any, client), assignment)
+
+    assert not client.paused
