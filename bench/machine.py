@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import tempfile
+import time
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +17,9 @@ _PACKAGES = (
     "ai-edge-litert", "aiohttp", "confluent-kafka", "flask", "minio", "numpy", "pillow", "redis",
     "waitress",
 )  # fmt: skip
+
+
+_FOLDERS = 500
 
 
 def describe() -> dict[str, str]:
@@ -28,8 +33,20 @@ def describe() -> dict[str, str]:
         "system": f"{_distribution()}, Linux {platform.release()}",
         "python": platform.python_version(),
         "packages": ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
+        "CPU of a new folder": f"{_folder_microseconds():.0f} µs",
         "load before": f"{os.getloadavg()[0]:.2f}",
     }
+
+
+def _folder_microseconds() -> float:
+    """Measure where the stacks will lie: MinIO makes two folders an object, and ext4 may need ten
+    times as long for one in a crowded corner of an old disk as on a fresh one.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-folders-") as parent:
+        began = time.process_time()
+        for number in range(_FOLDERS):
+            Path(parent, str(number)).mkdir()
+        return (time.process_time() - began) * 1e6 / _FOLDERS
 
 
 def _commit() -> str:

@@ -25,8 +25,20 @@ rounds, each with every arm in shuffled order, ratios those of the same round; i
 smallest and the largest. Differences under 15 % are noise. The labels of every answer are compared
 with RAW's: a wrong one fails the goal.
 
+The stacks lie in `TMPDIR`. MinIO makes two folders for each object, and ext4 may need ten times as
+long for one in a crowded corner of an old disk as on a fresh one: more than a millisecond of CPU an
+image. What a new folder cost is told with each goal; for figures that compare, give a fresh disk.
+
 """
-_MACHINE = ("processor", "memory", "system", "python", "packages", "load before")
+_MACHINE = (
+    "processor",
+    "memory",
+    "system",
+    "python",
+    "packages",
+    "CPU of a new folder",
+    "load before",
+)
 
 
 def write(folder: Path) -> None:
