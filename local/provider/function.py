@@ -13,7 +13,7 @@ from local.provider.metrics import Invocations
 from local.provider.replica import Replica
 from local.provider.replicas import NotReady, Numbers, Pulse, ReplicaSet
 from local.provider.scaling import Scaling
-from local.provider.spec import NAMESPACE
+from local.provider.spec import NAMESPACE, Spec
 from local.provider.version import Version
 
 logger = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ class Function:
         notes = {
             ROLLOUT: self.rollout or self._trouble(),
             RESTARTS: self.serving.restarts,
-            LIMITS: limits_note(self.serving.version.spec.limits, self._host.memory.means),
+            LIMITS: limits_note(self.serving.version.spec, self._host.memory.means),
         }
         return {key: note for key, note in notes.items() if note}
 
@@ -199,7 +199,10 @@ class Function:
         return unwanted
 
 
-def limits_note(limits: dict[str, str], memory_by: str) -> str:
-    """Say how limits are kept."""
+def limits_note(spec: Spec, memory_by: str) -> str:
+    """Say how limits, and what is requested of the processors, are kept."""
     how = {"memory": memory_by, "cpu": "not enforced"}
-    return ", ".join(f"{key} {value}: {how[key]}" for key, value in limits.items() if key in how)
+    notes = [f"{key} {value}: {how[key]}" for key, value in spec.limits.items() if key in how]
+    if spec.nice_value:
+        notes.append(f"requests.cpu {spec.request['requests']['cpu']}: nice {spec.nice_value}")
+    return ", ".join(notes)

@@ -12,6 +12,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from local.provider import priority
 from local.provider.host import Host
 from local.provider.pipe import Pipe
 from local.provider.replica import Replica
@@ -72,7 +73,8 @@ def command(version: Version, name: str, host: Host) -> list[str]:
     spec = version.spec
     drop = DROP_WRITE_ANYWHERE if spec.is_read_only and os.geteuid() == 0 else ()
     limit = host.memory.prefix(name, spec.memory_bytes) if spec.memory_bytes else []
-    return [*DIE_WITH_PROVIDER, *drop, "--", *limit, *shlex.split(spec.process)]
+    way = priority.prefix(spec.nice_value) if spec.nice_value else []
+    return [*DIE_WITH_PROVIDER, *drop, "--", *way, *limit, *shlex.split(spec.process)]
 
 
 def clear(name: str, host: Host) -> None:

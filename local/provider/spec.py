@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from local.provider import memory
+from local.provider import memory, priority
 from local.provider.refusal import Refused
 from local.provider.scaling import Scaling
 
@@ -102,6 +102,12 @@ class Spec:
         quantity = self.limits.get("memory")
         return memory.in_bytes(quantity) if quantity else None
 
+    @cached_property
+    def nice_value(self) -> int | None:
+        """How far a replica stands back when processors are short; None for not at all."""
+        quantity = (self.request.get("requests") or {}).get("cpu")
+        return (priority.nice_value(quantity) or None) if quantity else None
+
     @property
     def is_read_only(self) -> bool:
         return bool(self.request.get("readOnlyRootFilesystem"))
@@ -138,7 +144,7 @@ def check_shape(request: dict[str, Any]) -> None:
 
 def check_values(spec: Spec) -> None:
     """Raise Refused where a label, limit or annotation cannot be kept."""
-    _ = spec.scaling, spec.memory_bytes
+    _ = spec.scaling, spec.memory_bytes, spec.nice_value
     in_flight = spec.annotations.get(MAX_IN_FLIGHT, "1")
     if not re.fullmatch(r"[1-9]\d{0,4}", in_flight):
         raise Refused(400, f"{MAX_IN_FLIGHT} is {in_flight!r}; it must be a number from 1")

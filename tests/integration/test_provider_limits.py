@@ -53,7 +53,7 @@ def test_memory_beyond_the_limit_is_refused_to_the_function(provider: Provider) 
 
 
 def test_limits_and_requests_are_kept_and_it_is_said_how(provider: Provider) -> None:
-    limits, requests = {"memory": "128Mi", "cpu": "100m"}, {"memory": "64Mi"}
+    limits, requests = {"memory": "128Mi", "cpu": "100m"}, {"memory": "64Mi", "cpu": "0.1"}
     provider.deploy("greedy", GREEDY, limits=limits, requests=requests)
 
     described = provider.describe("greedy")
@@ -61,7 +61,21 @@ def test_limits_and_requests_are_kept_and_it_is_said_how(provider: Provider) -> 
     assert (described["limits"], described["requests"]) == (limits, requests)
     means = provider.system("GET", "/info").json()["memoryLimits"]
     note = described["annotations"]["com.openfaas.local.limits"]
-    assert note == f"memory 128Mi: {means}, cpu 100m: not enforced"
+    assert note == f"memory 128Mi: {means}, cpu 100m: not enforced, requests.cpu 0.1: nice 10"
+
+
+def test_a_function_that_requests_little_stands_back_when_processors_are_short(
+    provider: Provider,
+) -> None:
+    provider.deploy("modest", GREEDY, requests={"cpu": "50m"})
+    provider.deploy("usual", GREEDY)
+
+    runs = [run for name in ("modest", "usual") for run in provider.replicas(name).values()]
+    modest, usual = (run["pid"] for run in runs)
+
+    assert os.getpriority(os.PRIO_PROCESS, modest) == os.getpriority(os.PRIO_PROCESS, usual) + 13
+    group = Path(f"/proc/{modest}/autogroup")
+    assert not group.exists() or group.read_text().endswith(" nice 13\n")
 
 
 def test_function_without_a_limit_takes_what_it_needs(provider: Provider) -> None:

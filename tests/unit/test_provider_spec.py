@@ -40,6 +40,8 @@ def test_optional_parts_may_be_absent_or_null() -> None:
         ({"labels": {"com.openfaas.scale.min": "3", "com.openfaas.scale.max": "2"}}, "at least 3"),
         ({"limits": {"memory": "64m"}}, "limits.memory '64m' is not possible"),
         ({"limits": {"memory": "1Ki"}}, "at least 4Mi"),
+        ({"requests": {"cpu": "half"}}, "requests.cpu 'half' is not possible; write it as 250m"),
+        ({"requests": {"cpu": "0m"}}, "requests.cpu '0m' is not possible"),
         ({"annotations": {"com.openfaas.local.max-inflight": "0"}}, "a number from 1"),
         ({"annotations": {"com.openfaas.health.http.path": "healthz"}}, "a path such as"),
         ({"readOnlyRootFilesystem": "yes"}, "must be true or false"),
@@ -78,6 +80,14 @@ def test_replica_has_a_margin_over_its_own_timeout(given: str | None, expected: 
 )
 def test_memory_is_written_as_kubernetes_writes_it(quantity: str, size: int) -> None:
     assert Spec.from_request({**GOOD, "limits": {"memory": quantity}}).memory_bytes == size
+
+
+@pytest.mark.parametrize(
+    ("quantity", "value"),
+    [("1", None), ("4000m", None), ("250m", 6), ("0.1", 10), ("50m", 13), ("1m", 19)],
+)
+def test_a_share_of_the_processors_is_a_nice_value(quantity: str, value: int | None) -> None:
+    assert Spec.from_request({**GOOD, "requests": {"cpu": quantity}}).nice_value == value
 
 
 @pytest.mark.parametrize(
