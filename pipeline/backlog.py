@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
@@ -41,8 +41,7 @@ class Reading:
 class BacklogProbe:
     """Asks Kafka how far the consumer group has come; two requests a reading."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, settings: Settings) -> None:
         self._firsts: dict[tuple[str, int], int] = {}
         self._firsts_until = 0.0
         self._timeout_seconds = settings.produce_timeout_seconds
@@ -73,9 +72,9 @@ class BacklogProbe:
         return reading(_by_place(committed), firsts, _by_place(ends))
 
     def _first_offsets(self) -> dict[tuple[str, int], int]:
-        if self._clock() >= self._firsts_until:
+        if time.monotonic() >= self._firsts_until:
             self._firsts = _by_place(self._offsets(OFFSET_BEGINNING))
-            self._firsts_until = self._clock() + _FIRSTS_SECONDS
+            self._firsts_until = time.monotonic() + _FIRSTS_SECONDS
         return self._firsts
 
     def _offsets(self, which: int) -> list[TopicPartition]:

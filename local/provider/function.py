@@ -204,5 +204,5 @@ def limits_note(spec: Spec, memory_by: str) -> str:
     how = {"memory": memory_by, "cpu": "not enforced"}
     notes = [f"{key} {value}: {how[key]}" for key, value in spec.limits.items() if key in how]
     if spec.nice_value:
-        notes.append(f"requests.cpu {spec.request['requests']['cpu']}: nice {spec.nice_value}")
+        notes.append(f"requests.cpu {spec.requests['cpu']}: nice {spec.nice_value}")
     return ", ".join(notes)

@@ -93,6 +93,10 @@ class Spec:
     def limits(self) -> dict[str, str]:
         return self.request.get("limits") or {}
 
+    @property
+    def requests(self) -> dict[str, str]:
+        return self.request.get("requests") or {}
+
     @cached_property
     def scaling(self) -> Scaling:
         return Scaling.from_labels(self.labels)
@@ -105,7 +109,7 @@ class Spec:
     @cached_property
     def nice_value(self) -> int | None:
         """How far a replica stands back when processors are short; None for not at all."""
-        quantity = (self.request.get("requests") or {}).get("cpu")
+        quantity = self.requests.get("cpu")
         return (priority.nice_value(quantity) or None) if quantity else None
 
     @property

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import TopicPartition
 
-from progress import Assignment, Mark
+from progress import Assignment, Mark, Progress
 from window import Window
 
 PLACE = ("image-uploads", 0)
@@ -26,16 +26,23 @@ class Client:
         self.paused -= {(each.topic, each.partition) for each in partitions}
 
 
+def read_ahead(offsets: int) -> tuple[Assignment, Progress]:
+    """A partition of which so much was read, and nothing is finished."""
+    assignment = Assignment(window=10)
+    assignment.add({PLACE: Mark(0)}, {})
+    progress = assignment.get(PLACE)
+    assert progress is not None
+    for offset in range(offsets):
+        progress.read(offset)
+    return assignment, progress
+
+
 @pytest.mark.parametrize(("finished", "paused"), [(0, True), (4, True), (6, False)])
 def test_a_full_partition_goes_on_when_half_of_its_window_is_free(
     finished: int, paused: bool
 ) -> None:
-    client, window, assignment = Client(), Window(10), Assignment(window=10)
-    assignment.add({PLACE: Mark(0)}, {})
-    progress = assignment.get(PLACE)
-    assert progress is not None
-    for offset in range(10):
-        progress.read(offset)
+    client, window = Client(), Window(10)
+    assignment, progress = read_ahead(10)
     window.respect(cast(Any, client), assignment)
 
     for offset in range(finished):
@@ -46,12 +53,8 @@ def test_a_full_partition_goes_on_when_half_of_its_window_is_free(
 
 
 def test_a_partition_that_never_was_full_is_not_paused() -> None:
-    client, window, assignment = Client(), Window(10), Assignment(window=10)
-    assignment.add({PLACE: Mark(0)}, {})
-    progress = assignment.get(PLACE)
-    assert progress is not None
-    for offset in range(9):
-        progress.read(offset)
+    client, window = Client(), Window(10)
+    assignment, _ = read_ahead(9)
 
     window.respect(cast(Any, client), assignment)
 
