@@ -20,6 +20,7 @@ from pipeline.images import Limits
 from pipeline.results import Found, Results
 from pipeline.settings import Settings
 from pipeline.storage import ObjectStore
+from places import Places
 from upload import Uploads
 from waiting import Waiter, preferred_seconds
 
@@ -43,6 +44,7 @@ class Function:
             publisher=self.publisher,
             job_ids=JobIds(settings.secret("job-signing-key")),
             model_id=bundles.current_model_id(settings, store),
+            places=Places(settings.max_storing_uploads),
         )
         results = Results(store, ResultCache(settings))
         self.waiter = Waiter(results, settings.max_waiting_uploads)
