@@ -34,7 +34,8 @@ def compare(bundle: Path, count: int) -> dict[str, Any]:
     """Decode so many enlarged crops both ways, in a process of its own.
 
     Returns:
-        CPU milliseconds of each, `scaled` and `full`, and the labels of each.
+        Of each, `scaled` and `full`: CPU milliseconds, the best labels, and how far each is ahead
+        of the next one, as a share of 1.
     """
     paths = os.pathsep.join([str(ROOT), str(ROOT / "functions" / "image-classifier")])
     finished = subprocess.run(
@@ -59,7 +60,7 @@ def main(folder: Path, count: int) -> None:
     model, limits = Model.from_folder(folder), images.Limits.from_settings(Settings())
     sides = {"scaled": model.manifest.preprocessing.min_short_side, "full": None}
     found: dict[str, dict[str, list[Any]]] = {
-        name: {"milliseconds": [], "labels": []} for name in sides
+        name: {"milliseconds": [], "labels": [], "leads": []} for name in sides
     }
     chance = random.Random(count)
     for crop in crops(count):
@@ -69,7 +70,9 @@ def main(folder: Path, count: int) -> None:
             image, spent = _timed(lambda name=name: images.decode(data, limits, sides[name]))  # type: ignore[misc] # noqa: B023
             scores = model.predict(preprocess(image, model.manifest).array)
             found[name]["milliseconds"].append(spent)
-            found[name]["labels"].append(model.top_k(scores, 1)[0].label)
+            best, next_one = model.top_k(scores, 2)
+            found[name]["labels"].append(best.label)
+            found[name]["leads"].append(float(best.score - next_one.score))
     print(json.dumps(found))
 
 
