@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import ROOT, LocalStack, running_stack
+from tests.stack import ROOT, Stack
+from tests.stacks import shared_stack
 
 FIXTURES = ROOT.parent / "shared" / "fixtures"
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """A whole stack with the demonstration model."""
-    with running_stack(tmp_path_factory.mktemp("stack")) as running:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The system that tests share, with the demonstration model."""
+    with shared_stack(tmp_path_factory.mktemp("stack")) as running:
         yield running
 
 

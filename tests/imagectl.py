@@ -8,20 +8,15 @@ from pathlib import Path
 
 from pipeline import bundles
 from pipeline.settings import Settings
-from tests.stack import LocalStack
+from tests.stack import Stack
 
 
-def imagectl(
-    stack: LocalStack, *words: str, seconds: float = 300.0
-) -> subprocess.CompletedProcess[str]:
-    """Run a command; the stack is found by its STATE_DIR alone."""
-    environment = {
-        name: text for name, text in stack.environment.items() if not name.endswith("_PORT")
-    }
+def imagectl(stack: Stack, *words: str, seconds: float = 300.0) -> subprocess.CompletedProcess[str]:
+    """Run a command as whoever operates this stack."""
     return subprocess.run(
         [sys.executable, "-m", "imagectl", *words],
         cwd=stack.root,
-        env=environment,
+        env=stack.operator,
         capture_output=True,
         text=True,
         timeout=seconds,
@@ -29,19 +24,19 @@ def imagectl(
     )
 
 
-def added(stack: LocalStack, folder: Path) -> str:
+def added(stack: Stack, folder: Path) -> str:
     """Put a model into MinIO; its id."""
     done = imagectl(stack, "models", "add", str(folder))
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
-def use(stack: LocalStack, model_id: str) -> None:
+def use(stack: Stack, model_id: str) -> None:
     """Serve a model that MinIO holds."""
     done = imagectl(stack, "models", "use", model_id)
     assert done.returncode == 0, done.stderr
 
 
-def current(stack: LocalStack) -> str:
+def current(stack: Stack) -> str:
     """The id of the current model."""
     return bundles.current_model_id(Settings(), stack.store)

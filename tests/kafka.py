@@ -10,7 +10,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
-from tests.stack import LocalStack
+from tests.stack import Stack
 
 _TIMEOUT_SECONDS = 10.0
 
@@ -29,7 +29,7 @@ class Record:
         return event
 
 
-def read_topic(stack: LocalStack, topic: str) -> list[Record]:
+def read_topic(stack: Stack, topic: str) -> list[Record]:
     """Read all that a topic holds."""
     with _reader(stack) as consumer:
         return [
@@ -39,20 +39,20 @@ def read_topic(stack: LocalStack, topic: str) -> list[Record]:
         ]
 
 
-def count_events(stack: LocalStack, topic: str) -> int:
+def count_events(stack: Stack, topic: str) -> int:
     """Count what a topic holds, reading none of it."""
     with _reader(stack) as consumer:
         marks = [_watermarks(consumer, partition) for partition in _partitions(consumer, topic)]
     return sum(end - first for first, end in marks)
 
 
-def events_of(stack: LocalStack, topic: str, image: str) -> list[dict[str, Any]]:
+def events_of(stack: Stack, topic: str, image: str) -> list[dict[str, Any]]:
     """Read the events of one image."""
     return [record.event for record in read_topic(stack, topic) if record.key == image]
 
 
 @contextmanager
-def _reader(stack: LocalStack) -> Iterator[Consumer]:
+def _reader(stack: Stack) -> Iterator[Consumer]:
     consumer = Consumer(
         {
             "bootstrap.servers": stack.settings.kafka_bootstrap_servers,

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline.broker import make_consumer
 from tests.fakes_kafka import MemoryConsumer, MemoryKafka
-from tests.stack import LocalStack, until
+from tests.stack import Stack, until
 
 PARTITIONS = 4
 SECONDS = 20.0
@@ -36,7 +36,7 @@ class Topic:
 class RealTopic(Topic):
     """The same on the real broker."""
 
-    def __init__(self, stack: LocalStack) -> None:
+    def __init__(self, stack: Stack) -> None:
         super().__init__()
         self.settings = replace(stack.settings, consumer_group=self.name)
         servers = self.settings.kafka_bootstrap_servers

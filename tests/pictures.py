@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from io import BytesIO
 from typing import Any
 
 from PIL import Image
+
+_RUN = os.urandom(8).hex()
 
 
 def gradient(width: int = 96, height: int = 64) -> Image.Image:
@@ -48,6 +51,11 @@ def damaged_inside(nonce: bytes = b"") -> bytes:
 def with_nonce(photo: bytes, nonce: bytes) -> bytes:
     """The same picture as another file: a JPEG with a comment."""
     return photo[:2] + b"\xff\xfe" + struct.pack(">H", len(nonce) + 2) + nonce + photo[2:]
+
+
+def fresh(name: str) -> bytes:
+    """A JPEG that only this run of the tests sends: the system may have seen earlier ones."""
+    return with_nonce(jpeg(), f"{_RUN} {name}".encode())
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:

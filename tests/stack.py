@@ -1,19 +1,17 @@
-"""A whole stack of its own for a test run: started by the command that users type."""
+"""A running system, as tests use it, however its parts are run."""
 
 from __future__ import annotations
 
-import json
 import os
+import random
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import requests
 
@@ -23,144 +21,147 @@ from pipeline.storage import ObjectStore
 Answer = TypeVar("Answer")
 
 ROOT = Path(__file__).parents[1]
-PORTS = (
-    "GATEWAY", "PROVIDER", "CONSUMER", "AUTOSCALER", "MINIO", "MINIO_CONSOLE", "KAFKA",
-    "KAFKA_CONTROLLER", "REDIS",
-)  # fmt: skip
-START_SECONDS = 900  # MinIO is built when the cache is empty
+FUNCTIONS = ("image-upload", "image-classifier", "image-results")
 
 
-@dataclass(frozen=True)
-class LocalStack:
-    """A running stack: where its state and its ports are.
+class Stack(ABC):
+    """What a local stack and a compose project have in common, and what differs between them.
+
+    Parts have the names of a local stack: of services, and of functions for their replicas.
 
     Attributes:
-        settings_given: environment variables for whatever `make up` starts, beyond its own.
-        root: the checkout that it runs from.
+        root: the checkout whose commands are used on it.
     """
 
-    state_dir: Path
-    ports: dict[str, int]
-    settings_given: Mapping[str, str] = field(default_factory=dict)
     root: Path = ROOT
 
     @property
-    def environment(self) -> dict[str, str]:
-        """What the commands of `make` are told."""
-        ports = {f"{name}_PORT": str(port) for name, port in self.ports.items()}
-        folders = {"STATE_DIR": str(self.state_dir), "BUILD_DIR": str(self.state_dir / "build")}
-        # Tests choose the number of replicas; the one of the autoscaler switches it on.
-        return {**os.environ, "AUTOSCALE": "0", **folders, **ports, **self.settings_given}
-
-    @property
+    @abstractmethod
     def url(self) -> str:
         """The gateway."""
-        return f"http://127.0.0.1:{self.ports['GATEWAY']}"
+
+    @property
+    @abstractmethod
+    def consumer_url(self) -> str:
+        """The consumer's health and metrics."""
+
+    @property
+    @abstractmethod
+    def api_key_file(self) -> Path:
+        """Where the key of the tests lies."""
+
+    @property
+    @abstractmethod
+    def settings(self) -> Settings:
+        """Settings of a client of this stack."""
+
+    @property
+    @abstractmethod
+    def operator(self) -> dict[str, str]:
+        """The environment by which imagectl finds this stack."""
+
+    @property
+    @abstractmethod
+    def shared(self) -> Path:
+        """A folder that the tests, the consumer and the functions write."""
+
+    @abstractmethod
+    def inside(self, path: Path) -> str:
+        """What the consumer and the functions call something in the shared folder."""
+
+    @property
+    @abstractmethod
+    def deployer(self) -> dict[str, str]:
+        """The addresses that functions are told, for whoever deploys stack.yml."""
+
+    @abstractmethod
+    def pids(self, name: str) -> list[int]:
+        """The processes with which a service ends, or the replicas of a function end."""
+
+    @abstractmethod
+    def frozen(self, name: str) -> AbstractContextManager[None]:
+        """Keep a service from answering for a while; its connections stay open."""
+
+    @abstractmethod
+    def logs(self) -> Iterator[bytes]:
+        """All that the parts have logged, part by part."""
 
     @property
     def provider_url(self) -> str:
         """The provider, behind the gateway."""
-        return f"http://127.0.0.1:{self.ports['PROVIDER']}"
+        return self.settings.openfaas_url
 
     @property
     def api_key(self) -> str:
-        """The key that `make up` made."""
-        return (self.state_dir / "api-key").read_text()
+        """The key of the tests."""
+        return self.api_key_file.read_text(encoding="utf-8").strip()
 
     def secret(self, name: str) -> str:
-        """One of the secrets that `make up` made."""
-        return (self.state_dir / "secrets" / name).read_text()
-
-    @property
-    def settings(self) -> Settings:
-        """Settings of a client of this stack."""
-        return Settings(
-            minio_endpoint=f"127.0.0.1:{self.ports['MINIO']}",
-            kafka_bootstrap_servers=f"127.0.0.1:{self.ports['KAFKA']}",
-            redis_url=f"redis://127.0.0.1:{self.ports['REDIS']}/0",
-            openfaas_url=self.provider_url,
-            secrets_dir=str(self.state_dir / "secrets"),
-            # Whoever looks at a busy stack has patience; only the stack itself must not.
-            store_timeout_seconds=30.0,
-        )
-
-    @property
-    def addresses(self) -> dict[str, str]:
-        """The environment of one more process that works on this stack."""
-        settings = self.settings
-        # Ports may be those that the services listen on behind a proxy.
-        given = {
-            name: text for name, text in self.settings_given.items() if not name.endswith("_PORT")
-        }
-        return {
-            **os.environ,
-            **given,
-            "MINIO_ENDPOINT": settings.minio_endpoint,
-            "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
-            "REDIS_URL": settings.redis_url,
-            "OPENFAAS_URL": settings.openfaas_url,
-            "SECRETS_DIR": settings.secrets_dir,
-            "PYTHONPATH": str(self.root),
-        }
-
-    @property
-    def store(self) -> ObjectStore:
-        """A client of this stack's MinIO."""
-        return ObjectStore(self.settings)
-
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run one of the commands behind make's targets."""
-        return subprocess.run(
-            [sys.executable, "-m", "local.services", *words],
-            cwd=self.root,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=START_SECONDS,
-            stdin=subprocess.DEVNULL,
-        )
-
-    def pid(self, name: str) -> int:
-        """The process id of a service, or of a replica of a function."""
-        run_dir = self.state_dir / "run"
-        # After an update the replica that serves is not number 1 any more.
-        path = next(iter([*run_dir.glob(f"{name}.json"), *run_dir.glob(f"{name}-?.json")]))
-        return int(json.loads(path.read_text())["pid"])
-
-    def give(self, function: str, **settings: str) -> None:
-        """Deploy a function again with these environment variables, and wait until it serves."""
-        url, login = f"{self.provider_url}/system", self.login
-        path = f"{url}/function/{function}"
-        status = requests.get(path, auth=login, timeout=60).json()
-        kept = ("image", "envProcess", "envVars", "labels", "secrets", "limits")
-        request = {name: status[name] for name in kept if status.get(name)}
-        request |= {"service": function, "envVars": {**status["envVars"], **settings}}
-        answer = requests.put(f"{url}/functions", json=request, auth=login, timeout=60)
-        assert answer.ok, answer.text
-
-        def is_given() -> bool:
-            found = requests.get(path, auth=login, timeout=60).json()
-            rollout = (found.get("annotations") or {}).get("com.openfaas.local.rollout", "")
-            assert not rollout.startswith("failed"), rollout
-            ready = found["availableReplicas"] >= found["replicas"]
-            return bool(settings.items() <= found["envVars"].items() and not rollout and ready)
-
-        until(is_given, 60)
+        """One of the secrets that were made for this stack."""
+        return self.settings.secret(name)
 
     @property
     def login(self) -> tuple[str, str]:
         """User and password of OpenFaaS' API."""
         return self.secret("basic-auth-user"), self.secret("basic-auth-password")
 
+    @property
+    def store(self) -> ObjectStore:
+        """A client of this stack's MinIO."""
+        return ObjectStore(self.settings)
+
+    def kill(self, name: str, chooser: random.Random | None = None) -> int | None:
+        """End a service, or one replica of a function, as kill -9 does.
+
+        Returns:
+            The process id; None when there is nothing to kill.
+        """
+        alive = self.pids(name)
+        if not alive:
+            return None
+        pid = chooser.choice(alive) if chooser else alive[0]
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return None
+        return pid
+
+    def give(self, function: str, **settings: str) -> None:
+        """Deploy a function again with these environment variables, and wait until it serves."""
+        self._deploy(function, {**self._deployed(function)["envVars"], **settings})
+
     @contextmanager
-    def frozen(self, name: str) -> Iterator[None]:
-        """Keep a service from answering for a while; its connections stay open."""
-        pid = self.pid(name)
-        os.kill(pid, signal.SIGSTOP)
+    def given(self, function: str, **settings: str) -> Iterator[None]:
+        """Give a function settings for a while."""
+        before = self._deployed(function)["envVars"]
+        self.give(function, **settings)
         try:
             yield
         finally:
-            os.kill(pid, signal.SIGCONT)
+            self._deploy(function, before)
+
+    def _deployed(self, function: str) -> dict[str, Any]:
+        path = f"{self.provider_url}/system/function/{function}"
+        found: dict[str, Any] = requests.get(path, auth=self.login, timeout=60).json()
+        return found
+
+    def _deploy(self, function: str, variables: dict[str, str]) -> None:
+        status = self._deployed(function)
+        kept = ("image", "envProcess", "labels", "secrets", "limits", "requests")
+        request = {name: status[name] for name in kept if status.get(name)}
+        request |= {"service": function, "envVars": variables}
+        path = f"{self.provider_url}/system/functions"
+        answer = requests.put(path, json=request, auth=self.login, timeout=60)
+        assert answer.ok, answer.text
+
+        def is_given() -> bool:
+            found = self._deployed(function)
+            rollout = (found.get("annotations") or {}).get("com.openfaas.local.rollout", "")
+            assert not rollout.startswith("failed"), rollout
+            ready = found["availableReplicas"] >= found["replicas"]
+            return bool(found["envVars"] == variables and not rollout and ready)
+
+        until(is_given, 60)
 
     def get(self, path: str, **arguments: object) -> requests.Response:
         """GET through the gateway with the API key."""
@@ -188,12 +189,24 @@ class LocalStack:
         """Ask for a job until it is completed or failed."""
 
         def ask() -> dict[str, object] | None:
-            response = self.get(f"/api/v1/jobs/{job_id}")
+            try:
+                response = self.get(f"/api/v1/jobs/{job_id}")
+            except requests.ConnectionError:
+                return None  # the gateway was killed a moment ago
             # Mixed states are what tests of broken parts look at; here only an end counts.
             body: dict[str, object] = response.json() if response.status_code == 200 else {}
             return body if body.get("status") in ("completed", "failed") else None
 
         return until(ask, seconds)
+
+    def is_sound(self) -> bool:
+        """Whether every part does its work, and the consumer owns partitions."""
+        try:
+            ready = requests.get(f"{self.url}/readyz", timeout=5)
+            consuming = requests.get(f"{self.consumer_url}/healthz", timeout=5)
+        except requests.RequestException:
+            return False
+        return ready.status_code == consuming.status_code == 200
 
 
 def until(ask: Callable[[], Answer | None], seconds: float = 30.0) -> Answer:
@@ -215,36 +228,3 @@ def free_ports(count: int) -> list[int]:
         for each in opened:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in opened]
-
-
-@contextmanager
-def unstarted_stack(
-    state_dir: Path, settings: Mapping[str, str] | None = None, root: Path = ROOT
-) -> Iterator[LocalStack]:
-    """Choose ports for a stack; stop it when done, whoever started it."""
-    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-    stack = LocalStack(state_dir, ports, settings or {}, root)
-    try:
-        yield stack
-    finally:
-        stack.command("down")
-
-
-@contextmanager
-def running_stack(
-    state_dir: Path,
-    model_dir: Path | None = None,
-    settings: Mapping[str, str] | None = None,
-    root: Path = ROOT,
-) -> Iterator[LocalStack]:
-    """Start a stack, stop it when done, also when the tests failed.
-
-    Args:
-        settings: environment variables for the consumer and the services; `give` is for functions.
-        root: the checkout to start from.
-    """
-    model = ["--model-dir", str(model_dir)] if model_dir else []
-    with unstarted_stack(state_dir, settings, root) as stack:
-        started = stack.command("up", *model)
-        assert started.returncode == 0, f"{started.stdout}\n{started.stderr}"
-        yield stack

@@ -21,6 +21,7 @@ from types import ModuleType
 from tests.chaos import report
 from tests.chaos.findings import Finding, Size
 
+_IN_CONTAINERS = ("R1",)
 # What `make chaos` has time for; the others run with --full, or when they are named.
 _SHORT = ("R1", "R2", "R3", "R6", "R7", "R11", "R13")
 
@@ -59,7 +60,10 @@ def _chosen(options: argparse.Namespace) -> dict[str, ModuleType]:
     wanted = options.only or (list(known) if options.full else _SHORT)
     if unknown := [goal for goal in options.only or () if goal not in known]:
         sys.exit(f"there is no goal {', '.join(unknown)}; there are: {', '.join(known)}")
-    return {goal: module for goal, module in known.items() if goal in wanted}
+    chosen = {goal: module for goal, module in known.items() if goal in wanted}
+    if options.compose and (local := [goal for goal in chosen if goal not in _IN_CONTAINERS]):
+        sys.exit(f"{', '.join(local)}: over processes alone; with --compose name --only R1")
+    return chosen
 
 
 def _run(goal: str, module: ModuleType, size: Size, options: argparse.Namespace) -> list[Finding]:
@@ -80,7 +84,7 @@ def _run(goal: str, module: ModuleType, size: Size, options: argparse.Namespace)
 
 def _wanted(run: Callable[..., object], options: argparse.Namespace) -> dict[str, object]:
     """The options that were given and that this goal names among its parameters."""
-    names = inspect.signature(run).parameters.keys() & {"seed", "images", "minutes"}
+    names = inspect.signature(run).parameters.keys() & {"seed", "images", "minutes", "compose"}
     given = {name: getattr(options, name) for name in names}
     return {name: value for name, value in given.items() if value is not None}
 
@@ -96,6 +100,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="of whatever is chosen at random")
     parser.add_argument("--images", type=int, help="accepted images, where a goal lets one choose")
     parser.add_argument("--minutes", type=float, help="of a soak")
+    parser.add_argument("--compose", action="store_true", help="over containers; R1 can")
     parser.add_argument("--results", type=Path, help="file to update; docs/guarantees.json if full")
     parser.add_argument("--keep", action="store_true", help="keep the folders of what held, too")
     return parser.parse_args()

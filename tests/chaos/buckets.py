@@ -15,7 +15,7 @@ from minio.versioningconfig import VersioningConfig
 
 from pipeline.ids import INPUT_BUCKET, PROCESSED_BUCKET, RESULT_BUCKET
 from tests.chaos.traces import Evidence, Failure, Image, Result
-from tests.stack import LocalStack
+from tests.stack import Stack
 
 _FAILURES = "failures/"
 _READERS = 8
@@ -23,24 +23,24 @@ _READERS = 8
 _CHUNK = 1000
 
 
-def keep_versions(stack: LocalStack) -> None:
+def keep_versions(stack: Stack) -> None:
     """Let MinIO keep overwritten and deleted results too, so that they can be counted."""
     _client(stack).set_bucket_versioning(RESULT_BUCKET, VersioningConfig(ENABLED))
 
 
-def make(stack: LocalStack, bucket: str) -> None:
+def make(stack: Stack, bucket: str) -> None:
     """Make a bucket that keeps every version."""
     client = _client(stack)
     client.make_bucket(bucket)
     client.set_bucket_versioning(bucket, VersioningConfig(ENABLED))
 
 
-def versions(stack: LocalStack, bucket: str) -> Iterator[str]:
+def versions(stack: Stack, bucket: str) -> Iterator[str]:
     """List a bucket's keys, one for each version."""
     return _keys(_client(stack), bucket, include_version=True)
 
 
-def collect(stack: LocalStack, evidence: Evidence) -> None:
+def collect(stack: Stack, evidence: Evidence) -> None:
     """Read all buckets into the evidence."""
     client = _client(stack)
     evidence.inputs = {_image(key) for key in _keys(client, INPUT_BUCKET)}
@@ -55,7 +55,7 @@ def collect(stack: LocalStack, evidence: Evidence) -> None:
             evidence.results[tenant, image, model] = _result(body, versions[key])
 
 
-def _client(stack: LocalStack) -> Minio:
+def _client(stack: Stack) -> Minio:
     settings = stack.settings
     access, secret = (stack.secret(f"minio-{kind}-key") for kind in ("access", "secret"))
     return Minio(settings.minio_endpoint, access_key=access, secret_key=secret, secure=False)
@@ -72,7 +72,7 @@ def _image(key: str) -> Image:
     return tenant, name.partition(".")[0]
 
 
-def _bodies(stack: LocalStack, keys: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _bodies(stack: Stack, keys: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     store = stack.store
 
     def read(key: str) -> tuple[str, dict[str, Any] | None]:

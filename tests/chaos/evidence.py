@@ -16,7 +16,7 @@ from pipeline.ids import image_id
 from tests.chaos import buckets
 from tests.chaos.traces import Classified, Evidence, Inference, Letter
 from tests.imagectl import imagectl
-from tests.stack import ROOT, LocalStack
+from tests.stack import ROOT, Stack
 
 _TIMEOUT_SECONDS = 10.0
 _AT_ONCE = 1000
@@ -30,18 +30,18 @@ _EXAMPLE = ROOT / "models" / "demonstration" / "example.png"
 _GREETING = ("default", image_id(_EXAMPLE.read_bytes()))
 
 
-def watch(stack: LocalStack) -> None:
+def watch(stack: Stack) -> None:
     """Prepare a fresh stack: overwritten results are kept, every inference leaves a line."""
     buckets.keep_versions(stack)
-    stack.give("image-classifier", INFERENCE_LOG=str(inference_log(stack)))
+    stack.give("image-classifier", INFERENCE_LOG=stack.inside(inference_log(stack)))
 
 
-def inference_log(stack: LocalStack) -> Path:
+def inference_log(stack: Stack) -> Path:
     """Where the classifier's replicas write a line before each inference."""
-    return stack.state_dir / "inferences.log"
+    return stack.shared / "inferences.log"
 
 
-def drain(stack: LocalStack, seconds: float = 120.0) -> float:
+def drain(stack: Stack, seconds: float = 120.0) -> float:
     """Wait until the consumer group has committed all that there is; return how long it took.
 
     Raises:
@@ -58,7 +58,7 @@ def drain(stack: LocalStack, seconds: float = 120.0) -> float:
         time.sleep(0.2)
 
 
-def lag(stack: LocalStack, group: str = "", read: Sequence[topics.Topic] = _READ) -> int | None:
+def lag(stack: Stack, group: str = "", read: Sequence[topics.Topic] = _READ) -> int | None:
     """Count the events that a group has not committed; None when Kafka does not answer.
 
     Args:
@@ -72,7 +72,7 @@ def lag(stack: LocalStack, group: str = "", read: Sequence[topics.Topic] = _READ
     return sum(end - committed[place] for place, end in ends.items())
 
 
-def collect(stack: LocalStack) -> Evidence:
+def collect(stack: Stack) -> Evidence:
     """Read everything that is there now."""
     evidence = Evidence(others={_GREETING})
     evidence.committed, evidence.ends = positions(stack)
@@ -88,7 +88,7 @@ def collect(stack: LocalStack) -> Evidence:
     return evidence
 
 
-def inferences(stack: LocalStack) -> Iterator[Inference]:
+def inferences(stack: Stack) -> Iterator[Inference]:
     """Read the lines that the classifier wrote, each before an inference."""
     path = inference_log(stack)
     if not path.exists():
@@ -99,7 +99,7 @@ def inferences(stack: LocalStack) -> Iterator[Inference]:
             yield Inference(float(at), int(pid), (tenant, image, model))
 
 
-def _conservation(stack: LocalStack) -> dict[str, int]:
+def _conservation(stack: Stack) -> dict[str, int]:
     """Ask the product for its own account of what was accepted."""
     told = imagectl(stack, "reconcile", "--dry-run", "--json", seconds=_ACCOUNT_SECONDS)
     assert told.returncode == 0, told.stderr
@@ -111,7 +111,7 @@ def _conservation(stack: LocalStack) -> dict[str, int]:
 
 
 def positions(
-    stack: LocalStack, group: str = "", read: Sequence[topics.Topic] = _READ
+    stack: Stack, group: str = "", read: Sequence[topics.Topic] = _READ
 ) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:
     """The group's position and the end of every partition that it reads."""
     consumer = _consumer(stack, group)
@@ -127,7 +127,7 @@ def positions(
         consumer.close()
 
 
-def _messages(stack: LocalStack, *wanted: topics.Topic) -> Iterator[Message]:
+def _messages(stack: Stack, *wanted: topics.Topic) -> Iterator[Message]:
     """Yield all that topics hold now, partition by partition."""
     consumer = _consumer(stack)
     try:
@@ -151,7 +151,7 @@ def _partition(consumer: Consumer, topic: str, number: int) -> Iterator[Message]
             yield message
 
 
-def _consumer(stack: LocalStack, group: str = "") -> Consumer:
+def _consumer(stack: Stack, group: str = "") -> Consumer:
     """A reader that joins no group; it carries the name only to ask for its positions."""
     return Consumer(
         {

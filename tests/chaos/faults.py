@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from local.services import processes
-from local.services.processes import Process
-from tests.stack import LocalStack
+from tests.stack import FUNCTIONS, Stack
 
-FUNCTIONS = ("image-upload", "image-classifier", "image-results")
 CONSUMER = "image-process-consumer"
 AUTOSCALER = "classifier-autoscaler"
 # Every process of a stack but the supervisor, whose end is that of the stack.
-TARGETS = (CONSUMER, AUTOSCALER, *FUNCTIONS, "kafka", "minio", "redis", "nginx", "provider")
+TARGETS = (
+    CONSUMER, AUTOSCALER, *FUNCTIONS, "kafka", "minio", "redis", "nginx", "provider", "reconciler",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,12 +34,13 @@ class Kill:
 class Killer:
     """Kills a random process every so many seconds, in a thread of its own.
 
-    The same seed chooses the same names in the same order, as far as they are alive.
+    Every target has its turn before any has a second one. The same seed chooses the same names in
+    the same order, as far as they are alive.
     """
 
     def __init__(
         self,
-        stack: LocalStack,
+        stack: Stack,
         seed: int,
         every_seconds: float = 5.0,
         targets: Sequence[str] = TARGETS,
@@ -58,6 +56,7 @@ class Killer:
         self._random = random.Random(seed)
         self._every_seconds = every_seconds
         self._targets = list(targets)
+        self._turns: list[str] = []
         self._log = log
         self._stopping = threading.Event()
 
@@ -85,10 +84,13 @@ class Killer:
 
     def kill_one(self) -> Kill | None:
         """Kill one of the processes that are alive now; None when none of the targets is."""
-        targets = self._random.sample(self._targets, len(self._targets))
-        found = (kill(self._stack, name, self._random) for name in targets)
+        if not self._turns:
+            self._turns = self._random.sample(self._targets, len(self._targets))
+        found = (kill(self._stack, name, self._random) for name in (*self._turns, *self._targets))
         killed = next((each for each in found if each), None)
         if killed:
+            with suppress(ValueError):  # whose turn it is may be on its way back itself
+                self._turns.remove(killed.name)
             self.kills.append(killed)
             self._note(killed)
         return killed
@@ -99,26 +101,8 @@ class Killer:
                 lines.write(json.dumps(asdict(killed)) + "\n")
 
 
-def kill(stack: LocalStack, name: str, chooser: random.Random | None = None) -> Kill | None:
+def kill(stack: Stack, name: str, chooser: random.Random | None = None) -> Kill | None:
     """Kill a service, or one of a function's replicas; None when none is alive."""
-    alive = living(stack, name)
-    if not alive:
-        return None
-    process = chooser.choice(alive) if chooser else alive[0]
     at = time.time()
-    try:
-        os.kill(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return None
-    return Kill(name, process.pid, at)
-
-
-def living(stack: LocalStack, name: str) -> list[Process]:
-    """The recorded processes of a service, or of the replicas of a function."""
-    recorded = processes.recorded(stack.state_dir / "run")
-    return [each for key, each in recorded.items() if key == name or _is_replica(key, name)]
-
-
-def _is_replica(key: str, name: str) -> bool:
-    function, _, number = key.rpartition("-")
-    return function == name and number.isdecimal()
+    pid = stack.kill(name, chooser)
+    return Kill(name, pid, at) if pid else None

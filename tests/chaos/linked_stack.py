@@ -9,7 +9,8 @@ from pathlib import Path
 
 from local.services.settings import BEHIND_PROXIES, listen_variable
 from tests.chaos.toxiproxy import Link, linked
-from tests.stack import LocalStack, free_ports, unstarted_stack
+from tests.local_stack import LocalStack, unstarted_stack
+from tests.stack import free_ports
 
 
 @contextmanager

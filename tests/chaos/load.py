@@ -14,11 +14,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from pipeline.ids import JobIds
 from tests.chaos.ledger import ACCEPTED, Ledger
 from tests.chaos.pictures import Source
-from tests.stack import LocalStack
+from tests.stack import Stack
 
 TENANT = "default"
 _TIMEOUT_SECONDS = 30.0
@@ -31,7 +32,7 @@ class Load:
 
     def __init__(
         self,
-        stack: LocalStack,
+        stack: Stack,
         ledger: Ledger,
         sources: Sequence[Source],
         threads: int = 4,
@@ -103,8 +104,8 @@ class Load:
                 each.result()
 
     def _work(self) -> None:
-        address = ("127.0.0.1", self._stack.ports["GATEWAY"])
-        connection = http.client.HTTPConnection(*address, timeout=_TIMEOUT_SECONDS)
+        address = urlsplit(self._stack.url).netloc
+        connection = http.client.HTTPConnection(address, timeout=_TIMEOUT_SECONDS)
         while not self._stopping.is_set():
             number = self._take_number()
             if number is None:

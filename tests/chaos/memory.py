@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.services import processes
-from tests.stack import LocalStack
+from tests.local_stack import LocalStack
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 
-from tests.chaos.faults import FUNCTIONS, kill, living
-from tests.stack import LocalStack
+from tests.chaos.faults import kill
+from tests.local_stack import LocalStack
+from tests.stack import FUNCTIONS
 
 Outage = Callable[[LocalStack, str], AbstractContextManager[None]]
 
@@ -63,6 +64,6 @@ def _held_down(stack: LocalStack, name: str, strike: Callable[[], object]) -> It
 
 
 def _signal_all(stack: LocalStack, name: str, number: int) -> None:
-    for process in living(stack, name):
+    for process in stack.living(name):
         with suppress(ProcessLookupError):
             os.kill(process.pid, number)

@@ -15,7 +15,7 @@ from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import AdminClient
 
 from pipeline import topics
-from tests.chaos.faults import CONSUMER, living
+from tests.chaos.faults import CONSUMER
 from tests.chaos.pictures import poison
 from tests.chaos.second_consumer import second_consumer
 from tests.chaos.trial import Trial
@@ -120,7 +120,7 @@ class Points:
 
     def _is_at_work(self) -> bool:
         """Whether the consumer waits for the classifier's answer."""
-        url = f"http://127.0.0.1:{self._stack.ports['CONSUMER']}/metrics"
+        url = f"{self._stack.consumer_url}/metrics"
         return re.search(r"^image_events_in_flight [1-9]", _get(url), re.MULTILINE) is not None
 
     def _send(self, images: int, point: str) -> None:
@@ -166,7 +166,7 @@ class Points:
             self._deaths[name] = self._deaths.get(name, 0) + dying[name]
 
     def _age(self, function: str) -> float:
-        return max((each.uptime_seconds() for each in living(self._stack, function)), default=0.0)
+        return max((each.uptime_seconds() for each in self._stack.living(function)), default=0.0)
 
 
 def _get(url: str) -> str:

@@ -25,7 +25,8 @@ from tests.chaos.findings import Finding, Size, reported
 from tests.chaos.ledger import Ledger
 from tests.chaos.load import Load
 from tests.chaos.pictures import drawn
-from tests.stack import LocalStack, running_stack, until
+from tests.local_stack import LocalStack, running_stack
+from tests.stack import until
 
 GOAL = "R0"
 LIMITS = (

@@ -1,15 +1,17 @@
 """Nothing accepted is lost or answered twice while a random process is killed every 5 s.
 
 Uploads come in as fast as they are accepted; the seed chooses what is killed by SIGKILL: the
-consumer, the autoscaler, a replica of any function, Kafka, MinIO, Redis, Nginx or the provider;
-replicas come and go meanwhile, as the backlog needs them. Requests that are refused or get no
+consumer, the autoscaler, the reconciler, a replica of any function, Kafka, MinIO, Redis, Nginx or
+the provider; replicas come and go meanwhile, as the backlog needs them. In containers every one of
+them is killed at least once. Requests that are refused or get no
 answer are not sent again: the next one is another image.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +22,10 @@ from tests.chaos.findings import Finding, Size, reported
 from tests.chaos.ledger import Ledger
 from tests.chaos.load import Load
 from tests.chaos.pictures import Source, drawn, photos
-from tests.stack import ROOT, running_stack
+from tests.compose.project import running_project
+from tests.compose.stack import ComposeStack
+from tests.local_stack import running_stack
+from tests.stack import ROOT, Stack
 
 GOAL = "R1"
 FIXTURES = ROOT.parent / "shared" / "fixtures"
@@ -30,6 +35,8 @@ _SEEDS = 3
 _IMAGES = 10_000
 _REAL_IMAGES = 2_000
 _SHORT_IMAGES = 500
+# So that every container has its turn to be killed, each 5 s after the one before.
+_COMPOSE_IMAGES = 1_500
 # So that a few images make a storm of some kills; the full runs upload as fast as accepted.
 _SHORT_PER_SECOND = 20.0
 _THREADS = 6
@@ -50,14 +57,24 @@ class Storm:
     sources: Sequence[Source]
     per_second: float | None = None
     model_dir: Path | None = None
+    in_containers: bool = False
 
 
 def run(
-    size: Size, folder: Path, seed: int | None = None, images: int | None = None
+    size: Size,
+    folder: Path,
+    seed: int | None = None,
+    images: int | None = None,
+    compose: bool = False,
 ) -> list[Finding]:
-    """Run the storms; with `images` one of so many, with `seed` that one alone."""
+    """Run the storms; with `images` one of so many, with `seed` that one alone.
+
+    Args:
+        compose: run one over the system in containers.
+    """
     found: list[Finding] = []
-    for number, each in enumerate(_storms(size, seed, images)):
+    storms = [_compose_storm(seed, images)] if compose else _storms(size, seed, images)
+    for number, each in enumerate(storms):
         print(f"  {each.name}", flush=True)
         found += _run(each, folder / str(number))
     return found
@@ -80,14 +97,28 @@ def _storms(size: Size, seed: int | None, images: int | None) -> list[Storm]:
     return storms
 
 
+def _compose_storm(seed: int | None, images: int | None) -> Storm:
+    first, count = _SEED if seed is None else seed, images or _COMPOSE_IMAGES
+    name = f"{count:,} images in containers, seed {first}"
+    return Storm(name, first, count, drawn(), _SHORT_PER_SECOND, in_containers=True)
+
+
+@contextmanager
+def _stack(given: Storm, folder: Path) -> Iterator[Stack]:
+    """A new stack whose classifier gets the replicas that it needs."""
+    scaled = {"AUTOSCALE": "1"}
+    if given.in_containers:
+        with running_project(folder, scaled) as project:
+            yield project
+    else:
+        with running_stack(folder, given.model_dir, scaled) as stack:
+            yield stack
+
+
 def _run(given: Storm, folder: Path) -> list[Finding]:
     folder.mkdir()
     entries = folder / "ledger.jsonl"
-    scaled = {"AUTOSCALE": "1"}
-    with (
-        running_stack(folder / "state", given.model_dir, scaled) as stack,
-        Ledger(entries) as ledger,
-    ):
+    with _stack(given, folder / "state") as stack, Ledger(entries) as ledger:
         evidence.watch(stack)
         load = Load(stack, ledger, given.sources, _THREADS, given.per_second)
         killer = Killer(stack, given.seed, log=folder / "kills.jsonl")
@@ -99,6 +130,7 @@ def _run(given: Storm, folder: Path) -> list[Finding]:
         settled = time.monotonic()
         drain_seconds = max(_DRAIN_SECONDS, given.images * _DRAIN_SECONDS_PER_IMAGE)
         verdict, _ = storm.settle(stack, entries, given.sources, drain_seconds)
+        spared = _spared(stack, killer)
         checked = time.monotonic() - settled
     said = (
         f"{load.accepted / seconds:.0f}/s, {len(killer.kills)} kills ({killer.summary}),"
@@ -113,7 +145,17 @@ def _run(given: Storm, folder: Path) -> list[Finding]:
             GOAL, f"{given.name}: answers that are neither 202, 429 nor 503",
             str(load.otherwise), "0", load.otherwise == 0,
         ),
+        *spared,
     ]  # fmt: skip
+
+
+def _spared(stack: Stack, killer: Killer) -> list[Finding]:
+    """See that every container was killed, where there are containers."""
+    if not isinstance(stack, ComposeStack):
+        return []
+    spared = stack.services - {each.name for each in killer.kills}
+    what = f"containers of {len(stack.services)} that were not killed"
+    return [Finding(GOAL, what, ", ".join(sorted(spared)) or "none", "none", not spared)]
 
 
 def _repeated(name: str, verdict: Verdict) -> Finding:

@@ -18,7 +18,7 @@ from tests.chaos.points import (
 )
 from tests.chaos.storm import findings_of
 from tests.chaos.trial import Trial
-from tests.stack import running_stack
+from tests.local_stack import running_stack
 
 GOAL = "R2"
 

@@ -13,7 +13,7 @@ from tests.chaos.ledger import ACCEPTED, Entry
 from tests.chaos.outages import Outage
 from tests.chaos.storm import findings_of
 from tests.chaos.trial import Trial
-from tests.stack import LocalStack, running_stack
+from tests.local_stack import LocalStack, running_stack
 
 GOAL = "R3"
 

@@ -16,7 +16,7 @@ from tests.chaos.ledger import Entry
 from tests.chaos.storm import findings_of
 from tests.chaos.trial import Trial
 from tests.disk import SmallDisk, small_disk
-from tests.stack import LocalStack, running_stack
+from tests.local_stack import LocalStack, running_stack
 
 GOAL = "R5"
 

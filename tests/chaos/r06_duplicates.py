@@ -20,7 +20,7 @@ from tests.chaos.findings import Finding, Size, reported
 from tests.chaos.storm import findings_of
 from tests.chaos.trial import Trial
 from tests.kafka import Record, read_topic
-from tests.stack import LocalStack, running_stack
+from tests.local_stack import LocalStack, running_stack
 
 GOAL = "R6"
 

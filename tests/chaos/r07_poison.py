@@ -26,7 +26,8 @@ from tests.chaos.traces import Evidence
 from tests.chaos.trial import Trial
 from tests.imagectl import imagectl
 from tests.kafka import count_events
-from tests.stack import LocalStack, running_stack, until
+from tests.local_stack import LocalStack, running_stack
+from tests.stack import until
 
 GOAL = "R7"
 

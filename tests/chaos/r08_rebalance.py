@@ -14,7 +14,7 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.load import Load
 from tests.chaos.pictures import drawn
 from tests.chaos.second_consumer import second_consumer
-from tests.stack import running_stack
+from tests.local_stack import running_stack
 
 GOAL = "R8"
 

@@ -18,7 +18,7 @@ from tests.chaos.ledger import Entry, Ledger, read
 from tests.chaos.load import Load
 from tests.chaos.pictures import drawn
 from tests.chaos.traces import Evidence
-from tests.stack import LocalStack, running_stack
+from tests.local_stack import LocalStack, running_stack
 
 GOAL = "R9"
 

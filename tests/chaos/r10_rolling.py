@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos import evidence, storm
-from tests.chaos.faults import CONSUMER, FUNCTIONS, living
+from tests.chaos.faults import CONSUMER
 from tests.chaos.findings import Finding, Size, none_of, reported
 from tests.chaos.ledger import Entry, Ledger, read
 from tests.chaos.load import Load
 from tests.chaos.pictures import drawn
-from tests.stack import LocalStack, running_stack, until
+from tests.local_stack import LocalStack, running_stack
+from tests.stack import FUNCTIONS, until
 
 GOAL = "R10"
 
@@ -81,10 +82,10 @@ def _redeploy(function: str) -> Restart:
 
 def _terminate(name: str) -> Restart:
     def restart(stack: LocalStack) -> None:
-        before = living(stack, name)[0]
+        before = stack.living(name)[0]
         os.kill(before.pid, signal.SIGTERM)
         until(
-            lambda: any(each.pid != before.pid for each in living(stack, name)),
+            lambda: any(each.pid != before.pid for each in stack.living(name)),
             _BACK_SECONDS,
         )
 
@@ -92,7 +93,7 @@ def _terminate(name: str) -> Restart:
 
 
 def _reload_nginx(stack: LocalStack) -> None:
-    os.kill(living(stack, "nginx")[0].pid, signal.SIGHUP)
+    os.kill(stack.living("nginx")[0].pid, signal.SIGHUP)
 
 
 # What another takes over from, or that nobody's request waits for.

@@ -19,7 +19,7 @@ from tests.chaos.ledger import Ledger
 from tests.chaos.load import Load
 from tests.chaos.memory import Sample
 from tests.chaos.pictures import drawn
-from tests.stack import LocalStack, running_stack
+from tests.local_stack import LocalStack, running_stack
 
 GOAL = "R12"
 

@@ -16,7 +16,7 @@ from tests.chaos.planted import BUGS, Bug, plant
 from tests.chaos.small_storms import SmallStorms
 from tests.chaos.storm import findings_of
 from tests.chaos.trial import Trial
-from tests.stack import running_stack
+from tests.local_stack import running_stack
 
 GOAL = "R13"
 

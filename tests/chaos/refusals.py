@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from pipeline import topics
 from pipeline.ids import RESULT_BUCKET, failure_key
 from tests.chaos.ledger import Entry
-from tests.stack import LocalStack
+from tests.local_stack import LocalStack
 
 _ADMIN_SECONDS = 30.0
 # No letter is so small.

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.stack import LocalStack, free_ports
+from tests.local_stack import LocalStack
+from tests.stack import free_ports
 
 _PROGRAM = "consumers/image-process-consumer/consumer.py"
 _DRAIN_SECONDS = 45.0

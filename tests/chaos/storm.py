@@ -10,7 +10,7 @@ from tests.chaos.checker import Verdict, check
 from tests.chaos.findings import Finding
 from tests.chaos.pictures import Source
 from tests.chaos.traces import Evidence
-from tests.stack import LocalStack
+from tests.stack import Stack
 
 _EXAMPLES = 5
 # What a lost acceptance, a second answer or a wrong one would show as; 0 of each.
@@ -21,7 +21,7 @@ _KINDS = (
 
 
 def settle(
-    stack: LocalStack,
+    stack: Stack,
     entries: Path,
     sources: Sequence[Source],
     seconds: float = 120.0,
@@ -40,7 +40,7 @@ def settle(
     return check(ledger.read(entries), left, told), left
 
 
-def collect(stack: LocalStack, seconds: float) -> Evidence:
+def collect(stack: Stack, seconds: float) -> Evidence:
     """Collect what is there; again when more came meanwhile.
 
     The stack looks for lost images by itself, and sends again what was stored and then refused.

@@ -7,15 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import requests
-
 from tests.chaos import buckets, evidence, ledger, oracle, storm
 from tests.chaos.checker import Verdict, check
 from tests.chaos.ledger import Entry, Ledger
 from tests.chaos.load import Load
 from tests.chaos.pictures import Source, drawn
 from tests.chaos.traces import Evidence
-from tests.stack import LocalStack, until
+from tests.local_stack import LocalStack
+from tests.stack import until
 
 
 class Trial:
@@ -72,20 +71,9 @@ class Trial:
             if entry.job_id:
                 self.stack.finished(entry.job_id, seconds)
 
-    def is_sound(self) -> bool:
-        """Whether every part does its work, and the consumer owns partitions."""
-        urls = (
-            f"{self.stack.url}/readyz",
-            f"http://127.0.0.1:{self.stack.ports['CONSUMER']}/healthz",
-        )
-        try:
-            return all(requests.get(url, timeout=5).status_code == 200 for url in urls)
-        except requests.RequestException:
-            return False
-
     def recover(self, seconds: float = 60.0) -> None:
         """Wait until the stack is sound by itself."""
-        until(self.is_sound, seconds)
+        until(self.stack.is_sound, seconds)
 
     def judge(
         self, drain_seconds: float = 120.0, models: Sequence[str] = ()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -13,44 +10,19 @@ import requests
 from pipeline import ids, topics
 from pipeline.backlog import BacklogProbe
 from pipeline.errors import Unavailable
-from tests import pictures
-from tests.disk import SmallDisk, small_disk
 from tests.kafka import count_events
-from tests.memory import resident_bytes
-from tests.stack import LocalStack, running_stack, until
+from tests.pictures import fresh
+from tests.stack import Stack, until
 
 CONSUMER = "image-process-consumer"
 LIMIT = 50
-# What a process keeps for good it has after some hundred requests; one that kept 1,000 photos and
-# events more would grow by more than this.
-WARM_UP, MORE = 200, 1000
-LARGEST_GROWTH_BYTES = 15_000_000
-# Go's and Java's heaps fill up to a size of their own first. Measured: 340 and 210 MB from 2,000
-# images on, and no more at 6,000.
-LARGEST_STORE_BYTES = {"minio": 600_000_000, "kafka": 400_000_000}
 
 
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallDisk]:
-    """Where MinIO of this module's stack keeps its objects."""
-    folder = tmp_path_factory.mktemp("backpressure") / "state" / "data" / "minio"
-    with small_disk(folder, kilobytes=128 * 1024) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def stack(disk: SmallDisk) -> Iterator[LocalStack]:
-    """A stack for this module alone: its limits are small."""
-    with running_stack(disk.folder.parents[1]) as running:
-        yield running
-
-
-def photo(nonce: str) -> bytes:
-    return pictures.with_nonce(pictures.jpeg(), nonce.encode())
-
-
-def input_keys(stack: LocalStack) -> set[str]:
-    return set(stack.store.keys(ids.INPUT_BUCKET, ""))
+@pytest.fixture(scope="module", autouse=True)
+def limited(stack: Stack, quiet: None) -> Iterator[None]:
+    """Uploads have a small limit, and begin with nothing that waits."""
+    with stack.given("image-upload", MAX_BACKLOG_IMAGES=str(LIMIT)):
+        yield
 
 
 def known(probe: BacklogProbe) -> int | None:
@@ -61,47 +33,34 @@ def known(probe: BacklogProbe) -> int | None:
         return None
 
 
-def accepted(stack: LocalStack, nonce: str) -> str:
+def is_idle(probe: BacklogProbe) -> bool:
+    """Whether Kafka says that nothing waits."""
+    try:
+        return probe.read().waiting == 0
+    except Unavailable:
+        return False
+
+
+def accepted(stack: Stack, nonce: str) -> str:
     """Upload until it is taken; the job."""
 
     def upload() -> str | None:
-        response = stack.upload(photo(nonce))
+        response = stack.upload(fresh(nonce))
         return response.json()["jobId"] if response.status_code == 202 else None
 
     return until(upload, 60)
 
 
-def test_memory_does_not_grow_with_the_backlog(stack: LocalStack) -> None:
-    def upload(number: int) -> int:
-        return stack.upload(photo(f"waiting {number}")).status_code
-
-    with ThreadPoolExecutor(8) as clients, stack.frozen(CONSUMER):
-        statuses = list(clients.map(upload, range(WARM_UP)))
-        before = resident_bytes(stack.state_dir)
-        statuses += clients.map(upload, range(WARM_UP, WARM_UP + MORE))
-        after = resident_bytes(stack.state_dir)
-    until(lambda: count_events(stack, topics.RESULTS.name) >= WARM_UP + MORE or None, 120)
-    drained = resident_bytes(stack.state_dir)
-
-    assert set(statuses) == {202}
-    for then in (after, drained):
-        assert all(then[name] < largest for name, largest in LARGEST_STORE_BYTES.items())
-        ours = then.keys() - LARGEST_STORE_BYTES.keys()
-        grown = {name: then[name] - before[name] for name in ours}
-        assert {name: by for name, by in grown.items() if by > LARGEST_GROWTH_BYTES} == {}
-
-
-def test_beyond_the_backlog_uploads_are_503_and_leave_nothing(stack: LocalStack) -> None:
-    stack.give("image-upload", MAX_BACKLOG_IMAGES=str(LIMIT))
+def test_beyond_the_backlog_uploads_are_503_and_leave_nothing(stack: Stack) -> None:
     job = accepted(stack, "the first under a limit")
     assert stack.finished(job)["status"] == "completed"
 
     answers: dict[bytes, requests.Response] = {}
     with stack.frozen(CONSUMER):
         for number in range(3 * LIMIT):
-            data = photo(f"beyond {number}")
+            data = fresh(f"beyond {number}")
             answers[data] = stack.upload(data)
-        keys = input_keys(stack)
+        keys = set(stack.store.keys(ids.INPUT_BUCKET, ""))
         events = count_events(stack, topics.UPLOADS.name)
         refused_again = [stack.upload(data).status_code for data in list(answers)[-5:]]
         assert count_events(stack, topics.UPLOADS.name) == events
@@ -123,39 +82,25 @@ def test_beyond_the_backlog_uploads_are_503_and_leave_nothing(stack: LocalStack)
     assert ends == ["completed"] * len(taken)
 
 
-def test_uploads_are_taken_again_when_the_backlog_is_below(stack: LocalStack) -> None:
+def test_uploads_are_taken_again_when_the_backlog_is_below(stack: Stack) -> None:
     job = accepted(stack, "room again")
 
     assert stack.finished(job)["status"] == "completed"
 
 
-def test_the_backlog_is_known_again_after_kafka_was_killed(stack: LocalStack) -> None:
+def test_the_backlog_is_known_again_after_kafka_was_killed(stack: Stack) -> None:
     probe = BacklogProbe(stack.settings)
-    until(lambda: probe.read().waiting == 0)
+    until(lambda: is_idle(probe))
 
-    os.kill(stack.pid("kafka"), signal.SIGKILL)
+    assert stack.kill("kafka")
     with pytest.raises(Unavailable):
         probe.read()
+    # The consumer is back, too: what it has yet to commit would be counted.
+    until(stack.is_sound, 90)
+    until(lambda: is_idle(probe), 60)
     with stack.frozen(CONSUMER):
         job = accepted(stack, "Kafka is back")
         waiting = until(lambda: known(probe))
 
     assert waiting == 1
     assert stack.finished(job, 60)["status"] == "completed"
-
-
-def test_without_room_in_the_store_an_upload_is_503_and_leaves_nothing(
-    stack: LocalStack, disk: SmallDisk
-) -> None:
-    keys, events = input_keys(stack), count_events(stack, topics.UPLOADS.name)
-
-    disk.fill()
-    answers = [stack.upload(photo(f"no room {number}")) for number in range(10)]
-    assert disk.is_full()
-    disk.make_room()
-
-    assert [each.status_code for each in answers] == [503] * 10
-    assert all(int(each.headers["Retry-After"]) >= 1 for each in answers)
-    assert input_keys(stack) == keys
-    assert count_events(stack, topics.UPLOADS.name) == events
-    assert stack.finished(accepted(stack, "room in the store"), 60)["status"] == "completed"

@@ -10,13 +10,13 @@ from imagectl.openfaas import OpenFaaS, model_of
 from pipeline.ids import MODEL_BUCKET
 from tests import pictures
 from tests.imagectl import added, current, imagectl
-from tests.stack import LocalStack, until
+from tests.stack import Stack, until
 
 
 class Damaged:
     """A model in MinIO, one byte of which is not what was put there."""
 
-    def __init__(self, stack: LocalStack, model_id: str, file: str) -> None:
+    def __init__(self, stack: Stack, model_id: str, file: str) -> None:
         self.model_id = model_id
         self._stack, self._key = stack, f"{model_id}/{file}"
         self._whole = stack.store.get(MODEL_BUCKET, self._key) or b""
@@ -33,7 +33,7 @@ class Damaged:
 
 @pytest.mark.parametrize("file", ["model.tflite", "labels.txt"])
 def test_a_damaged_model_is_refused_before_anything_is_switched(
-    stack: LocalStack, made_models: Path, file: str
+    stack: Stack, made_models: Path, file: str
 ) -> None:
     other = added(stack, made_models / "logits")
     before = current(stack)
@@ -50,7 +50,7 @@ def test_a_damaged_model_is_refused_before_anything_is_switched(
 
 
 def test_a_classifier_told_a_damaged_model_does_not_start_and_the_old_one_serves_on(
-    stack: LocalStack, made_models: Path
+    stack: Stack, made_models: Path
 ) -> None:
     other, before = added(stack, made_models / "logits"), current(stack)
     openfaas = OpenFaaS(stack.settings)
@@ -69,7 +69,7 @@ def test_a_classifier_told_a_damaged_model_does_not_start_and_the_old_one_serves
     assert answer["result"]["modelId"] == before
 
 
-def failed_rollout(stack: LocalStack) -> str | None:
+def failed_rollout(stack: Stack) -> str | None:
     """What the provider says of an update that failed."""
     auth = (stack.secret("basic-auth-user"), stack.secret("basic-auth-password"))
     described = stack.request("GET", "/system/function/image-classifier", auth=auth).json()
@@ -77,7 +77,7 @@ def failed_rollout(stack: LocalStack) -> str | None:
     return said if said.startswith("failed") else None
 
 
-def test_a_model_that_minio_does_not_hold_is_refused(stack: LocalStack) -> None:
+def test_a_model_that_minio_does_not_hold_is_refused(stack: Stack) -> None:
     refused = imagectl(stack, "models", "use", "nothing-000000000000")
 
     assert refused.returncode == 1

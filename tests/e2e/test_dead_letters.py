@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,43 +14,46 @@ from pipeline.ids import INPUT_BUCKET, input_key
 from tests import pictures
 from tests.imagectl import imagectl
 from tests.kafka import count_events
-from tests.stack import LocalStack, running_stack, until
+from tests.stack import Stack, until
 
-UNREADABLE = b"\xff\x1b[31m not an event"
+UNREADABLE = b"\xff\x1b[31m not an event " + os.urandom(8)
 
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """A stack of its own, whose topic of failures holds nothing else."""
-    with running_stack(tmp_path_factory.mktemp("dead-letters")) as running:
-        yield running
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
-def listed(stack: LocalStack, *words: str) -> list[dict[str, Any]]:
+def listed(stack: Stack, *words: str) -> list[dict[str, Any]]:
     done = imagectl(stack, "dead-letters", "list", "--json", *words)
     assert done.returncode == 0, done.stderr
     rows: list[dict[str, Any]] = json.loads(done.stdout)
     return rows
 
 
-def shown(stack: LocalStack, name: str) -> list[dict[str, Any]]:
+def shown(stack: Stack, name: str) -> list[dict[str, Any]]:
     done = imagectl(stack, "dead-letters", "show", "--json", name)
     assert done.returncode == 0, done.stderr
     pages: list[dict[str, Any]] = json.loads(done.stdout)
     return pages
 
 
-def replayed(stack: LocalStack, *words: str) -> dict[str, int]:
+def replayed(stack: Stack, *words: str) -> dict[str, int]:
     done = imagectl(stack, "dead-letters", "replay", "--json", *words)
     assert done.returncode == 0, done.stderr
     counts: dict[str, int] = json.loads(done.stdout)
     return counts
 
 
+def unreadable(stack: Stack) -> dict[str, Any] | None:
+    """The letter of what was published here; other tests publish what is no event, too."""
+    for row in listed(stack):
+        if row["unreadable"] and shown(stack, row["letterId"])[0]["hex"] == UNREADABLE.hex():
+            return row
+    return None
+
+
 class Missing:
     """A job that failed because its image was taken out of the bucket before its turn."""
 
-    def __init__(self, stack: LocalStack) -> None:
+    def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.picture = pictures.with_nonce(pictures.jpeg(), os.urandom(8))
         with stack.frozen("image-process-consumer"):
@@ -77,7 +78,7 @@ class Missing:
         return input_key("default", self.image_id, "jpg")
 
 
-def test_a_job_that_failed_completes_after_its_replay(stack: LocalStack) -> None:
+def test_a_job_that_failed_completes_after_its_replay(stack: Stack) -> None:
     missing = Missing(stack)
     error: Any = missing.state["error"]
     assert (missing.state["status"], error["code"]) == ("failed", "image-missing")
@@ -93,7 +94,7 @@ def test_a_job_that_failed_completes_after_its_replay(stack: LocalStack) -> None
     assert closed["replayed"]
 
 
-def test_replaying_twice_changes_nothing(stack: LocalStack) -> None:
+def test_replaying_twice_changes_nothing(stack: Stack) -> None:
     missing = Missing(stack)
     missing.put_back()
     replayed(stack, missing.image_id)
@@ -106,7 +107,7 @@ def test_replaying_twice_changes_nothing(stack: LocalStack) -> None:
     assert [count_events(stack, topic.name) for topic in topics.TOPICS] == events
 
 
-def test_a_replay_that_fails_again_is_a_new_letter(stack: LocalStack) -> None:
+def test_a_replay_that_fails_again_is_a_new_letter(stack: Stack) -> None:
     missing = Missing(stack)
     (first,) = listed(stack, missing.job_id)
 
@@ -118,7 +119,7 @@ def test_a_replay_that_fails_again_is_a_new_letter(stack: LocalStack) -> None:
     assert len(listed(stack, missing.job_id, "--all")) == 2
 
 
-def test_a_job_that_fails_again_shows_the_newer_reason(stack: LocalStack) -> None:
+def test_a_job_that_fails_again_shows_the_newer_reason(stack: Stack) -> None:
     missing = Missing(stack)
     stack.store.put(INPUT_BUCKET, missing._key, b"something else", "image/jpeg")
 
@@ -131,7 +132,7 @@ def test_a_job_that_fails_again_shows_the_newer_reason(stack: LocalStack) -> Non
     until(says_so)
 
 
-def test_a_dry_run_sends_nothing(stack: LocalStack) -> None:
+def test_a_dry_run_sends_nothing(stack: Stack) -> None:
     missing = Missing(stack)
     events = [count_events(stack, topic.name) for topic in topics.TOPICS]
 
@@ -141,12 +142,12 @@ def test_a_dry_run_sends_nothing(stack: LocalStack) -> None:
     assert [count_events(stack, topic.name) for topic in topics.TOPICS] == events
 
 
-def test_an_unreadable_message_is_shown_and_replayed_as_it_was(stack: LocalStack) -> None:
+def test_an_unreadable_message_is_shown_and_replayed_as_it_was(stack: Stack) -> None:
     publisher = Publisher(stack.settings)
     publisher.publish(topics.UPLOADS.name, "key", UNREADABLE)
     publisher.close()
 
-    (row,) = until(lambda: [each for each in listed(stack) if each["unreadable"]] or None)
+    row = until(lambda: unreadable(stack), 60)
     (page,) = shown(stack, row["letterId"])
     text = imagectl(stack, "dead-letters", "show", row["letterId"]).stdout
     replayed(stack, row["letterId"])
@@ -156,12 +157,11 @@ def test_an_unreadable_message_is_shown_and_replayed_as_it_was(stack: LocalStack
     assert "not JSON" in page["reason"]["detail"]
     assert "ff 1b 5b 33 31 6d 20 6e 6f 74" in text
     assert "\x1b" not in text
-    (again,) = until(lambda: [each for each in listed(stack) if each["unreadable"]] or None)
+    again = until(lambda: unreadable(stack), 60)
     assert again["letterId"] != row["letterId"]
-    assert shown(stack, again["letterId"])[0]["hex"] == UNREADABLE.hex()
 
 
-def test_the_list_and_the_page_name_what_failed(stack: LocalStack) -> None:
+def test_the_list_and_the_page_name_what_failed(stack: Stack) -> None:
     missing = Missing(stack)
 
     table = imagectl(stack, "dead-letters", "list", "--reason", "image-missing").stdout
@@ -172,7 +172,7 @@ def test_the_list_and_the_page_name_what_failed(stack: LocalStack) -> None:
     assert all(each in page for each in (missing.job_id, missing.image_id, "image-missing"))
 
 
-def test_all_of_a_filter_are_replayed_at_once(stack: LocalStack) -> None:
+def test_all_of_a_filter_are_replayed_at_once(stack: Stack) -> None:
     several = [Missing(stack) for _ in range(3)]
     for missing in several:
         missing.put_back()
@@ -196,7 +196,7 @@ def test_all_of_a_filter_are_replayed_at_once(stack: LocalStack) -> None:
     ],
 )
 def test_what_cannot_be_done_says_why(
-    stack: LocalStack, words: list[str], status: int, says: str
+    stack: Stack, words: list[str], status: int, says: str
 ) -> None:
     done = imagectl(stack, "dead-letters", *words)
 
@@ -204,7 +204,7 @@ def test_what_cannot_be_done_says_why(
     assert says in done.stderr
 
 
-def test_a_broker_that_is_not_there_is_said(tmp_path: Path, stack: LocalStack) -> None:
+def test_a_broker_that_is_not_there_is_said(stack: Stack) -> None:
     with stack.frozen("kafka"):
         done = imagectl(stack, "dead-letters", "list")
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests import pictures
-from tests.stack import ROOT, LocalStack
+from tests.stack import ROOT, Stack
 
 with Image.open(ROOT / "models" / "demonstration" / "example.png") as _example:
     RGB = _example.convert("RGB")
@@ -52,20 +52,20 @@ WRITTEN: dict[str, Callable[[Image.Image], bytes]] = {
 }
 
 
-def _label(stack: LocalStack, data: bytes) -> str:
+def _label(stack: Stack, data: bytes) -> str:
     response = stack.upload(data, Prefer="wait=20")
     assert response.status_code == 200, response.text
     return str(response.json()["result"]["labels"][0]["label"])
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_it_is_labelled_as_its_plain_rgb_version(stack: LocalStack, name: str) -> None:
+def test_it_is_labelled_as_its_plain_rgb_version(stack: Stack, name: str) -> None:
     expected = _label(stack, pictures.encode(RGB, "PNG"))
 
     assert _label(stack, WRITTEN[name](RGB)) == expected
 
 
-def test_sixteen_bit_grey_is_labelled_as_eight_bit_grey_in_rgb(stack: LocalStack) -> None:
+def test_sixteen_bit_grey_is_labelled_as_eight_bit_grey_in_rgb(stack: Stack) -> None:
     plain = RGB.convert("L").convert("RGB")
 
     expected = _label(stack, pictures.encode(plain, "PNG"))

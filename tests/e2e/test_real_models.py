@@ -15,8 +15,9 @@ from pipeline.manifest import Manifest
 from pipeline.settings import Settings
 from preprocessing import preprocess
 from tests.conftest import FIXTURES
+from tests.imagectl import added, current, use
 from tests.keras_reference import keras_scores
-from tests.stack import LocalStack, running_stack
+from tests.stack import Stack
 
 LABELS = {
     "cat_720p.jpg": "Egyptian cat",
@@ -28,14 +29,16 @@ FLOAT32 = FIXTURES / "models" / "mobilenet_v2_float32"
 INT8 = FIXTURES / "models" / "mobilenet_v2_int8"
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[LocalStack]:
-    """A stack of its own: it changes its model while it runs."""
-    with running_stack(tmp_path_factory.mktemp("models"), model_dir=FLOAT32) as running:
-        yield running
+@pytest.fixture(scope="module", autouse=True)
+def served(stack: Stack, photos: Path) -> Iterator[None]:
+    """The system serves the real model, and afterwards what it served before."""
+    before = current(stack)
+    use(stack, added(stack, FLOAT32))
+    yield
+    use(stack, before)
 
 
-def upload(stack: LocalStack, photo: Path) -> dict[str, Any]:
+def upload(stack: Stack, photo: Path) -> dict[str, Any]:
     """Send a photo as the printed curl line does; return the finished job and its seconds."""
     started = time.monotonic()
     with photo.open("rb") as file:
@@ -45,10 +48,8 @@ def upload(stack: LocalStack, photo: Path) -> dict[str, Any]:
     return {**job, "seconds": time.monotonic() - started}
 
 
-def manifest(stack: LocalStack) -> Manifest:
-    current = stack.store.get("models", "current")
-    assert current is not None
-    return Manifest.from_json(stack.store.get("models", f"{current.decode()}/model.json") or b"")
+def manifest(stack: Stack) -> Manifest:
+    return Manifest.from_json(stack.store.get("models", f"{current(stack)}/model.json") or b"")
 
 
 def first_label(job: dict[str, Any]) -> str:
@@ -57,7 +58,7 @@ def first_label(job: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("name", LABELS)
-def test_a_photo_gets_its_label_from_float32(stack: LocalStack, photos: Path, name: str) -> None:
+def test_a_photo_gets_its_label_from_float32(stack: Stack, photos: Path, name: str) -> None:
     job = upload(stack, photos / name)
 
     assert job["status"] == "completed"
@@ -67,9 +68,7 @@ def test_a_photo_gets_its_label_from_float32(stack: LocalStack, photos: Path, na
     assert job["result"]["originalFileName"] == name
 
 
-def test_the_scores_are_those_of_plain_keras(
-    stack: LocalStack, photos: Path, tmp_path: Path
-) -> None:
+def test_the_scores_are_those_of_plain_keras(stack: Stack, photos: Path, tmp_path: Path) -> None:
     model = manifest(stack)
     limits = images.Limits.from_settings(Settings())
     arrays = [
@@ -90,22 +89,13 @@ def test_the_scores_are_those_of_plain_keras(
         assert np.abs(scores[best] - [each["score"] for each in answer]).max() < 1e-3
 
 
-def test_another_model_is_served_after_make_up_names_it(stack: LocalStack, photos: Path) -> None:
-    before = manifest(stack).model_id
+def test_another_model_is_served_after_it_is_chosen(stack: Stack, photos: Path) -> None:
+    before = current(stack)
 
-    switched = stack.command("up", "--model-dir", str(INT8))
+    use(stack, added(stack, INT8))
 
-    assert switched.returncode == 0, switched.stdout + switched.stderr
-    assert manifest(stack).model_id != before
+    assert current(stack) != before
     for name, label in LABELS.items():
         job = upload(stack, photos / name)
         assert first_label(job) == label
-        assert job["result"]["modelId"] == manifest(stack).model_id
-
-
-def test_the_model_is_remembered(stack: LocalStack) -> None:
-    again = stack.command("up")
-
-    assert again.returncode == 0
-    assert "running already" in again.stdout
-    assert manifest(stack).model_id in again.stdout
+        assert job["result"]["modelId"] == current(stack)

@@ -16,7 +16,7 @@ from pipeline.cache import ResultCache
 from pipeline.errors import Unavailable
 from tests.fakes import MemoryCache, StubBroker
 from tests.kafka import read_topic
-from tests.stack import LocalStack, free_ports
+from tests.stack import Stack, free_ports
 
 BUCKET = "input-images"
 TYPE = "application/octet-stream"
@@ -24,7 +24,7 @@ KINDS = pytest.mark.parametrize("kind", ["fake", "real"])
 
 
 @pytest.fixture
-def make(request: pytest.FixtureRequest, stack: LocalStack) -> Callable[[str, str], Any]:
+def make(request: pytest.FixtureRequest, stack: Stack) -> Callable[[str, str], Any]:
     """Make the fake or the real one of a part; what is closable is closed."""
     makers: dict[tuple[str, str], Callable[[], Any]] = {
         ("cache", "fake"): MemoryCache,
@@ -78,7 +78,7 @@ def test_many_results_are_read_in_the_order_asked(make: Any, kind: str, key: str
     assert cache.get_many([]) == []
 
 
-def test_a_redis_that_is_not_there_is_a_miss(stack: LocalStack) -> None:
+def test_a_redis_that_is_not_there_is_a_miss(stack: Stack) -> None:
     nowhere = f"redis://127.0.0.1:{free_ports(1)[0]}/0"
     cache = ResultCache(replace(stack.settings, redis_url=nowhere))
 
@@ -88,7 +88,7 @@ def test_a_redis_that_is_not_there_is_a_miss(stack: LocalStack) -> None:
     assert not cache.answers()
 
 
-def test_a_redis_that_failed_is_left_alone_for_a_second(stack: LocalStack) -> None:
+def test_a_redis_that_failed_is_left_alone_for_a_second(stack: Stack) -> None:
     now = [0.0]
     nowhere = f"redis://127.0.0.1:{free_ports(1)[0]}/0"
     cache = ResultCache(replace(stack.settings, redis_url=nowhere), clock=lambda: now[0])
@@ -112,7 +112,7 @@ def test_what_is_published_is_acknowledged(make: Any, kind: str) -> None:
         broker.wait(each)
 
 
-def test_published_events_are_on_the_topic(stack: LocalStack, make: Any, key: str) -> None:
+def test_published_events_are_on_the_topic(stack: Stack, make: Any, key: str) -> None:
     make("broker", "real").publish(topics.RESULTS.name, key, b"value")
 
     found = [record.value for record in read_topic(stack, topics.RESULTS.name) if record.key == key]
@@ -120,7 +120,7 @@ def test_published_events_are_on_the_topic(stack: LocalStack, make: Any, key: st
 
 
 def test_a_broker_that_is_not_there_is_unavailable(
-    stack: LocalStack, request: pytest.FixtureRequest
+    stack: Stack, request: pytest.FixtureRequest
 ) -> None:
     nowhere = f"127.0.0.1:{free_ports(1)[0]}"
     settings = replace(stack.settings, kafka_bootstrap_servers=nowhere)
@@ -131,7 +131,7 @@ def test_a_broker_that_is_not_there_is_unavailable(
 
 
 def test_nobody_waits_longer_for_an_acknowledgement_than_is_set(
-    stack: LocalStack, request: pytest.FixtureRequest
+    stack: Stack, request: pytest.FixtureRequest
 ) -> None:
     class Unacknowledged(Future[None]):
         def result(self, timeout: float | None = None) -> None:
@@ -147,7 +147,7 @@ def test_nobody_waits_longer_for_an_acknowledgement_than_is_set(
     assert waited == [stack.settings.produce_timeout_seconds]
 
 
-def test_applying_the_topics_again_changes_nothing(stack: LocalStack, make: Any, key: str) -> None:
+def test_applying_the_topics_again_changes_nothing(stack: Stack, make: Any, key: str) -> None:
     make("broker", "real").publish(topics.RESULTS.name, key, b"value")
 
     topics.apply(stack.settings.kafka_bootstrap_servers)

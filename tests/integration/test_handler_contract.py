@@ -10,7 +10,8 @@ import sys
 from typing import Any
 
 from tests import pictures
-from tests.stack import LocalStack, until
+from tests.local_stack import LocalStack
+from tests.stack import until
 
 # What python3-http does: the handler is the module function/handler.py, and is called with an
 # event that has these five attributes and nothing else, headers a plain mapping.

@@ -9,11 +9,11 @@ import pytest
 from confluent_kafka import OFFSET_INVALID, KafkaException, Message
 
 from tests.kafka_members import PARTITIONS, SECONDS, Member, RealTopic, Topic
-from tests.stack import LocalStack, until
+from tests.stack import Stack, until
 
 
 @pytest.fixture(params=["fake", "real"])
-def topic(request: pytest.FixtureRequest, stack: LocalStack) -> Topic:
+def topic(request: pytest.FixtureRequest, stack: Stack) -> Topic:
     return Topic() if request.param == "fake" else RealTopic(stack)
 
 

@@ -15,14 +15,14 @@ import pytest
 from pipeline.errors import Unavailable
 from pipeline.storage import ObjectStore
 from tests.fakes import MemoryStore
-from tests.stack import LocalStack, free_ports
+from tests.stack import Stack, free_ports
 
 BUCKET = "input-images"
 TYPE = "application/octet-stream"
 
 
 @pytest.fixture(params=["fake", "real"])
-def store(request: pytest.FixtureRequest, stack: LocalStack) -> Any:
+def store(request: pytest.FixtureRequest, stack: Stack) -> Any:
     return MemoryStore() if request.param == "fake" else stack.store
 
 
@@ -97,7 +97,7 @@ def test_metadata_come_back_as_they_were_given(store: Any, key: str) -> None:
     assert store.describe(BUCKET, key).metadata["job-id"] == "a  b = c/+&"
 
 
-def test_a_server_that_closes_between_requests_is_asked_again(stack: LocalStack, key: str) -> None:
+def test_a_server_that_closes_between_requests_is_asked_again(stack: Stack, key: str) -> None:
     store = stack.store
     store.put(BUCKET, key, b"data", TYPE)
     for connection in store._connections._idle:
@@ -106,7 +106,7 @@ def test_a_server_that_closes_between_requests_is_asked_again(stack: LocalStack,
     assert store.get_many(BUCKET, [key, key]) == [b"data", b"data"]
 
 
-def test_a_store_that_is_not_there_is_unavailable(stack: LocalStack, key: str) -> None:
+def test_a_store_that_is_not_there_is_unavailable(stack: Stack, key: str) -> None:
     nowhere = f"127.0.0.1:{free_ports(1)[0]}"
     store = ObjectStore(replace(stack.settings, minio_endpoint=nowhere))
 
@@ -119,7 +119,7 @@ def test_a_store_that_is_not_there_is_unavailable(stack: LocalStack, key: str) -
         list(store.keys(BUCKET, key))
 
 
-def test_a_store_that_does_not_answer_in_time_is_asked_once(stack: LocalStack, key: str) -> None:
+def test_a_store_that_does_not_answer_in_time_is_asked_once(stack: Stack, key: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"127.0.0.1:{silent.getsockname()[1]}"
         settings = replace(stack.settings, minio_endpoint=endpoint, store_timeout_seconds=0.1)
@@ -132,12 +132,12 @@ def test_a_store_that_does_not_answer_in_time_is_asked_once(stack: LocalStack, k
         assert not select.select([silent], [], [], 0)[0]
 
 
-def test_a_missing_bucket_is_no_missing_object(stack: LocalStack, key: str) -> None:
+def test_a_missing_bucket_is_no_missing_object(stack: Stack, key: str) -> None:
     with pytest.raises(Unavailable, match="NoSuchBucket"):
         stack.store.get("no-such-bucket", key)
 
 
-def test_making_buckets_again_changes_nothing(stack: LocalStack, key: str) -> None:
+def test_making_buckets_again_changes_nothing(stack: Stack, key: str) -> None:
     stack.store.put(BUCKET, key, b"data", TYPE)
 
     stack.store.make_buckets()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import PORTS, LocalStack, free_ports, until
+from tests.local_stack import PORTS, LocalStack
+from tests.stack import free_ports, until
 
 SERVICES = ("redis", "minio", "nginx")
 

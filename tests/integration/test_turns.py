@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import ROOT, LocalStack, unstarted_stack, until
+from tests.local_stack import LocalStack, unstarted_stack
+from tests.stack import ROOT, until
 
 # Seconds of work, and then it is up: Kafka formats its folder, starts, gets its topics.
 SLOW = ("up", "--only", "topics")

@@ -13,7 +13,8 @@ import requests
 
 from tests import pictures
 from tests.disk import SmallDisk, small_disk
-from tests.stack import LocalStack, running_stack, until
+from tests.local_stack import LocalStack, running_stack
+from tests.stack import until
 
 REPLICAS = "image-*-[0-9].json"
 

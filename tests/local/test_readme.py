@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests import faas_cli
-from tests.stack import ROOT, START_SECONDS, LocalStack, unstarted_stack
+from tests.local_stack import START_SECONDS, LocalStack, unstarted_stack
+from tests.stack import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # `make test` is the run this test is part of.

@@ -1,0 +1,78 @@
+"""Compose projects for tests: the one that runs already, or one of a test's own."""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.compose.stack import ComposeStack, docker
+from tests.stack import ROOT, free_ports
+
+_FILES = ("-f", str(ROOT / "docker-compose.yml"), "-f", str(ROOT / "tests/compose/reach.yml"))
+_NETWORKS = "10.213.0.0/16"
+# The images are built; a broker and a model are made new.
+_UP_SECONDS = 280
+
+
+def given_project(url: str) -> ComposeStack:
+    """The project behind a gateway; COMPOSE_PROJECT_NAME and SECRETS_DIR say more of it."""
+    project = os.environ.get("COMPOSE_PROJECT_NAME") or "image-recognition"
+    return ComposeStack(project, url, Path(os.environ.get("SECRETS_DIR") or ROOT / ".secrets"))
+
+
+@contextmanager
+def running_project(folder: Path, settings: Mapping[str, str]) -> Iterator[ComposeStack]:
+    """Start a project with these settings; nothing of it is left when done.
+
+    Args:
+        folder: gets its secrets, and what it shares with tests.
+    """
+    gateway, console = free_ports(2)
+    project = f"tests-{secrets.token_hex(4)}"
+    (folder / "shared").mkdir(parents=True)
+    (folder / "shared").chmod(0o777)
+    environment = {
+        **os.environ,
+        "AUTOSCALE": "0",
+        **settings,
+        "COMPOSE_PROJECT_NAME": project,
+        "SECRETS_DIR": str(folder / "secrets"),
+        "GATEWAY_PORT": str(gateway),
+        "MINIO_CONSOLE_PORT": str(console),
+        "TEST_NET": free_network(),
+        "TEST_FOLDER": str(folder / "shared"),
+    }
+    command = [sys.executable, "-m", "local.services.credentials", str(folder / "secrets")]
+    subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    try:
+        _compose("up", "--detach", "--wait", "--no-build", environment=environment)
+        yield ComposeStack(project, f"http://127.0.0.1:{gateway}", folder / "secrets")
+    finally:
+        _compose("down", "--volumes", "--timeout", "5", environment=environment)
+
+
+def free_network() -> str:
+    """Find a network of 256 addresses that docker does not use: its first three numbers."""
+    ids = docker("network", "ls", "--quiet").decode().split()
+    told = json.loads(docker("network", "inspect", *ids))
+    configs = itertools.chain.from_iterable(each["IPAM"]["Config"] or [] for each in told)
+    taken = [ipaddress.ip_network(each["Subnet"]) for each in configs]
+    candidates = ipaddress.ip_network(_NETWORKS).subnets(new_prefix=24)
+    free = next(each for each in candidates if not any(map(each.overlaps, taken)))
+    return str(free.network_address).rpartition(".")[0]
+
+
+def _compose(*words: str, environment: Mapping[str, str]) -> None:
+    done = subprocess.run(
+        ["docker", "compose", *_FILES, *words], cwd=ROOT, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=_UP_SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 0, f"docker compose {' '.join(words)}: {done.stdout}"
