@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.compose.stack import ComposeStack, docker
+from tests.compose.containers import docker
+from tests.compose.stack import ComposeStack
 from tests.stack import ROOT, free_ports
 
 _FILES = ("-f", str(ROOT / "docker-compose.yml"), "-f", str(ROOT / "tests/compose/reach.yml"))

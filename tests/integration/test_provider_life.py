@@ -11,6 +11,7 @@ from threading import Event
 
 import pytest
 
+from local.services import processes
 from tests.provider import PATIENCE_SECONDS, Provider, eventually, running_provider
 
 HANDLER = """
@@ -213,7 +214,7 @@ def test_killed_provider_takes_its_replicas_along(provider: Provider) -> None:
     (pid,) = pids(provider)
 
     provider.kill()
-    eventually(lambda: not Path(f"/proc/{pid}").exists())
+    eventually(lambda: processes.start_time(pid) is None)  # a zombie has ended, too
     provider.start()
     eventually(lambda: provider.is_settled("echo"))
 
