@@ -30,6 +30,9 @@ class Settings:
     )
     secrets_dir: str = _setting("/var/openfaas/secrets", "folder", "one file a secret")
     model_id: str = _setting("current", "model id", "model; `current`: the one published last")
+    listen_host: str = _setting(
+        "127.0.0.1", "address", "where consumers answer /healthz and /metrics"
+    )
     log_level: str = _setting("INFO", "level", "DEBUG, INFO, WARNING or ERROR")
     crash_dir: str = _setting("", "folder", "for tests alone: where kill points are armed")
     inference_log: str = _setting("", "file", "for tests alone: a line before each inference")

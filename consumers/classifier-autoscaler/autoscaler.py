@@ -122,7 +122,8 @@ def main() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    serve("127.0.0.1", settings.autoscaler_port, autoscaler.why_unhealthy, autoscaler.message)
+    address = settings.listen_host, settings.autoscaler_port
+    serve(*address, autoscaler.why_unhealthy, autoscaler.message)
     while not stopping.wait(_EVERY_SECONDS):
         autoscaler.look()
 

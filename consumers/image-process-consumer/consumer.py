@@ -236,7 +236,7 @@ def main() -> None:
     consumer = ImageProcessConsumer(settings, processor, breaker)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: consumer.stop())
-    serve("127.0.0.1", settings.consumer_port, consumer.why_unhealthy)
+    serve(settings.listen_host, settings.consumer_port, consumer.why_unhealthy)
     try:
         consumer.run()
     except CutOff as error:

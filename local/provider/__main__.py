@@ -26,7 +26,6 @@ from local.provider.settings import Settings
 
 logger = logging.getLogger("local.provider")
 
-ADDRESS = "127.0.0.1"
 KEEPALIVE_SECONDS = (
     60  # less than waitress' 120: the provider ends idle connections, not the replica
 )
@@ -54,7 +53,7 @@ async def run(settings: Settings) -> None:
         runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, ADDRESS, settings.port)
+        site = web.TCPSite(runner, settings.host, settings.port)
         await site.start()
         functions.restore()
         logger.info("provider started", extra={"port": settings.port, "memory": limits.means})

@@ -17,6 +17,7 @@ class Settings:
     wake_seconds: the same, where the function may have been scaled to nothing.
     """
 
+    host: str
     port: int
     state_dir: Path
     build_dir: Path
@@ -29,6 +30,7 @@ class Settings:
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         state_dir = Path(env.get("STATE_DIR") or ".local").resolve()
         return cls(
+            host=env.get("LISTEN_HOST") or "127.0.0.1",
             port=int(env.get("PROVIDER_PORT") or 8081),
             state_dir=state_dir,
             build_dir=Path(env.get("BUILD_DIR") or "build").resolve(),

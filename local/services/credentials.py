@@ -1,13 +1,23 @@
-"""The secrets of a stack: made once, each a file that only its owner reads."""
+"""The secrets of a stack: made once, each a file that only its owner reads.
+
+`python3 -m local.services.credentials [FOLDER]` makes those of docker-compose.yml, in SECRETS_DIR or
+.secrets.
+"""
 
 from __future__ import annotations
 
+import os
 import secrets
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from local.services import files
 from local.services.settings import Stack
+
+# Containers run as users of their own, and a mounted file keeps its owner: the folder is what keeps
+# others away.
+_IN_CONTAINERS = 0o444
 
 _API_TENANT = "default"
 _PROVE_TENANT = "prove"  # of `imagectl prove`: what it sends stays apart from everybody's data
@@ -37,6 +47,14 @@ def make(stack: Stack) -> None:
         _make_once(path, _random)
 
 
+def make_for_containers(folder: Path) -> None:
+    """Make what is missing of the secrets, API keys included, in one folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for name, value in {**_SECRETS, "api-key": _random, "prove-api-key": _random}.items():
+        _make_once(folder / name, value, _IN_CONTAINERS)
+
+
 def read(stack: Stack, name: str) -> str:
     return (stack.secrets_dir / name).read_text(encoding="utf-8")
 
@@ -51,6 +69,12 @@ def _api_keys(stack: Stack) -> dict[Path, str]:
     return {stack.api_key_file: _API_TENANT, stack.prove_api_key_file: _PROVE_TENANT}
 
 
-def _make_once(path: Path, value: Callable[[], str]) -> None:
+def _make_once(path: Path, value: Callable[[], str], mode: int = files.PRIVATE) -> None:
     if not path.exists():
-        files.write(path, value(), files.PRIVATE)
+        files.write(path, value(), mode)
+
+
+if __name__ == "__main__":
+    target = Path(*sys.argv[1:2]) if sys.argv[1:] else Path(os.environ.get("SECRETS_DIR", ".secrets"))
+    make_for_containers(target)
+    print(f"The secrets are in {target}.")

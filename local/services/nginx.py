@@ -20,8 +20,8 @@ def prepare(stack: Stack) -> None:
     """Render the committed configuration and the API keys into the stack's gateway folder."""
     (stack.gateway_dir / "tmp").mkdir(parents=True, exist_ok=True)
     values = {
-        "GATEWAY_PORT": str(stack.ports.gateway),
-        "PROVIDER_PORT": str(stack.ports.provider),
+        "GATEWAY_ADDRESS": f"127.0.0.1:{stack.ports.gateway}",
+        "PROVIDER_ADDRESS": f"127.0.0.1:{stack.ports.provider}",
         "GATEWAY_DIR": str(stack.gateway_dir),
         "LOG_DIR": str(stack.logs_dir),
         "WEB_DIR": str(_WEB_DIR),

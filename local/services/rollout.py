@@ -97,7 +97,7 @@ def deploy(stack: Stack, model_id: str) -> None:
         [
             *(sys.executable, "-m", "local.deploy", "--stack", "stack.yml"),
             *("--build-dir", stack.build_dir),
-            *("--gateway", f"http://127.0.0.1:{stack.ports.provider}"),
+            *("--gateway", stack.addresses()["OPENFAAS_URL"]),
             *("--user-file", stack.secrets_dir / "basic-auth-user"),
             *("--password-file", stack.secrets_dir / "basic-auth-password"),
         ],

@@ -1,0 +1,67 @@
+#!/bin/bash
+# In a container: fill in the configuration as `make up` does, run Nginx, and follow the names:
+# Nginx asks for an address once, and a container that was started again may have another.
+set -euo pipefail
+umask 077
+
+dir=/var/spool/gateway
+secrets=${SECRETS_DIR:-/run/secrets}
+source=/etc/gateway
+nowhere=127.0.0.1:9 # nobody listens there: 503 until the name is known
+provider=$nowhere
+console=$nowhere
+nginx=
+
+look_up() {
+    local address kind name
+    while read -r address kind name; do
+        # Of the lines of one name the first alone ends with it.
+        case $name in
+            provider) provider=$address:8081 ;;
+            minio) console=$address:9001 ;;
+        esac
+    done < <(getent ahostsv4 provider minio)
+}
+
+render() {
+    local text
+    text=$(<"$1")
+    text=${text//'${GATEWAY_DIR}'/"$dir"}
+    text=${text//'${GATEWAY_ADDRESS}'/8080}
+    text=${text//'${PROVIDER_ADDRESS}'/"$provider"}
+    text=${text//'${CONSOLE_ADDRESS}'/"$console"}
+    text=${text//'${INTERNAL_SECRET}'/"$(<"$secrets/internal-secret")"}
+    printf '%s\n' "$text"
+}
+
+configure() {
+    render "$source/nginx.conf" > "$dir/nginx.conf"
+    render "$source/console.conf" > "$dir/servers/console.conf"
+    printf '"%s" "%s";\n' "$(<"$secrets/api-key")" default "$(<"$secrets/prove-api-key")" prove \
+        > "$dir/api-keys.map"
+}
+
+stop() {
+    [[ -z $nginx ]] || { kill -QUIT "$nginx" && wait "$nginx"; } || true
+    exit 0
+}
+
+# What a killed Nginx left: bodies of requests that nobody answers any more.
+rm -rf "${dir:?}"/*
+mkdir -p "$dir/tmp" "$dir/servers"
+trap stop TERM INT
+look_up
+configure
+nginx -p "$dir" -c "$dir/nginx.conf" -g 'daemon off;' &
+nginx=$!
+while kill -0 "$nginx" 2> /dev/null; do
+    sleep 1 &
+    wait $! || true
+    before="$provider $console"
+    look_up
+    if [[ $before != "$provider $console" ]]; then
+        configure
+        kill -HUP "$nginx"
+    fi
+done
+wait "$nginx"
