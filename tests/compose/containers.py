@@ -49,8 +49,8 @@ class Container:
 
     def variable(self, name: str) -> str:
         """A variable of its environment."""
-        variables = dict(each.split("=", 1) for each in self.told["Config"]["Env"])
-        return str(variables[name])
+        pairs = (each.partition("=") for each in self.told["Config"]["Env"])
+        return str(next(value for key, _, value in pairs if key == name))
 
     def folder(self, path: str) -> Path:
         """A folder of its file system, as this machine sees it while it runs."""
