@@ -1,12 +1,16 @@
-"""Makes the folders build/<function>, as `faas-cli build --shrinkwrap` makes them."""
+"""Makes the folders build/<function>, as `faas-cli build --shrinkwrap` makes them.
+
+`python -m local.shrinkwrap [FOLDER]` does it without faas-cli; FOLDER is build when not given.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
-from local.stack import Function, Stack, StackError, template_of
+from local.stack import Function, Stack, StackError, load, template_of
 
 SKIPPED = {"build", "template"}  # folders at the top of a handler that faas-cli leaves out
 
@@ -64,3 +68,17 @@ def copy(source: Path, target: Path) -> None:
     target.mkdir(source.stat().st_mode & 0o777, parents=True, exist_ok=True)
     for entry in source.iterdir():
         copy(entry, target / entry.name)
+
+
+def main() -> int:
+    try:
+        for folder in shrinkwrap(load(Path("stack.yml")), Path(*sys.argv[1:2] or ["build"])):
+            print(folder)
+    except (StackError, OSError) as error:
+        print(f"shrinkwrap: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

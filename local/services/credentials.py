@@ -1,7 +1,7 @@
 """The secrets of a stack: made once, each a file that only its owner reads.
 
-`python3 -m local.services.credentials [FOLDER]` makes those of docker-compose.yml, in SECRETS_DIR or
-.secrets.
+`python3 -m local.services.credentials [FOLDER]` makes those of docker-compose.yml, in SECRETS_DIR
+or .secrets when no folder is given.
 """
 
 from __future__ import annotations
@@ -75,6 +75,6 @@ def _make_once(path: Path, value: Callable[[], str], mode: int = files.PRIVATE) 
 
 
 if __name__ == "__main__":
-    target = Path(*sys.argv[1:2]) if sys.argv[1:] else Path(os.environ.get("SECRETS_DIR", ".secrets"))
+    target = Path([*sys.argv[1:], os.environ.get("SECRETS_DIR") or ".secrets"][0])
     make_for_containers(target)
     print(f"The secrets are in {target}.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from local.services import debian, files, kafka_jars
 from local.services.settings import Stack
 
-_LOG4J2 = Path(__file__).with_name("kafka-log4j2.xml")
+LOG4J2 = Path(__file__).with_name("kafka-log4j2.xml")
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -88,7 +88,7 @@ def _java(stack: Stack) -> list[str]:
     # A killed JVM would leave its performance data in the folder for temporary files.
     memory = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:-UsePerfData")
     options = (*memory, "-XX:TieredStopAtLevel=1")
-    log4j2 = f"-Dlog4j2.configurationFile={_LOG4J2}"
+    log4j2 = f"-Dlog4j2.configurationFile={LOG4J2}"
     return [str(debian.java()), *options, log4j2, "-cp", f"{kafka_jars.folder(stack)}/*"]
 
 

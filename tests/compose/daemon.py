@@ -1,0 +1,142 @@
+"""Docker for a test run: the one that runs, else one of our own that ends with the run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from local.services import addresses, debian, files
+from local.services.progress import StepFailed, run
+from local.services.settings import Stack
+
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+_SBIN = "/usr/sbin:/sbin"
+_LAST_LINES = 5
+
+
+class NoDocker(Exception):
+    """Docker neither runs nor can be started; the text says why, and what to do."""
+
+
+def folder() -> Path:
+    """Where our own daemon keeps images and layers, and what is made for them."""
+    return Stack.from_env(os.environ).cache_dir / "docker"
+
+
+def call(*words: str | Path, **given: object) -> str:
+    """Run one docker command and return what it printed; a failure shows what it said."""
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, **given)  # type: ignore[call-overload]
+    if done.returncode:
+        said = addresses.hide(f"{done.stdout}{done.stderr}".strip())
+        raise AssertionError(f"docker {' '.join(map(str, words))}: {said}")
+    return str(done.stdout).strip()
+
+
+def answers() -> bool:
+    """Tell whether a daemon answers to this machine's docker command."""
+    if shutil.which("docker") is None:
+        return False
+    asked = subprocess.run(["docker", "version"], capture_output=True, timeout=30)
+    return asked.returncode == 0
+
+
+@contextmanager
+def running() -> Iterator[None]:
+    """Have a daemon: the one that runs, or one that is started here and ended afterwards.
+
+    Raises:
+        NoDocker: there is none, and it cannot be started.
+    """
+    with files.lock(folder() / "lock"):
+        process = None if answers() else _start()
+    try:
+        yield
+    finally:
+        if process:
+            _stop(process)
+
+
+def _start() -> subprocess.Popen[bytes]:
+    if os.geteuid() != 0:
+        raise NoDocker("no Docker daemon answers, and only root can start one: start yours first")
+    _install()
+    binary = _dockerd()
+    assert binary
+    with tempfile.NamedTemporaryFile(prefix="dockerd-", suffix=".log", delete=False) as log:
+        process = subprocess.Popen(
+            [
+                # It ends with this run, also when the run is killed.
+                *(str(debian.setpriv()), "--pdeathsig", "TERM", "--", binary),
+                *("--data-root", folder() / "root", "--exec-root", folder() / "exec"),
+                *("--pidfile", folder() / "dockerd.pid"),
+            ],
+            env={**os.environ, "PATH": f"{os.environ['PATH']}:{_SBIN}"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + START_SECONDS
+    try:
+        while not answers():
+            if process.poll() is not None or time.monotonic() > deadline:
+                _stop(process)
+                lines = Path(log.name).read_text(errors="replace").splitlines()[-_LAST_LINES:]
+                said = addresses.hide(" | ".join(lines))
+                raise NoDocker(f"dockerd could not be started here; it said: {said}")
+            time.sleep(0.1)
+    finally:
+        os.unlink(log.name)
+    return process
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the daemon, which ends its containerd; containers were ended by who started them."""
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    with suppress(OSError):
+        subprocess.run(["ip", "link", "delete", "docker0"], capture_output=True)
+
+
+def _dockerd() -> str | None:
+    return shutil.which("dockerd", path=f"{os.environ['PATH']}:{_SBIN}")
+
+
+def _install() -> None:
+    if _dockerd() and shutil.which("docker"):
+        return
+    install("docker.io")
+    if not _dockerd():
+        raise NoDocker("Debian's docker.io holds no dockerd: install Docker and start it")
+
+
+def install(package: str) -> None:
+    """Install one of Debian's packages, upgrading nothing.
+
+    Raises:
+        NoDocker: apt-get could not.
+    """
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    words = ("install", "-y", "--no-upgrade", "--no-install-recommends", package)
+    wait = ("-o", "DPkg::Lock::Timeout=120")
+    try:
+        run("Debian: reading the package lists", ["apt-get", "-q", *wait, "update"])
+        run(
+            f"Debian: installing {package}",
+            ["apt-get", "-q", *wait, *words],
+            environment=environment,
+            may_end=False,
+        )
+    except (StepFailed, OSError) as error:
+        raise NoDocker(f"{package} could not be installed: {error}") from error
