@@ -9,10 +9,10 @@ HANDLERS = $(wildcard functions/*/handler.py)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean model check test test-unit chaos chaos-full bench bench-full venv fetch installed
+.PHONY: help up down status logs clean model check test test-unit test-compose chaos chaos-full bench bench-full venv fetch installed
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 up: venv ## start everything and classify a picture; MODEL_DIR=folder serves that model
 	@$(PYTHON) -m local.services up --model-dir "$(MODEL_DIR)"
@@ -45,6 +45,9 @@ test: check fetch ## check, then every test and a short storm, on real services 
 
 test-unit: venv ## the tests that need no service
 	@$(BIN)/pytest tests/unit
+
+test-compose: fetch ## the end-to-end tests and a storm on docker-compose.yml; starts Docker if need be
+	@$(PYTHON) -m tests.compose
 
 chaos: fetch ## kill, cut and poison a stack for ten minutes; nothing accepted may be lost
 	@$(PYTHON) -m tests.chaos

@@ -20,7 +20,7 @@ look_up() {
             provider) provider=$address:8081 ;;
             minio) console=$address:9001 ;;
         esac
-    done < <(getent ahostsv4 provider minio)
+    done < <(RES_OPTIONS='timeout:1 attempts:1' getent ahostsv4 provider minio)
 }
 
 render() {

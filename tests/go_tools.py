@@ -24,21 +24,32 @@ class GoTool:
     Attributes:
         pins: the folder in tests/tools whose go.mod and go.sum pin the module.
         package: what is built, where that is not the module itself.
+        version_variable: the variable that the linker puts the pinned version into, if any.
+        build_seconds: how long its build may take.
     """
 
     name: str
     module: str
     pins: str = "."
     package: str = ""
+    version_variable: str = ""
+    build_seconds: float = BUILD_SECONDS
 
     def binary(self) -> Path:
         """Return the program's path; the first call of a machine builds it, in a minute at most."""
-        stack = Stack.from_env(os.environ)
-        built = stack.cache_dir / f"{self.name}-{self._release()}" / self.name
+        built = self._path()
         if not built.exists():
             built.parent.mkdir(parents=True, exist_ok=True)
-            self._build(go.install(stack), built)
+            self._build(go.install(Stack.from_env(os.environ)), built)
         return built
+
+    def is_built(self) -> bool:
+        """Tell whether an earlier call has built it."""
+        return self._path().exists()
+
+    def _path(self) -> Path:
+        stack = Stack.from_env(os.environ)
+        return stack.cache_dir / f"{self.name}-{self._release()}" / self.name
 
     def _release(self) -> str:
         """The version that is pinned; of a commit's pseudo-version the commit."""
@@ -55,8 +66,10 @@ class GoTool:
             # faas-cli's own go.mod is older than its needs: they are taken from the one beside it.
             environment = {**go.environment(workshop), "GOFLAGS": "-mod=mod -modcacherw"}
             package = self.package or self.module
-            command = [str(toolchain), "build", "-trimpath", "-o", self.name, package]
-            run(command, workshop, environment, BUILD_SECONDS)
+            command = [str(toolchain), "build", "-trimpath", "-o", self.name]
+            if self.version_variable:
+                command += ["-ldflags", f"-s -w -X {self.version_variable}={self._release()}"]
+            run([*command, package], workshop, environment, self.build_seconds)
             (workshop / self.name).rename(target)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -54,13 +55,19 @@ def running() -> Iterator[None]:
     Raises:
         NoDocker: there is none, and it cannot be started.
     """
-    with files.lock(folder() / "lock"):
-        process = None if answers() else _start()
-    try:
-        yield
-    finally:
-        if process:
-            _stop(process)
+    folder().mkdir(parents=True, exist_ok=True)
+    with (folder() / "users").open("w") as users:
+        with files.lock(folder() / "lock"):
+            process = None if answers() else _start()
+            fcntl.flock(users, fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            fcntl.flock(users, fcntl.LOCK_UN)
+            if process:
+                with files.lock(folder() / "lock"):
+                    fcntl.flock(users, fcntl.LOCK_EX)  # another run may have come to use it
+                    _stop(process)
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -94,7 +101,16 @@ def _start() -> subprocess.Popen[bytes]:
             time.sleep(0.1)
     finally:
         os.unlink(log.name)
+    _clear()
     return process
+
+
+def _clear() -> None:
+    """Remove what a run left that was killed: docker starts such containers again."""
+    if left := call("ps", "--all", "--quiet").split():
+        call("rm", "--force", "--volumes", *left)
+    call("volume", "prune", "--force")
+    call("network", "prune", "--force")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

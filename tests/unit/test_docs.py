@@ -13,7 +13,10 @@ from pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-REQUIREMENTS = sorted((ROOT / "functions").glob("*/requirements.txt"))
+REQUIREMENTS = [
+    *sorted((ROOT / "functions").glob("*/requirements.txt")),
+    *(ROOT / room / "requirements.txt" for room in ("consumers", "local", "models")),
+]
 
 
 def _rows(columns: int) -> dict[str, list[str]]:
@@ -68,7 +71,7 @@ def test_every_folder_of_the_tree_is_described() -> None:
 
 
 @pytest.mark.parametrize("file", REQUIREMENTS, ids=lambda file: file.parent.name)
-def test_a_function_installs_the_versions_that_are_tested(file: Path) -> None:
+def test_an_image_installs_the_versions_that_are_tested(file: Path) -> None:
     lock = (ROOT / "requirements.lock").read_text()
     locked = set(re.findall(r"^(\S+==\S+) ", lock, re.MULTILINE))
 

@@ -1,0 +1,81 @@
+"""README's commands for containers, typed as they are written, on a project of their own.
+
+Run by `python -m tests.compose`; those of a local stack are typed by tests/local/test_readme.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import faas_cli
+from tests.compose.containers import of_project
+from tests.stack import ROOT, free_ports
+
+# Compose's commands stand in blocks of another name than make's.
+BLOCKS = re.compile(r"```bash\n(.*?)```", re.DOTALL)
+DOWN = "docker compose down -v"
+TYPED_SECONDS = 600
+
+
+def commands() -> list[str]:
+    """The lines of README's blocks, the one that removes everything last."""
+    blocks = BLOCKS.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    lines = [line for block in blocks for line in block.splitlines() if line]
+    return [line for line in lines if line != DOWN] + [DOWN]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    home: Path = tmp_path_factory.mktemp("readme")
+    gateway, console = free_ports(2)
+    environment = {
+        **{name: text for name, text in os.environ.items() if name != "GATEWAY_URL"},
+        "PATH": f"{faas_cli.binary().parent}:{os.environ['PATH']}",
+        "OPENFAAS_CONFIG": str(home),
+        "COMPOSE_PROJECT_NAME": f"readme-{os.getpid()}",
+        "SECRETS_DIR": str(home / "secrets"),
+        "GATEWAY_PORT": str(gateway),
+        "MINIO_CONSOLE_PORT": str(console),
+        # A user with the default port names it to nobody.
+        "OPENFAAS_URL": f"http://127.0.0.1:{gateway}",
+        "OPENFAAS_GATEWAY": f"http://127.0.0.1:{gateway}",
+    }
+    try:
+        yield environment
+    finally:
+        types(DOWN, environment)
+
+
+def types(line: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    line = line.replace("127.0.0.1:8080", environment["OPENFAAS_URL"].removeprefix("http://"))
+    line = line.replace(".secrets/", f"{environment['SECRETS_DIR']}/")
+    return subprocess.run(
+        ["bash", "-c", line], cwd=ROOT, env=environment, capture_output=True, text=True,
+        timeout=TYPED_SECONDS, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+@pytest.mark.timeout(TYPED_SECONDS)
+@pytest.mark.parametrize("line", commands())
+def test_the_command_works_as_it_is_written(line: str, environment: dict[str, str]) -> None:
+    done = types(line, environment)
+
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    if line.startswith("curl"):
+        answer = json.loads(done.stdout)
+        assert answer["status"] == "completed"
+        assert answer["result"]["labels"][0]["label"] == "star"
+    if "--scale image-process-consumer=2" in line:
+        project = environment["COMPOSE_PROJECT_NAME"]
+        consumers = of_project(project, "image-process-consumer")
+        health = [each.told["State"]["Health"]["Status"] for each in consumers]
+        assert health == ["healthy", "healthy"]
+    if "faas-cli invoke" in line:
+        assert '"label":"star"' in done.stdout

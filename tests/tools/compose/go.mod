@@ -1,0 +1,5 @@
+module tools
+
+go 1.24
+
+require github.com/docker/compose/v2 v2.40.3

@@ -1,0 +1,130 @@
+"""docker-compose.yml and the gateway's start say what the local stack says."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local.services import composed, credentials, kafka, minio, redis, rollout
+from local.services.settings import ROOT, Stack
+from pipeline.settings import Settings
+
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())[
+    "services"
+]
+FOREIGN = {name: each["image"] for name, each in SERVICES.items() if ":" in each["image"]}
+# Where a container listens, is found and keeps its data differs.
+KAFKAS_PLACE = {
+    "listeners", "advertised.listeners", "log.dirs",
+}  # fmt: skip
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    return Stack.from_env({"STATE_DIR": str(tmp_path)})
+
+
+def test_kafka_has_the_local_stacks_properties(stack: Stack) -> None:
+    kafka.prepare(stack)
+    lines = (stack.state_dir / "kafka.properties").read_text().splitlines()
+    expected = dict(line.split("=", 1) for line in lines if "=" in line)
+    options = {"KAFKA_HEAP_OPTS", "KAFKA_JVM_PERFORMANCE_OPTS"}
+
+    given = {
+        name.removeprefix("KAFKA_").replace("_", ".").lower(): text
+        for name, text in SERVICES["kafka"]["environment"].items()
+        if name.startswith("KAFKA_") and name not in options
+    }
+
+    assert given.keys() == expected.keys()
+    assert {name for name in given if given[name] != expected[name]} == KAFKAS_PLACE
+
+
+def test_kafkas_jvm_has_the_local_stacks_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("local.services.debian.java", lambda: Path("java"))
+    environment = SERVICES["kafka"]["environment"]
+    options = [
+        *environment["KAFKA_HEAP_OPTS"].split(),
+        *environment["KAFKA_JVM_PERFORMANCE_OPTS"].split(),
+    ]
+
+    local = kafka.command(Stack.from_env({}))
+
+    assert options == [word for word in local if word.startswith(("-X", "-XX"))]
+
+
+def test_redis_is_bounded_as_the_local_stacks(stack: Stack) -> None:
+    ours = redis.command(stack)
+    bounds = ours[ours.index("--save") :]
+
+    assert " ".join(bounds) in " ".join(SERVICES["redis"]["command"])
+
+
+def test_minio_has_the_local_stacks_environment(stack: Stack) -> None:
+    ours = {name: Path(text).name for name, text in minio.environment(stack).items()}
+    theirs = {name: Path(text).name for name, text in SERVICES["minio"]["environment"].items()}
+
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("service", ["image-process-consumer", "classifier-autoscaler"])
+def test_what_a_consumer_is_told_are_settings(service: str) -> None:
+    known = {field.name.upper() for field in fields(Settings)}
+
+    assert set(SERVICES[service]["environment"]) <= known
+
+
+@pytest.mark.parametrize("image", FOREIGN.values(), ids=FOREIGN.keys())
+def test_the_image_of_others_is_pinned(image: str) -> None:
+    assert re.search(r":[\w.-]*\d[\w.-]*$", image)
+
+
+def test_the_gateways_start_fills_in_every_placeholder() -> None:
+    gateway = ROOT / "gateway"
+    used = "".join((gateway / name).read_text() for name in ("nginx.conf", "console.conf"))
+    placeholders = set(re.findall(r"\$\{([A-Z][A-Z_]+)\}", re.sub(r"(?m)^\s*#.*$", "", used)))
+
+    filled = set(re.findall(r"'\$\{([A-Z_]+)\}'", (gateway / "start.sh").read_text()))
+
+    assert filled == placeholders
+
+
+def test_secrets_for_containers_are_kept_by_their_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    credentials.make_for_containers(folder)
+    made = {path.name: path.read_text() for path in folder.iterdir()}
+    credentials.make_for_containers(folder)
+
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o444}
+    assert made == {path.name: path.read_text() for path in folder.iterdir()}
+    declared = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["secrets"]
+    assert made.keys() == declared.keys()
+
+
+@pytest.mark.parametrize(
+    ("model_dir", "chosen", "served"),
+    [
+        ("first", "", "published"),  # nothing else was chosen since
+        ("first", "chosen", "chosen"),  # by `imagectl models use`
+        ("second", "chosen", "published"),  # MODEL_DIR names another folder than last time
+    ],
+)
+def test_a_rollout_keeps_the_model_that_was_chosen_until_model_dir_names_another(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, model_dir: str, chosen: str, served: str
+) -> None:
+    rollout.model_dir_file(stack).write_text("first")
+    deployed: list[str] = []
+    monkeypatch.setattr(rollout, "chosen_model", lambda _: chosen)
+    monkeypatch.setattr(rollout, "publish_model", lambda *_: "published")
+    monkeypatch.setattr(rollout, "deploy", lambda _, model_id: deployed.append(model_id))
+
+    composed.roll_out(stack, model_dir)
+
+    assert deployed == [served]
+    assert rollout.remembered(rollout.model_dir_file(stack)) == model_dir
