@@ -12,8 +12,9 @@ from bench.stack import BenchStack
 from bench.stubs import stub_stack
 from tests.stack import ROOT, until
 
-# A replica takes 50 ms an image: 15 s of work, which is wanted done in one.
-IMAGES = 300
+# A replica takes 50 ms an image: 30 s of work, which is wanted done in one. Three replicas are at
+# it for long enough that a slow machine's `make status` sees them.
+IMAGES = 600
 MOST = 3
 SETTINGS = {
     "AUTOSCALE": "1",
