@@ -70,10 +70,12 @@ def running() -> Iterator[None]:
                     _stop(process)
 
 
-def _start() -> subprocess.Popen[bytes]:
+def _start() -> subprocess.Popen[bytes] | None:
     if os.geteuid() != 0:
         raise NoDocker("no Docker daemon answers, and only root can start one: start yours first")
     _install()
+    if answers():
+        return None  # where there is an init system, the package has started it
     binary = _dockerd()
     assert binary
     with tempfile.NamedTemporaryFile(prefix="dockerd-", suffix=".log", delete=False) as log:

@@ -91,7 +91,9 @@ def _fingerprint(name: str) -> str:
     for file in sorted(_recipe(name).glob("*")):
         parts.update(file.name.encode() + file.read_bytes())
     for part in _parts(name):
-        parts.update(str(part).encode())
+        # What was built or fetched is named after its pins; our own files are not.
+        name_and_pin = f"{part.parent.name}/{part.name}".encode()
+        parts.update(part.read_bytes() if part.is_relative_to(ROOT) else name_and_pin)
     return parts.hexdigest()[:12]
 
 

@@ -53,7 +53,7 @@ def provide() -> dict[str, str]:
     for name in _PLUGINS:
         tool, link = _PLUGINS[name], plugins / f"docker-{name}"
         if not tool.is_built():
-            say(f"  Docker: building {name} from source, once: 1 to 3 minutes on two cores")
+            say(f"  Docker: building {name} from source, once: 1 to 4 minutes on two cores")
         binary = tool.binary()
         link.unlink(missing_ok=True)
         link.symlink_to(binary)
