@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from local.provider.host import Host
-from local.provider.metrics import Invocations
+from local.provider.invocations import Invocations
 from local.provider.replica import Replica
 from local.provider.replicas import NotReady, Numbers, Pulse, ReplicaSet
 from local.provider.scaling import Scaling
