@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -68,15 +69,19 @@ class Killer:
 
     @contextmanager
     def killing(self) -> Iterator[None]:
-        """Kill while the block runs."""
+        """Kill while the block runs.
+
+        Raises:
+            Exception: whatever ended the thread: a storm in which nobody is killed proves nothing.
+        """
         self._stopping.clear()
-        thread = threading.Thread(target=self._work, name="killer")
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stopping.set()
-            thread.join()
+        with ThreadPoolExecutor(1, thread_name_prefix="killer") as pool:
+            working = pool.submit(self._work)
+            try:
+                yield
+            finally:
+                self._stopping.set()
+        working.result()
 
     def _work(self) -> None:
         while not self._stopping.wait(self._every_seconds):

@@ -6,7 +6,10 @@ import random
 from collections import Counter
 from typing import Any, cast
 
+import pytest
+
 from tests.chaos.faults import Killer
+from tests.stack import until
 
 TARGETS = ("kafka", "minio", "redis")
 
@@ -57,3 +60,16 @@ def test_what_is_not_alive_keeps_its_turn_and_holds_up_no_other() -> None:
 
 def test_where_nothing_is_alive_nothing_is_killed() -> None:
     assert killed(Alive(), seed=1, times=2) == []
+
+
+def test_what_ends_the_killer_ends_the_storm() -> None:
+    class Broken(Alive):
+        def kill(self, name: str, chooser: random.Random | None = None) -> int | None:
+            tried.append(name)
+            raise ValueError("docker does not answer")
+
+    tried: list[str] = []
+    killer = Killer(cast(Any, Broken()), seed=1, every_seconds=0.001)
+
+    with pytest.raises(ValueError, match="docker does not answer"), killer.killing():
+        until(lambda: tried or None)
