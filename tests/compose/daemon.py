@@ -9,15 +9,17 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from local.services import addresses, debian, files
 from local.services.progress import StepFailed, run
 from local.services.settings import Stack
+from tests.compose.packet_filter import PacketFilter
 
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
+TRIAL_SECONDS = 180.0
 _SBIN = "/usr/sbin:/sbin"
 _LAST_LINES = 5
 
@@ -48,6 +50,23 @@ def answers() -> bool:
     return asked.returncode == 0
 
 
+def try_out(image: str) -> None:
+    """Run a container of an image with pip, and build on it.
+
+    Raises:
+        NoDocker: this machine cannot; the text says which of the two, and why.
+    """
+    recipe = f"FROM {image}\nRUN pip download -q --no-deps -d /tmp/trial waitress\n"
+    what = "no container runs"
+    try:
+        call("run", "--rm", image, "true", timeout=TRIAL_SECONDS)
+        what = "no image is built with a package from the index"
+        built = call("build", "-q", "--no-cache", "-", input=recipe, timeout=TRIAL_SECONDS)
+        call("image", "rm", built)
+    except (AssertionError, subprocess.TimeoutExpired) as error:
+        raise NoDocker(f"docker answers here, but {what}: {error}") from error
+
+
 @contextmanager
 def running() -> Iterator[None]:
     """Have a daemon: the one that runs, or one that is started here and ended afterwards.
@@ -58,6 +77,7 @@ def running() -> Iterator[None]:
     folder().mkdir(parents=True, exist_ok=True)
     with (folder() / "users").open("w") as users:
         with files.lock(folder() / "lock"):
+            before = PacketFilter.now()
             process = None if answers() else _start()
             fcntl.flock(users, fcntl.LOCK_SH)
         try:
@@ -68,6 +88,7 @@ def running() -> Iterator[None]:
                 with files.lock(folder() / "lock"):
                     fcntl.flock(users, fcntl.LOCK_EX)  # another run may have come to use it
                     _stop(process)
+                    before.restore()
 
 
 def _start() -> subprocess.Popen[bytes] | None:
@@ -123,8 +144,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    with suppress(OSError):
-        subprocess.run(["ip", "link", "delete", "docker0"], capture_output=True)
 
 
 def _dockerd() -> str | None:
