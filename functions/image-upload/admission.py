@@ -7,7 +7,8 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from pipeline import telemetry
 from pipeline.backlog import BacklogProbe, Reading
@@ -23,7 +24,7 @@ _LONGEST_RETRY_SECONDS = 60
 
 
 class Admission:
-    """Counts what is waiting: the last reading of the topics and what was let in since.
+    """Counts what is waiting: the last reading of the topics and what may not be part of it.
 
     Reading happens in a thread of its own, never while a request waits. While Kafka does not
     answer, the last reading stands: then an upload fails at its event anyway.
@@ -37,7 +38,8 @@ class Admission:
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting = 0
-        self._let_in = 0
+        self._let_in = 0  # since the last reading, or not yet ended when it began
+        self._ended = 0  # of these, published or given up
         self._readings: deque[tuple[float, int]] = deque()
         self._is_wanted = threading.Event()
         self._closing = threading.Event()
@@ -51,14 +53,24 @@ class Admission:
         self._closing.set()
         self._is_wanted.set()
 
-    def let_in(self) -> None:
-        """Take note of one more upload.
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Let one more upload in; inside the block it becomes part of the backlog, or fails.
 
         Raises:
             Unavailable: the backlog is as large as it may be; says when room is expected.
         """
         if not self._limit:
+            yield
             return
+        self._take()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ended += 1
+
+    def _take(self) -> None:
         with self._lock:
             found = self._waiting + self._let_in
             if found < self._limit:
@@ -76,9 +88,9 @@ class Admission:
             )
 
     def read(self) -> None:
-        """Read the backlog once; what was let in before is part of the reading."""
+        """Read the backlog once; what had ended before is part of the reading."""
         with self._lock:
-            counted = self._let_in
+            counted = self._ended
         try:
             reading = self._probe.read()
         except Unavailable as error:
@@ -88,6 +100,7 @@ class Admission:
         with self._lock:
             self._waiting = reading.waiting
             self._let_in -= counted
+            self._ended -= counted
             self._remember(reading)
 
     def _remember(self, reading: Reading) -> None:

@@ -57,8 +57,8 @@ class Function:
         tenant = call.tenant(self.internal_secret)
         crashes.point("upload.read")
         try:
-            self.admission.let_in()
-            job = self.uploads.accept(tenant, read_file(call), call.trace_id)
+            with self.admission.one():
+                job = self.uploads.accept(tenant, read_file(call), call.trace_id)
         except PipelineError as error:
             telemetry.UPLOADS.labels(error.code).inc()
             raise

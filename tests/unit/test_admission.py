@@ -43,16 +43,16 @@ class Door:
         return sum(self._comes_in() for _ in range(count))
 
     def refusal(self) -> Unavailable:
-        with pytest.raises(Unavailable) as refused:
-            self.admission.let_in()
+        with pytest.raises(Unavailable) as refused, self.admission.one():
+            pass
         return refused.value
 
     def _comes_in(self) -> bool:
         try:
-            self.admission.let_in()
+            with self.admission.one():
+                return True
         except Unavailable:
             return False
-        return True
 
 
 def test_no_more_come_in_than_there_is_room_also_between_readings() -> None:
@@ -89,6 +89,25 @@ def test_what_came_in_before_a_reading_is_not_counted_twice() -> None:
     door.reads(waiting=30)
 
     assert door.let_in(100) == 20
+
+
+def test_what_is_on_its_way_during_a_reading_is_counted_until_the_next() -> None:
+    door = Door(limit=50)
+    with door.admission.one():
+        door.reads(waiting=49)
+        assert door.let_in(1) == 0
+    door.reads(waiting=49)
+
+    assert door.let_in(2) == 1
+
+
+def test_an_upload_that_failed_takes_no_room() -> None:
+    door = Door(limit=50)
+    with pytest.raises(RuntimeError), door.admission.one():
+        raise RuntimeError
+    door.reads(waiting=49)
+
+    assert door.let_in(2) == 1
 
 
 def test_while_kafka_does_not_answer_the_last_reading_stands() -> None:
