@@ -50,9 +50,6 @@ class Settings:
     max_waiting_uploads: int = _setting(
         16, "requests", "uploads per replica held open by `Prefer: wait`; more get 202 at once", 0
     )
-    max_storing_uploads: int = _setting(
-        8, "requests", "uploads per replica that are stored at once; more wait for their turn", 1
-    )
     max_backlog_images: int = _setting(
         1_000_000, "images", "accepted and unfinished; more uploads get 503; 0: no limit", 0
     )

@@ -12,7 +12,6 @@ from pipeline import ids, images, topics
 from pipeline.events import ImageUploaded, decode_uploaded
 from pipeline.results import Results
 from pipeline.settings import Settings
-from places import Places
 from tests import pictures
 from tests.fakes import MemoryCache, MemoryStore, StubBroker, StubReader
 from upload import Uploads
@@ -36,7 +35,7 @@ class House:
         self.job_ids = ids.JobIds("key")
         limits = images.Limits.from_settings(Settings())
         store, broker = cast(Any, self.store), cast(Any, self.broker)
-        self.uploads = Uploads(limits, store, broker, self.job_ids, MODEL, Places(8))
+        self.uploads = Uploads(limits, store, broker, self.job_ids, MODEL)
 
     def upload(self, name: str, tenant: str = "default") -> ids.Job:
         picture = pictures.with_nonce(pictures.jpeg(), name.encode())

@@ -20,7 +20,6 @@ from pipeline.images import Limits
 from pipeline.results import Found, Results
 from pipeline.settings import Settings
 from pipeline.storage import ObjectStore
-from places import Places
 from upload import Uploads
 from waiting import Waiter, preferred_seconds
 
@@ -44,7 +43,6 @@ class Function:
             publisher=self.publisher,
             job_ids=JobIds(settings.secret("job-signing-key")),
             model_id=bundles.current_model_id(settings, store),
-            places=Places(settings.max_storing_uploads),
         )
         results = Results(store, ResultCache(settings))
         self.waiter = Waiter(results, settings.max_waiting_uploads)

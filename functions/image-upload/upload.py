@@ -12,7 +12,6 @@ from pipeline.broker import Publisher
 from pipeline.ids import INPUT_BUCKET, Job, JobIds
 from pipeline.provenance import metadata_of
 from pipeline.storage import ObjectStore
-from places import Places
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +25,6 @@ class Uploads:
     publisher: Publisher
     job_ids: JobIds
     model_id: str
-    places: Places
 
     def accept(self, tenant: str, sent: SentFile, trace_id: str) -> Job:
         """Make one submission durable; when this returns, the object and its event are.
@@ -52,19 +50,16 @@ class Uploads:
             duplicate=False,
             traceparent=telemetry.child_traceparent(trace_id),
         )
-        with self.places.one():
-            self._store(event, key, sent.data)
+        created = self.store.create(
+            INPUT_BUCKET, key, sent.data, event.mime_type, metadata_of(event)
+        )
+        crashes.point("upload.stored")
+        event = replace(event, duplicate=not created)
+        published = self.publisher.send(topics.UPLOADS.name, image, event.encode())
+        crashes.point("upload.produced")
+        self.publisher.wait(published)
+        crashes.point("upload.acknowledged")
         logger.info(
             "accepted", extra={"image_id": image, "job_id": event.job_id, "trace_id": trace_id}
         )
         return Job(event.job_id, tenant, image, self.model_id, now)
-
-    def _store(self, event: events.ImageUploaded, key: str, data: bytes) -> None:
-        """Return when the object and its event are durable."""
-        created = self.store.create(INPUT_BUCKET, key, data, event.mime_type, metadata_of(event))
-        crashes.point("upload.stored")
-        event = replace(event, duplicate=not created)
-        published = self.publisher.send(topics.UPLOADS.name, event.image_id, event.encode())
-        crashes.point("upload.produced")
-        self.publisher.wait(published)
-        crashes.point("upload.acknowledged")

@@ -31,7 +31,6 @@ from pipeline.ids import JobIds
 from pipeline.images import Limits
 from pipeline.results import Results
 from pipeline.settings import Settings
-from places import Places
 from process import Processor, RetryPolicy
 from results import States
 from tests.chaos.moments import Clock, Killed, Moments
@@ -94,9 +93,7 @@ class World:
         self._results = Results(store, cast(Any, self.cache))
         self._publisher = cast(Any, WatchedPublisher(self.kafka, self.watch, self.moments))
         limits = Limits.from_settings(SETTINGS)
-        self._uploads = Uploads(
-            limits, store, self._publisher, job_ids, MANIFEST.model_id, Places(1)
-        )
+        self._uploads = Uploads(limits, store, self._publisher, job_ids, MANIFEST.model_id)
         self.states = States(self._results, store, job_ids, timedelta(days=30))
         engines = Engines(cast(Any, StubEngine()), lambda _: None)
         self.gateway = Gateway(Classifier(engines, store, self._results), self.watch, self.store)

@@ -13,7 +13,6 @@ from pipeline.errors import InvalidImage, Rejected, Unavailable
 from pipeline.results import Results
 from pipeline.settings import Settings
 from pipeline.web import Call
-from places import Places
 from tests import pictures
 from tests.fakes import MemoryCache, MemoryStore, StubBroker
 from upload import Uploads
@@ -36,7 +35,6 @@ class Bench:
             cast(Any, self.broker),
             self.job_ids,
             MODEL,
-            Places(8),
         )
         results = Results(cast(Any, self.store), cast(Any, self.cache))
         self.waiter = Waiter(results, places=1, store_every_seconds=0.01)
