@@ -21,7 +21,7 @@ from tests.local_stack import LocalStack
 from tests.stack import ROOT, free_ports, until
 
 # The first run of a machine makes the base image and fetches every package.
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(2400)
 
 PICTURE = (ROOT / "models" / "demonstration" / "example.png").read_bytes()
 FUNCTIONS = ("image-upload", "image-classifier", "image-results")
