@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 from pipeline import bundles
 from pipeline.settings import Settings
-from tests.stack import Stack
+from tests.stack import Stack, run_module
 
 
 def imagectl(stack: Stack, *words: str, seconds: float = 300.0) -> subprocess.CompletedProcess[str]:
     """Run a command as whoever operates this stack."""
-    return subprocess.run(
-        [sys.executable, "-m", "imagectl", *words],
-        cwd=stack.root,
-        env=stack.operator,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        stdin=subprocess.DEVNULL,
+    return run_module(
+        "imagectl", *words, cwd=stack.root, environment=stack.operator, seconds=seconds
     )
 
 

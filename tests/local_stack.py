@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from local.services import processes
 from pipeline.settings import Settings
-from tests.stack import ROOT, Stack, free_ports, until
+from tests.stack import ROOT, Stack, free_ports, run_module, until
 
 PORTS = (
     "GATEWAY", "PROVIDER", "CONSUMER", "AUTOSCALER", "MINIO", "MINIO_CONSOLE", "KAFKA",
@@ -117,14 +116,12 @@ class LocalStack(Stack):
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run one of the commands behind make's targets."""
-        return subprocess.run(
-            [sys.executable, "-m", "local.services", *words],
+        return run_module(
+            "local.services",
+            *words,
             cwd=self.root,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=START_SECONDS,
-            stdin=subprocess.DEVNULL,
+            environment=self.environment,
+            seconds=START_SECONDS,
         )
 
     def pid(self, name: str) -> int:

@@ -6,9 +6,11 @@ import os
 import random
 import signal
 import socket
+import subprocess
+import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -207,6 +209,21 @@ class Stack(ABC):
         except requests.RequestException:
             return False
         return ready.status_code == consuming.status_code == 200
+
+
+def run_module(
+    name: str, *words: str, cwd: Path, environment: Mapping[str, str], seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """Run a module of a checkout as a command, without standard input; its outputs as text."""
+    return subprocess.run(
+        [sys.executable, "-m", name, *words],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        stdin=subprocess.DEVNULL,
+    )
 
 
 def until(ask: Callable[[], Answer | None], seconds: float = 30.0) -> Answer:

@@ -26,7 +26,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "MINIO_ROOT_USER_FILE": str(stack.secrets_dir / "minio-access-key"),
         "MINIO_ROOT_PASSWORD_FILE": str(stack.secrets_dir / "minio-secret-key"),
         "MINIO_UPDATE": "off",
-        # Collect garbage rather than grow; what is in use stays below two thirds of it.
+        # Near it garbage is collected more often; it is no bound.
         "GOMEMLIMIT": "224MiB",
         "MINIO_CALLHOME_ENABLE": "off",
         # It counts objects and looks for what lifecycle rules, which there are none of, would end:

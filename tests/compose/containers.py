@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.compose import daemon
 
 _PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 _DOCKER_SECONDS = 60
@@ -61,19 +62,20 @@ def of_project(project: str, service: str = "") -> list[Container]:
     """Find every container of a project, or of one of its services, running or not."""
     labels = [f"{_PROJECT}={project}"] + ([f"{_SERVICE}={service}"] if service else [])
     filters = [word for label in labels for word in ("--filter", f"label={label}")]
-    if not (ids := docker("ps", "--all", "--quiet", *filters).decode().split()):
+    if not (ids := docker("ps", "--all", "--quiet", *filters).split()):
         return []
     return [Container(each) for each in json.loads(docker("inspect", *ids))]
 
 
-def docker(*words: str, environment: Mapping[str, str] | None = None) -> bytes:
-    """Run docker to its end; what it printed, its errors too."""
-    done = subprocess.run(
-        ["docker", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env=environment, timeout=_DOCKER_SECONDS,
-    )  # fmt: skip
-    assert done.returncode == 0, f"docker {' '.join(words)}: {done.stdout.decode()}"
-    return done.stdout
+def docker(*words: str) -> str:
+    """Run a docker command that is quick; what it printed."""
+    return daemon.call(*words, timeout=_DOCKER_SECONDS)
+
+
+def logs(container: Container) -> str:
+    """What a container has written, to either of its outputs."""
+    done = daemon.run_to_end("logs", container.id, timeout=_DOCKER_SECONDS)
+    return done.stdout + done.stderr
 
 
 def replicas(provider: Container, function: str) -> list[int]:

@@ -15,12 +15,11 @@ from pathlib import Path
 from local.services import addresses, debian, files
 from local.services.progress import StepFailed, run
 from local.services.settings import Stack
-from tests.compose.packet_filter import PacketFilter
+from tests.compose.packet_filter import SBIN, PacketFilter
 
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 TRIAL_SECONDS = 180.0
-_SBIN = "/usr/sbin:/sbin"
 _LAST_LINES = 5
 
 
@@ -33,13 +32,20 @@ def folder() -> Path:
     return Stack.from_env(os.environ).cache_dir / "docker"
 
 
-def call(*words: str | Path, **given: object) -> str:
-    """Run one docker command and return what it printed; a failure shows what it said."""
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, **given)  # type: ignore[call-overload]
+def run_to_end(*words: str | Path, **given: object) -> subprocess.CompletedProcess[str]:
+    """Run one docker command; a failure shows what it said."""
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        ["docker", *words], capture_output=True, text=True, errors="replace", **given
+    )  # type: ignore[call-overload]
     if done.returncode:
         said = addresses.hide(f"{done.stdout}{done.stderr}".strip())
         raise AssertionError(f"docker {' '.join(map(str, words))}: {said}")
-    return str(done.stdout).strip()
+    return done
+
+
+def call(*words: str | Path, **given: object) -> str:
+    """Run one docker command and return what it printed; a failure shows what it said."""
+    return run_to_end(*words, **given).stdout.strip()
 
 
 def answers() -> bool:
@@ -107,7 +113,7 @@ def _start() -> subprocess.Popen[bytes] | None:
                 *("--data-root", folder() / "root", "--exec-root", folder() / "exec"),
                 *("--pidfile", folder() / "dockerd.pid"),
             ],
-            env={**os.environ, "PATH": f"{os.environ['PATH']}:{_SBIN}"},
+            env={**os.environ, "PATH": f"{os.environ['PATH']}:{SBIN}"},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -147,7 +153,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _dockerd() -> str | None:
-    return shutil.which("dockerd", path=f"{os.environ['PATH']}:{_SBIN}")
+    return shutil.which("dockerd", path=f"{os.environ['PATH']}:{SBIN}")
 
 
 def _install() -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_SBIN = "/usr/sbin:/sbin"
+SBIN = "/usr/sbin:/sbin"
 _FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 _CHAINS = {
     "filter": ("INPUT", "FORWARD", "OUTPUT"),
@@ -45,7 +45,7 @@ def _empty(table: str) -> str:
 
 def _run(name: str, *words: str, text: str | None = None) -> str | None:
     """Run a command of root's and return what it printed; None where it fails or there is none."""
-    command = shutil.which(name, path=_SBIN)
+    command = shutil.which(name, path=SBIN)
     if command is None:
         return None
     done = subprocess.run([command, *words], input=text, capture_output=True, text=True)

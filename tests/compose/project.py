@@ -62,7 +62,7 @@ def running_project(folder: Path, settings: Mapping[str, str]) -> Iterator[Compo
 
 def free_network() -> str:
     """Find a network of 256 addresses that docker does not use: its first three numbers."""
-    ids = docker("network", "ls", "--quiet").decode().split()
+    ids = docker("network", "ls", "--quiet").split()
     told = json.loads(docker("network", "inspect", *ids))
     configs = itertools.chain.from_iterable(each["IPAM"]["Config"] or [] for each in told)
     taken = [ipaddress.ip_network(each["Subnet"]) for each in configs]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.settings import Settings
-from tests.compose.containers import Container, docker, of_project, replicas
+from tests.compose.containers import Container, docker, logs, of_project, replicas
 from tests.stack import FUNCTIONS, Stack, until
 
 # What a local stack calls otherwise.
@@ -115,7 +115,7 @@ class ComposeStack(Stack):
     def logs(self) -> Iterator[bytes]:
         """What the containers wrote, and the provider's files of the functions."""
         for each in self.containers():
-            yield docker("logs", each.id)
+            yield logs(each).encode()
             if each.service == "provider":
                 folder = each.folder(each.variable("STATE_DIR")) / "logs"
                 yield from (path.read_bytes() for path in folder.glob("*.log*"))
