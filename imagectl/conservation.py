@@ -106,7 +106,7 @@ class Audit:
         in_flight = Cursor(self.jobs.in_flight if self.jobs else ())
         failures, results = Cursor(self._failures()), Cursor(self._results())
         states = (results, failures, in_flight)
-        for stored in self.store.listed(INPUT_BUCKET, ""):
+        for stored in self._listed(INPUT_BUCKET):
             named = image_of(stored.key)
             if named is None:
                 continue  # nothing that an upload stored
@@ -135,7 +135,16 @@ class Audit:
 
     def _results(self) -> Iterator[str]:
         """List the results' keys; those of failures have a part less."""
-        return (key for key in self.store.keys(RESULT_BUCKET, "") if key.count("/") == 3)
+        return (each.key for each in self._listed(RESULT_BUCKET) if each.key.count("/") == 3)
+
+    def _listed(self, bucket: str) -> Iterator[Listed]:
+        """List a bucket, folder by folder of the keys' first two parts: `{tenant}/{ab}/`.
+
+        MinIO keeps a large listing in memory from page to page, a small one not.
+        """
+        for tenant in self.store.folders(bucket, ""):
+            for folder in self.store.folders(bucket, tenant):
+                yield from self.store.listed(bucket, folder)
 
     def _failures(self) -> Sorted:
         """List the failures, by image as all else: a job's id says what it is about."""

@@ -57,25 +57,39 @@ class Described:
         )
 
 
-def page_query(prefix: str, token: str) -> str:
+def page_query(prefix: str, token: str, delimiter: str = "") -> str:
     """Ask for a page of a listing.
 
     Args:
         token: that of the page before, empty for the first.
+        delimiter: where keys that go on behind it are told once, as a folder.
     """
-    asked = _PAGE | {"prefix": prefix} | ({"continuation-token": token} if token else {})
+    more = {"continuation-token": token, "delimiter": delimiter}
+    asked = _PAGE | {"prefix": prefix} | {name: value for name, value in more.items() if value}
     return urlencode(sorted(asked.items()), quote_via=quote, safe="-_.~")
 
 
-def read_page(page: bytes) -> tuple[list[Listed], str]:
-    """Read a page: its objects, and the token of the next, empty when it is the last."""
+@dataclass(frozen=True)
+class Page:
+    """A page of a listing; `token` asks for the next one and is empty in the last."""
+
+    objects: list[Listed]
+    folders: list[str]
+    token: str
+
+
+def read_page(page: bytes) -> Page:
+    """Read what a listing answered."""
     root = ElementTree.fromstring(page)
     found = [
         Listed(unquote_plus(_text(each, "Key")), _text(each, "LastModified"))
         for each in root.iter(f"{_NAMESPACE}Contents")
     ]
+    folders = [
+        unquote_plus(_text(each, "Prefix")) for each in root.iter(f"{_NAMESPACE}CommonPrefixes")
+    ]
     is_last = _text(root, "IsTruncated") != "true"
-    return found, "" if is_last else _text(root, "NextContinuationToken")
+    return Page(found, folders, "" if is_last else _text(root, "NextContinuationToken"))
 
 
 def _text(element: ElementTree.Element, name: str) -> str:

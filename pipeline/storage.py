@@ -19,7 +19,7 @@ from pipeline import snowball, telemetry
 from pipeline.connections import Answer, Connections, Request
 from pipeline.errors import Unavailable
 from pipeline.ids import BUCKETS
-from pipeline.s3 import METADATA, Described, Listed, page_query, read_page
+from pipeline.s3 import METADATA, Described, Listed, Page, page_query, read_page
 from pipeline.settings import Settings
 from pipeline.signing import Signer
 
@@ -153,14 +153,17 @@ class ObjectStore:
         Raises:
             Unavailable: the store did not answer.
         """
-        token = ""
-        while True:
-            query = page_query(prefix, token)
-            page = self._send({200}, self._request("GET", bucket, "", query=query))
-            found, token = read_page(page.body)
-            yield from found
-            if not token:
-                return
+        for page in self._pages(bucket, prefix):
+            yield from page.objects
+
+    def folders(self, bucket: str, prefix: str) -> Iterator[str]:
+        """List what the keys that start so have next, up to and with a slash; each once, in order.
+
+        Raises:
+            Unavailable: the store did not answer.
+        """
+        for page in self._pages(bucket, prefix, "/"):
+            yield from page.folders
 
     def make_buckets(self) -> None:
         """Create the buckets that are missing.
@@ -176,6 +179,15 @@ class ObjectStore:
         except (MinioException, HTTPError) as error:
             reason = error.code if isinstance(error, S3Error) else type(error).__name__
             raise Unavailable(f"MinIO does not answer: {reason}") from error
+
+    def _pages(self, bucket: str, prefix: str, delimiter: str = "") -> Iterator[Page]:
+        token = ""
+        while True:
+            query = page_query(prefix, token, delimiter)
+            page = read_page(self._send({200}, self._request("GET", bucket, "", query=query)).body)
+            yield page
+            if not (token := page.token):
+                return
 
     def _can_extract(self, bucket: str) -> bool:
         """Tell whether the store takes several objects in one request, as MinIO does."""

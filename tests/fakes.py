@@ -83,6 +83,10 @@ class MemoryStore:
                 stored_at = datetime.fromtimestamp(described.stored_at, UTC)
                 yield Listed(key, stored_at.isoformat())
 
+    def folders(self, bucket: str, prefix: str) -> Iterator[str]:
+        rests = (each.key.removeprefix(prefix) for each in self.listed(bucket, prefix))
+        yield from sorted({f"{prefix}{rest.split('/')[0]}/" for rest in rests if "/" in rest})
+
     def _write(
         self, bucket: str, key: str, data: bytes, content_type: str, metadata: Mapping[str, str]
     ) -> None:

@@ -69,6 +69,14 @@ def test_keys_are_listed_by_their_beginning(store: Any, key: str) -> None:
     assert list(store.keys(BUCKET, f"{key}/a/")) == [f"{key}/a/1", f"{key}/a/2"]
 
 
+def test_folders_are_listed_once_each_and_in_the_order_of_their_keys(store: Any, key: str) -> None:
+    for name in ("/a/1", "/a/2", "/a-b/1", "/b/c/3", "/file"):
+        store.put(BUCKET, key + name, b"", TYPE)
+
+    assert list(store.folders(BUCKET, f"{key}/")) == [f"{key}/a-b/", f"{key}/a/", f"{key}/b/"]
+    assert list(store.folders(BUCKET, f"{key}/a/")) == []
+
+
 def test_many_are_put_over_what_is_there_and_read_in_the_order_asked(store: Any, key: str) -> None:
     store.put(BUCKET, f"{key}/1.jpg", b"old", "image/jpeg")
     objects = {f"{key}/{number}.jpg": os.urandom(513 * number) for number in range(12)}
