@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
@@ -15,8 +15,11 @@ from pipeline.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# Where partitions begin changes when days-old events expire.
-_FIRSTS_SECONDS = 60.0
+# Asked no more often: where partitions begin, which changes when days-old events expire, and how
+# far the group is when nothing has come since nothing waited, which only an operator may change.
+_SELDOM_SECONDS = 60.0
+
+Place = tuple[str, int]
 
 PARTITIONS = tuple(
     TopicPartition(topic.name, number)
@@ -39,23 +42,25 @@ class Reading:
 
 
 class BacklogProbe:
-    """Asks Kafka how far the consumer group has come; two requests a reading."""
+    """Asks Kafka how far the consumer group has come.
 
-    def __init__(self, settings: Settings) -> None:
-        self._firsts: dict[tuple[str, int], int] = {}
+    A reading is two requests, and one while nothing comes and nothing waits.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        connect: Callable[[Settings], Consumer] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._firsts: dict[Place, int] = {}
         self._firsts_until = 0.0
+        self._rest = Reading(0, 0)  # where nothing waited
+        self._rest_ends: dict[Place, int] = {}
+        self._rest_until = 0.0
         self._timeout_seconds = settings.produce_timeout_seconds
-        # A consumer that subscribes to nothing joins no group, and is told the group's positions
-        # all the same. Not the admin client: librdkafka 2.16 takes the process with it when the
-        # coordinator that it asks is one no more (confluent-kafka-javascript, issue 374).
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": settings.kafka_bootstrap_servers,
-                "group.id": settings.consumer_group,
-                "enable.auto.commit": False,
-            },
-            logger=logger,
-        )
+        self._consumer = (connect or _connect)(settings)
 
     def read(self) -> Reading:
         """Read all partitions.
@@ -64,29 +69,48 @@ class BacklogProbe:
             Unavailable: Kafka did not say it of every partition.
         """
         try:
-            # Positions first: an event that comes in meanwhile is counted, none is missed.
+            ends = self._offsets(OFFSET_END)
+            if ends == self._rest_ends and self._clock() < self._rest_until:
+                return self._rest
             committed = self._consumer.committed(list(PARTITIONS), self._timeout_seconds)
-            firsts, ends = self._first_offsets(), self._offsets(OFFSET_END)
+            found = reading(_by_place(committed), self._first_offsets(), ends)
         except KafkaException as error:
             raise Unavailable("Kafka does not say how far the consumer group is") from error
-        return reading(_by_place(committed), firsts, _by_place(ends))
+        self._rest, self._rest_ends = found, {} if found.waiting else ends
+        self._rest_until = self._clock() + _SELDOM_SECONDS
+        return found
 
-    def _first_offsets(self) -> dict[tuple[str, int], int]:
-        if time.monotonic() >= self._firsts_until:
-            self._firsts = _by_place(self._offsets(OFFSET_BEGINNING))
-            self._firsts_until = time.monotonic() + _FIRSTS_SECONDS
+    def _first_offsets(self) -> dict[Place, int]:
+        if self._clock() >= self._firsts_until:
+            self._firsts = self._offsets(OFFSET_BEGINNING)
+            self._firsts_until = self._clock() + _SELDOM_SECONDS
         return self._firsts
 
-    def _offsets(self, which: int) -> list[TopicPartition]:
+    def _offsets(self, which: int) -> dict[Place, int]:
         # Kafka takes these two in the place of a time.
         asked = [TopicPartition(each.topic, each.partition, which) for each in PARTITIONS]
-        return self._consumer.offsets_for_times(asked, self._timeout_seconds)
+        return _by_place(self._consumer.offsets_for_times(asked, self._timeout_seconds))
+
+
+def _connect(settings: Settings) -> Consumer:
+    """Make a consumer that subscribes to nothing.
+
+    It joins no group, and is told the group's positions all the same. Not the admin client:
+    librdkafka 2.16 takes the process with it when the coordinator that it asks is one no more
+    (confluent-kafka-javascript, issue 374).
+    """
+    return Consumer(
+        {
+            "bootstrap.servers": settings.kafka_bootstrap_servers,
+            "group.id": settings.consumer_group,
+            "enable.auto.commit": False,
+        },
+        logger=logger,
+    )
 
 
 def reading(
-    committed: Mapping[tuple[str, int], int],
-    firsts: Mapping[tuple[str, int], int],
-    ends: Mapping[tuple[str, int], int],
+    committed: Mapping[Place, int], firsts: Mapping[Place, int], ends: Mapping[Place, int]
 ) -> Reading:
     """Add up the partitions; one without a commit, or expired past it, begins at its first event.
 
@@ -98,7 +122,7 @@ def reading(
     return Reading(waiting, sum(positions.values()))
 
 
-def _by_place(partitions: list[TopicPartition]) -> dict[tuple[str, int], int]:
+def _by_place(partitions: list[TopicPartition]) -> dict[Place, int]:
     """Take the offsets out of an answer.
 
     Raises:

@@ -17,6 +17,8 @@ from pipeline.errors import Unavailable
 logger = logging.getLogger(__name__)
 
 _READ_EVERY_SECONDS = 2.0
+# While nothing waits: what comes in is counted here until then.
+_READ_AT_REST_EVERY_SECONDS = 10.0
 # When the room runs out the figure is wanted fresh, but not for every single request.
 _READ_AT_MOST_EVERY_SECONDS = 0.1
 _RATE_OVER_SECONDS = 10.0
@@ -125,4 +127,9 @@ class Admission:
             self._is_wanted.clear()
             self.read()
             self._closing.wait(_READ_AT_MOST_EVERY_SECONDS)
-            self._is_wanted.wait(_READ_EVERY_SECONDS)
+            self._is_wanted.wait(self._pause_seconds())
+
+    def _pause_seconds(self) -> float:
+        with self._lock:
+            is_at_rest = not (self._waiting or self._let_in)
+        return _READ_AT_REST_EVERY_SECONDS if is_at_rest else _READ_EVERY_SECONDS

@@ -1,0 +1,72 @@
+"""The backlog is told from where topics end and how far the consumer group is."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from confluent_kafka import OFFSET_END, TopicPartition
+
+from pipeline.backlog import BacklogProbe
+from pipeline.settings import Settings
+
+
+class Kafka:
+    """One partition's end and position, the same for all that are asked for; counts requests."""
+
+    def __init__(self) -> None:
+        self.end, self.position, self.now = 5, 5, 0.0
+        self.asked_for_positions = 0
+
+    def probe(self) -> BacklogProbe:
+        return BacklogProbe(Settings(), lambda _: cast(Any, self), lambda: self.now)
+
+    def offsets_for_times(
+        self, asked: list[TopicPartition], timeout: float
+    ) -> list[TopicPartition]:
+        return [self._one(each, self.end if each.offset == OFFSET_END else 0) for each in asked]
+
+    def committed(self, asked: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        self.asked_for_positions += 1
+        return [self._one(each, self.position) for each in asked]
+
+    def _one(self, asked: TopicPartition, offset: int) -> TopicPartition:
+        return TopicPartition(asked.topic, asked.partition, offset if asked.partition == 0 else 0)
+
+
+def test_while_nothing_comes_and_nothing_waits_positions_are_not_asked_for() -> None:
+    kafka = Kafka()
+    probe = kafka.probe()
+
+    readings = [probe.read() for _ in range(5)]
+
+    assert {(each.waiting, each.passed) for each in readings} == {(0, 10)}  # of two topics
+    assert kafka.asked_for_positions == 1
+
+
+def test_what_comes_is_seen_at_once_and_until_it_is_done() -> None:
+    kafka = Kafka()
+    probe = kafka.probe()
+    waiting = []
+    for kafka.end, kafka.position in ((5, 5), (7, 5), (7, 6), (7, 7), (7, 7)):
+        waiting.append(probe.read().waiting)
+
+    assert waiting == [0, 4, 2, 0, 0]
+    assert kafka.asked_for_positions == 4
+
+
+def test_positions_that_somebody_set_back_are_seen_after_a_while() -> None:
+    kafka = Kafka()
+    probe = kafka.probe()
+    probe.read()
+
+    kafka.position, kafka.now = 2, 59.0
+    assert probe.read().waiting == 0
+    kafka.now = 60.0
+    assert probe.read().waiting == 6
+
+
+def test_what_was_worked_off_while_it_was_asked_about_does_not_wait() -> None:
+    kafka = Kafka()
+    kafka.position = 6  # committed after the ends were told
+
+    assert kafka.probe().read().waiting == 0
