@@ -33,7 +33,7 @@ Found = dict[str, Any]
 
 def run(context: Context) -> Outcome:
     """Measure the loads in turn."""
-    seconds, count = (60.0, 5) if context.full else (10.0, 1)
+    seconds, count = (20.0, 5) if context.full else (10.0, 1)
     loads = (0.5, *_LOADS, 2.0) if context.full else _LOADS
     with warm_stack(context.model_dir) as warm:
         capacity = warm.drain.end_to_end(1000 if context.full else 400)
