@@ -71,6 +71,8 @@ class Connections:
         try:
             return self._try(requests)
         except TimeoutError:
+            # What swallows one connection, as a change of address does, has swallowed them all.
+            self._forget_idle()
             raise
         except OSError:
             self._forget_idle()

@@ -131,3 +131,30 @@ def test_connections_that_all_ended_while_they_were_idle_are_replaced() -> None:
         served.result()
 
     assert [each.body for (each,) in (*early, late)] == [b"early", b"early", b"late"]
+
+
+def test_when_one_connection_is_dead_the_idle_ones_are_not_tried() -> None:
+    def serve(listening: socket.socket) -> None:
+        listening.settimeout(10.0)
+        two = [listening.accept()[0] for _ in range(2)]
+        for each in two:
+            each.recv(1 << 16)
+        for each in two:
+            each.sendall(answer(b"early"))
+        # From here on they swallow what they are sent, as after a change of address.
+        late, _ = listening.accept()
+        late.recv(1 << 16)
+        late.sendall(answer(b"late"))
+        for each in (*two, late):
+            each.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(3) as pool:
+        connections = Connections(f"127.0.0.1:{listening.getsockname()[1]}", 0.5)
+        served = pool.submit(serve, listening)
+        early = list(pool.map(connections.exchange, [[GET], [GET]]))
+        with pytest.raises(TimeoutError):
+            connections.exchange([GET])
+        late = connections.exchange([GET])
+        served.result()
+
+    assert [each.body for (each,) in (*early, late)] == [b"early", b"early", b"late"]
