@@ -70,12 +70,11 @@ class Connections:
         """
         try:
             return self._try(requests)
-        except TimeoutError:
-            # What swallows one connection, as a change of address does, has swallowed them all.
+        except OSError as error:
+            # What ended one, as a restart or a change of address does, has ended the idle ones too.
             self._forget_idle()
-            raise
-        except OSError:
-            self._forget_idle()
+            if isinstance(error, TimeoutError):
+                raise
             return self._try(requests)
 
     def _try(self, requests: Sequence[Request]) -> list[Answer]:
