@@ -32,7 +32,7 @@ from workers import Workers
 logger = logging.getLogger(__name__)
 
 # A message ends the wait at once; the end of a batch does where more waits for its turn.
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.5
 _BUSY_POLL_SECONDS = 0.02
 # How long a rebalance waits for the batches in flight, so that less is done twice.
 _REVOKE_SECONDS = 2.0

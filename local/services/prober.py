@@ -14,6 +14,9 @@ logger = logging.getLogger(__name__)
 HANGING_SECONDS = 10.0  # longer than any probe's own timeouts
 _OFTEN_SECONDS = 0.1  # until it is healthy for the first time
 _PROBE_SECONDS = 2.0
+# Of one that has been healthy for a minute: each probe wakes the service as well.
+_SETTLED_SECONDS = 60.0
+_SETTLED_PROBE_SECONDS = 5.0
 
 
 class Prober:
@@ -43,14 +46,18 @@ class Prober:
         self._ended.set()
 
     def _ask_on(self) -> None:
-        pause_seconds = _OFTEN_SECONDS
+        pause_seconds, healthy_since = _OFTEN_SECONDS, None
         while not self._ended.is_set():
             self._asking_since = time.monotonic()
             answer = self._ask()
             changed, self._answer, self._asking_since = answer != self._answer, answer, None
             if changed:
                 self._wake()
-            pause_seconds = pause_seconds if answer else _PROBE_SECONDS
+                healthy_since = None if answer else time.monotonic()
+            if healthy_since is not None:
+                pause_seconds = _pause_seconds(time.monotonic() - healthy_since)
+            else:
+                pause_seconds = min(pause_seconds, _PROBE_SECONDS)
             self._ended.wait(pause_seconds)
 
     def _ask(self) -> str:
@@ -59,3 +66,7 @@ class Prober:
         except Exception as error:  # whatever it is, the thread must go on asking
             logger.exception("a probe failed")
             return f"cannot be probed: {error!r}"
+
+
+def _pause_seconds(healthy_seconds: float) -> float:
+    return _PROBE_SECONDS if healthy_seconds < _SETTLED_SECONDS else _SETTLED_PROBE_SECONDS
