@@ -57,6 +57,10 @@ class Commits:
         if time.monotonic() - self._committed_at >= _EVERY_SECONDS and self.soon(client):
             crashes.point("consumer.committed")
 
+    def pause(self, seconds: float) -> float:
+        """Shorten a pause when something is still to be committed."""
+        return min(seconds, _EVERY_SECONDS) if self._assignment.to_commit() else seconds
+
     def soon(self, client: Consumer) -> bool:
         """Commit without waiting; noted as done until the broker says otherwise."""
         marks = self._assignment.to_commit()

@@ -134,7 +134,8 @@ class ImageProcessConsumer:
         return self._assignment.needs_care or self._breaker.why_open() is not None
 
     def _read(self) -> None:
-        seconds = _BUSY_POLL_SECONDS if self._assignment.open_offsets() else _POLL_SECONDS
+        is_busy = self._assignment.open_offsets()
+        seconds = _BUSY_POLL_SECONDS if is_busy else self._commits.pause(_POLL_SECONDS)
         if self._pending and self._workers.wait_for_one(seconds):
             seconds = 0.0
         first = self._consumer.poll(seconds)
@@ -146,8 +147,7 @@ class ImageProcessConsumer:
         crashes.point("consumer.polled")
 
     def _take_in(self, message: Message) -> None:
-        error = message.error()
-        if error is not None:
+        if (error := message.error()) is not None:
             logger.warning("kafka reports", extra={"reason": error.str()})
             return
         origin = origin_of(message)

@@ -18,6 +18,7 @@ from pipeline import events, ids, telemetry, topics
 from pipeline.events import ImageUploaded
 from pipeline.provenance import metadata_of
 from tests import pictures
+from tests.chaos.evidence import lag
 from tests.imagectl import current, imagectl
 from tests.kafka import count_events, events_of
 from tests.stack import ROOT, Stack, until
@@ -53,7 +54,11 @@ def picture() -> bytes:
 
 
 def stored_without_event(stack: Stack, data: bytes) -> ImageUploaded:
-    """Do what an upload does that is killed before its event is sent."""
+    """Do what an upload does that is killed before its event is sent.
+
+    What is older than it is committed first: nothing is lost as long as it may be waiting.
+    """
+    until(lambda: lag(stack) == 0)
     image, now = ids.image_id(data), datetime.now(UTC)
     key, model = ids.input_key("default", image, "jpg"), current(stack)
     job_ids = ids.JobIds(stack.secret("job-signing-key"))
@@ -103,6 +108,7 @@ def test_an_upload_says_in_its_object_what_its_event_says(stack: Stack) -> None:
 def test_an_object_without_metadata_gets_a_job(stack: Stack) -> None:
     data = picture()
     key = ids.input_key("default", ids.image_id(data), "jpg")
+    until(lambda: lag(stack) == 0)
     stack.store.put(ids.INPUT_BUCKET, key, data, "image/jpeg")
 
     assert figures(stack, "--grace", "0")["reEmitted"] == 1

@@ -1,0 +1,32 @@
+"""When offsets are committed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from commits import Commits
+from progress import Assignment, Mark
+
+PLACE = ("image-uploads", 0)
+
+
+class Client:
+    """Takes every commit."""
+
+    def commit(self, **_: Any) -> None:
+        return
+
+
+def test_a_consumer_at_rest_does_not_sleep_over_a_commit() -> None:
+    assignment = Assignment(window=0)
+    assignment.add({PLACE: Mark(7)}, {})
+    commits, progress = Commits(assignment), assignment.get(PLACE)
+    assert progress
+
+    progress.read(7)
+    progress.finish(7)
+    before = commits.pause(10.0)
+    commits.soon(Client())  # type: ignore[arg-type]
+
+    assert before < 1.0
+    assert commits.pause(10.0) == 10.0
