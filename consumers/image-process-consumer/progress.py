@@ -73,7 +73,9 @@ class Progress:
         self._next = 0
         self._committed: Mark | None = before
 
-    def __len__(self) -> int:
+    @property
+    def open_offsets(self) -> int:
+        """How many offsets were read and cannot be committed yet."""
         return len(self._finished)
 
     def read(self, offset: int) -> bool:
@@ -112,8 +114,9 @@ class Progress:
     @property
     def needs_care(self) -> bool:
         """Whether an open offset is one that the consumer keeps dying of, or near it."""
-        suspects = self._before.begun >= self._careful_from
-        return suspects and bool(self) and self._position <= self._before.offset + self._window
+        if self._before.begun < self._careful_from or not self._finished:
+            return False
+        return self._position <= self._before.offset + self._window
 
     def to_commit(self) -> Mark | None:
         """Tell what is to be committed; None when it is committed already."""
@@ -179,12 +182,14 @@ class Assignment:
 
     def open_offsets(self) -> int:
         """Count the offsets that were read and cannot be committed yet."""
-        return sum(len(progress) for progress in self._progress.values())
+        return sum(progress.open_offsets for progress in self._progress.values())
 
     def places_with(self, open_offsets: int) -> set[Place]:
         """Find the partitions that have so many open offsets, or more."""
         return {
-            place for place, progress in self._progress.items() if len(progress) >= open_offsets
+            place
+            for place, progress in self._progress.items()
+            if progress.open_offsets >= open_offsets
         }
 
     def to_commit(self) -> dict[Place, Mark]:

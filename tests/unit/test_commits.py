@@ -21,7 +21,7 @@ def test_a_consumer_at_rest_does_not_sleep_over_a_commit() -> None:
     assignment = Assignment(window=0)
     assignment.add({PLACE: Mark(7)}, {})
     commits, progress = Commits(assignment), assignment.get(PLACE)
-    assert progress
+    assert progress is not None
 
     progress.read(7)
     progress.finish(7)
