@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from imagectl.prove import faults, pictures, report
+from imagectl.prove.acceptance import Killer
 from imagectl.prove.command import _lines
 from imagectl.prove.gateway import Answer, Gateway
 from imagectl.prove.line import GUARANTEES, CannotProve, Line, not_seen
@@ -188,3 +189,29 @@ def _run_file(state_dir: Path, start_time: int) -> None:
     (state_dir / "run").mkdir()
     state = {"pid": os.getpid(), "startTime": start_time, "ports": {"gateway": 8080}}
     (state_dir / "run" / "nginx.json").write_text(json.dumps(state))
+
+
+class EndingParts(faults.LocalProcesses):
+    """Each part has just ended by itself when it is to be killed for the first time."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("nowhere"))
+        self._ended: set[str] = set()
+
+    def wait_for(self, name: str, seconds: float) -> bool:
+        return True
+
+    def kill(self, name: str) -> int:
+        was_ended = name in self._ended
+        self._ended.add(name)
+        return int(was_ended)
+
+
+def test_what_just_ended_is_killed_when_it_is_back() -> None:
+    images = 2 * len(faults.VICTIMS) + 2
+    killer = Killer(EndingParts(), images)
+
+    for count in range(1, images + 1):
+        killer.note_accepted(count)
+
+    assert sorted(killer.killed) == sorted(faults.VICTIMS)
