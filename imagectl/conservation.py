@@ -7,6 +7,7 @@ does not grow with the number of images.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -30,6 +31,8 @@ from pipeline.s3 import Listed
 from pipeline.storage import ObjectStore
 from pipeline.topic_reader import TopicReader
 
+# Of each tenant in each bucket: the first two digits of the images' ids.
+_FOLDERS = 256
 # How many missing jobs are named and sent again in one run; there should be none.
 MOST_MISSING = 10_000
 
@@ -85,6 +88,7 @@ class Audit:
     Attributes:
         missing: lines of jobs that are in no state, the first so many.
         images: how many stored images were looked at.
+        spread_seconds: how much longer the listings take, so that MinIO hardly notices them.
     """
 
     store: ObjectStore
@@ -93,6 +97,7 @@ class Audit:
     balance: Balance = field(default_factory=Balance)
     missing: list[str] = field(default_factory=list)
     images: int = 0
+    spread_seconds: float = 0.0
 
     def unknown_images(self) -> Iterator[Listed]:
         """Find the stored images of which neither a topic nor a result nor a failure knows.
@@ -142,8 +147,11 @@ class Audit:
 
         MinIO keeps a large listing in memory from page to page, a small one not.
         """
-        for tenant in self.store.folders(bucket, ""):
+        tenants = list(self.store.folders(bucket, ""))
+        for tenant in tenants:
             for folder in self.store.folders(bucket, tenant):
+                # Two buckets are listed.
+                time.sleep(self.spread_seconds / (2 * _FOLDERS * len(tenants)))
                 yield from self.store.listed(bucket, folder)
 
     def _failures(self) -> Sorted:

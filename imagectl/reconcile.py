@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 # Longer than an upload takes from storing its image to the acknowledgement of its event.
 _GRACE_SECONDS = 60.0
+# Of the time between two looks a timer's listings are spread over so much.
+_SPREAD = 0.9
 _NAMES = {
     "accepted": "accepted",
     "completed": "completed",
@@ -113,15 +115,18 @@ class Reconciliation:
             "missingJobs": [line.partition(" ")[2] for line in audit.missing],
         }
 
-    def is_needed(self) -> bool:
+    def is_needed(self, spread_seconds: float = 0.0) -> bool:
         """Tell whether a stored image may be lost; costs three listings and no event.
+
+        Args:
+            spread_seconds: how much longer the listings may take, for the load of those that work.
 
         Raises:
             Unavailable: MinIO or Kafka does not answer.
         """
         taken = positions.take(self.reader)
-        unknown = Audit(self.store, None, self.folder).unknown_images()
-        return any(self._is_old(stored, taken) for stored in unknown)
+        audit = Audit(self.store, None, self.folder, spread_seconds=spread_seconds)
+        return any(self._is_old(stored, taken) for stored in audit.unknown_images())
 
     @property
     def _images(self) -> Images:
@@ -165,13 +170,14 @@ def _repeat(settings: Settings, every: float, grace_seconds: float, *, dry_run: 
     """Reconcile until the process is ended, which it may be at any time."""
     telemetry.configure("reconciler", settings.log_level)
     # Soon after the start: what a machine lost that went down is missed first then.
-    wait = min(every, grace_seconds)
+    wait, spread_seconds = min(every, grace_seconds), 0.0
     while True:
         time.sleep(wait)
-        wait = every
+        wait = max(0.0, every - spread_seconds)
         try:
             with _reconciliation(settings, grace_seconds, dry_run=dry_run) as work:
-                if not work.is_needed():
+                is_needed, spread_seconds = work.is_needed(spread_seconds), _SPREAD * every
+                if not is_needed:
                     logger.info("nothing to reconcile")
                     continue
                 _log(work.run())

@@ -193,3 +193,17 @@ def test_a_failure_whose_job_names_no_image_is_found(house: House) -> None:
     house.results.save_failure(event.tenant_id, "job-a", b"{}")
 
     assert house.figures() == {"accepted": 1, "failed": 1}
+
+
+def test_a_timer_spreads_its_listings(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(20):
+        house.complete(house.upload(f"image {number}"))
+    house.commit()
+    pauses: list[float] = []
+    monkeypatch.setattr("imagectl.conservation.time.sleep", pauses.append)
+
+    assert not house.work().is_needed(512.0)
+
+    # A folder of each bucket for each first byte of an id: 256 of them when there are many.
+    assert set(pauses) == {1.0}
+    assert 20 < len(pauses) <= 2 * 20
