@@ -32,11 +32,12 @@ class Killer:
     def note_accepted(self, count: int) -> None:
         """Kill the next one when its turn has come."""
         if self._local and self._left and count >= self._every * (len(self.killed) + 1):
-            victim = self._left[-1]
-            self._local.wait_for(victim, _BACK_SECONDS)
-            # One that was ending with its provider is killed when it is back.
+            victim = self._left.pop()
+            is_there = self._local.wait_for(victim, _BACK_SECONDS)
             if self._local.kill(victim):
-                self.killed.append(self._left.pop())
+                self.killed.append(victim)
+            elif is_there:  # it was ending with its provider: killed when it is back
+                self._left.append(victim)
 
 
 def accepted_ends(
