@@ -1,4 +1,4 @@
-"""Large JPEGs through the classifier's own decoding, at a part of their size and whole.
+"""Large JPEGs become the model's input, decoded at a part of their size and whole.
 
 `python -m bench.decoding FOLDER COUNT` has the classifier's modules on PYTHONPATH and a model's
 bundle in the folder; it prints what it found as JSON.
@@ -13,10 +13,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from bench.checks import BenchFailed
@@ -62,13 +65,17 @@ def main(folder: Path, count: int) -> None:
     found: dict[str, dict[str, list[Any]]] = {
         name: {"milliseconds": [], "labels": [], "leads": []} for name in sides
     }
+
+    def seen(data: bytes, side: int | None) -> NDArray[np.float32]:
+        return preprocess(images.decode(data, limits, side), model.manifest).array
+
     chance = random.Random(count)
     for crop in crops(count):
         data = _enlarged(crop)
         # In turn first: the second finds the bytes in the caches.
         for name in chance.sample(sorted(sides), len(sides)):
-            image, spent = _timed(lambda name=name: images.decode(data, limits, sides[name]))  # type: ignore[misc] # noqa: B023
-            scores = model.predict(preprocess(image, model.manifest).array)
+            array, spent = _timed(partial(seen, data, sides[name]))
+            scores = model.predict(array)
             found[name]["milliseconds"].append(spent)
             best, next_one = model.top_k(scores, 2)
             found[name]["labels"].append(best.label)
@@ -82,10 +89,10 @@ def _enlarged(crop: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _timed(decode: Callable[[], Image.Image]) -> tuple[Image.Image, float]:
+def _timed(work: Callable[[], NDArray[np.float32]]) -> tuple[NDArray[np.float32], float]:
     cpu = time.process_time()
-    image = decode()
-    return image, (time.process_time() - cpu) * 1000
+    array = work()
+    return array, (time.process_time() - cpu) * 1000
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
+from pipeline import images
 from pipeline.manifest import (
     LABELS_FILE,
     MODEL_FILE,
@@ -18,7 +19,9 @@ from pipeline.manifest import (
     sha256,
 )
 from preprocessing import preprocess
+from tests import pictures
 
+LIMITS = images.Limits(max_bytes=20_000_000, max_pixels=40_000_000, min_side_pixels=16)
 MANIFEST = Manifest(
     name="any",
     version="1",
@@ -111,3 +114,57 @@ def test_crop_of_one_shows_the_whole_short_side() -> None:
 
     assert array[0, 0, 0, 0] < 2
     assert array[0, -1, -1, 0] > 252
+
+
+def photo(width: int, height: int) -> bytes:
+    """Make a JPEG with detail at every size, the same each time."""
+    noise = np.random.default_rng(7)
+    image = Image.new("RGB", (width, height), "grey")
+    for side in (12, 48, 192, 768):
+        pixels = noise.integers(0, 256, (side, side, 3), np.uint8)
+        layer = Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
+        image = Image.blend(image, layer, 0.4)
+    return pictures.encode(image, "JPEG")
+
+
+def test_jpeg_decoded_at_a_quarter_differs_less_from_a_whole_one_than_if_only_resized() -> None:
+    data = photo(2800, 2100)
+    whole, quarter = images.decode(data, LIMITS), images.decode(data, LIMITS, 512)
+
+    seen, resized = (
+        [np.asarray(each, np.float32) for each in both]
+        for both in (
+            [preprocess(image, MANIFEST).array * 127.5 for image in (whole, quarter)],
+            [
+                ImageOps.fit(image, (224, 224), Image.Resampling.BILINEAR, bleed=1 / 16)
+                for image in (whole, quarter)
+            ],
+        )
+    )
+
+    assert (whole.size, quarter.size) == ((2800, 2100), (700, 525))
+    assert np.abs(seen[0] - seen[1]).mean() < 0.6 * np.abs(resized[0] - resized[1]).mean()
+
+
+def test_large_picture_is_its_array_rounded() -> None:
+    picture, array = preprocess(ramp(600, 520), MANIFEST)
+
+    values = (array[0] + 1) * 127.5
+    assert np.array_equal(np.rint(values), np.asarray(picture))
+    assert not np.allclose(values, np.rint(values), atol=0.01)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_large_picture_with_sharp_edges_stays_in_the_range(channels: int) -> None:
+    manifest = replace(
+        MANIFEST,
+        input=Input(30, 30, channels),
+        preprocessing=Preprocessing("zero-to-one", 1.0, 64, "bicubic"),
+    )
+    stripes = Image.fromarray(np.tile(np.repeat([0, 255], 20).astype(np.uint8), (400, 10)))
+
+    picture, array = preprocess(stripes.convert("RGB"), manifest)
+
+    assert (array.min(), array.max()) == (0, 1)
+    assert array.shape == (1, 30, 30, channels)
+    assert picture.size == (30, 30)
