@@ -2,7 +2,8 @@
 
 What the stack does when eight clients upload as fast as they are answered is its capacity. Then
 uploads come open loop at one and at three times of it, refused ones are not sent again: results
-that arrive while they come, a second, are the goodput. Every accepted image is waited for.
+that arrive while they come, a second, are the goodput. Every accepted image is waited for. The
+autoscaler is at work, as it is for users: a replica more is a larger share of short processors.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def run(context: Context) -> Outcome:
     """Measure the loads in turn."""
     seconds, count = (20.0, 5) if context.full else (10.0, 1)
     loads = (0.5, *_LOADS, 2.0) if context.full else _LOADS
-    with warm_stack(context.model_dir) as warm:
+    with warm_stack(context.model_dir, AUTOSCALE="1") as warm:
         capacity = warm.drain.end_to_end(1000 if context.full else 400)
         arms = {str(load): partial(_offer, warm, load * capacity, seconds) for load in loads}
         found = rounds.shuffled(arms, count)
