@@ -22,7 +22,8 @@ _BUILT = "bench-stub"
 @contextmanager
 def stub_stack(most: int, **given: str) -> Iterator[tuple[BenchStack, Drain, Functions]]:
     """Start a stack whose classifier sleeps 50 ms an image; it may have so many replicas."""
-    with running_stack(None, **given) as stack:
+    # The stub stores no results: after ten minutes the reconciler would send all images again.
+    with running_stack(None, RECONCILE_EVERY_SECONDS="0", **given) as stack:
         functions = Functions(stack)
         _build(stack)
         # Room for every call that the consumer makes: what is refused would be asked again later.
