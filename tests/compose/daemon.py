@@ -150,6 +150,9 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    # It leaves its network namespace mounted, and nobody could remove the folder.
+    for mounted in (folder() / "exec" / "netns").glob("*"):
+        subprocess.call(["umount", mounted], stderr=subprocess.DEVNULL)
 
 
 def _dockerd() -> str | None:
