@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,6 @@ _RESAMPLE = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.
 
 # From 8-bit values to the model's range: divide by the first, then subtract the second.
 _SCALE = {"minus-one-to-one": (127.5, 1.0), "zero-to-one": (255.0, 0.0), "none": (1.0, 0.0)}
-
 
 # A JPEG can be decoded at an eighth of its size, not less.
 _MOST_REDUCED = 8
@@ -50,8 +50,8 @@ def preprocess(image: Image.Image, manifest: Manifest) -> Preprocessed:
     if min(image.size) < manifest.preprocessing.min_short_side:
         picture = _fit(image, manifest)
         return Preprocessed(picture, _scaled(np.asarray(picture).astype(np.float32), manifest))
-    reduced = _reduced(image, manifest.preprocessing.min_short_side)
-    bands = [np.asarray(_fit(band.convert("F"), manifest)) for band in reduced.split()]
+    middle = _middle(_reduced(image, manifest.preprocessing.min_short_side), manifest)
+    bands = [np.asarray(_fit(band.convert("F"), manifest)) for band in middle.split()]
     values = np.stack(bands, axis=-1).clip(0, 255)  # bicubic oversteps
     pixels = np.rint(values).astype(np.uint8)
     picture = Image.fromarray(pixels[..., 0] if manifest.input.channels == 1 else pixels)
@@ -64,6 +64,18 @@ def _reduced(image: Image.Image, min_short_side: int) -> Image.Image:
     while factor < _MOST_REDUCED and min(image.size) >= 2 * factor * min_short_side:
         factor *= 2
     return image.reduce(factor) if factor > 1 else image
+
+
+def _middle(image: Image.Image, manifest: Manifest) -> Image.Image:
+    """Cut what is far from the part that is kept off both ends: floats take four times the room."""
+    size = manifest.input
+    width = min(image.width, 2 * math.ceil(image.height * size.width / size.height))
+    height = min(image.height, 2 * math.ceil(image.width * size.height / size.width))
+    # As much at either end: the middle stays where it is.
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    if not (left or top):
+        return image
+    return image.crop((left, top, image.width - left, image.height - top))
 
 
 def _fit(image: Image.Image, manifest: Manifest) -> Image.Image:

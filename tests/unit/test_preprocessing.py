@@ -168,3 +168,20 @@ def test_large_picture_with_sharp_edges_stays_in_the_range(channels: int) -> Non
     assert (array.min(), array.max()) == (0, 1)
     assert array.shape == (1, 30, 30, channels)
     assert picture.size == (30, 30)
+
+
+@pytest.mark.parametrize("size", [(4001, 600), (600, 4001)])
+@pytest.mark.parametrize("model", [(30, 30), (30, 60), (60, 30)])
+def test_long_picture_is_seen_as_if_all_of_it_were_resized(
+    size: tuple[int, int], model: tuple[int, int]
+) -> None:
+    manifest = replace(MANIFEST, input=Input(*model, 3))
+    image = Image.effect_noise(size, 90).convert("RGB")
+
+    array = preprocess(image, manifest).array
+
+    height, width = model
+    whole = ImageOps.fit(
+        image.getchannel(0).convert("F"), (width, height), Image.Resampling.BILINEAR, bleed=1 / 16
+    )
+    assert np.allclose((array[0, ..., 0] + 1) * 127.5, np.asarray(whole), atol=0.01)
