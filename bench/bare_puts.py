@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import http.client
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import timedelta
 from itertools import count
 
@@ -19,7 +17,6 @@ from bench.stack import BenchStack
 from pipeline.ids import INPUT_BUCKET
 
 _TIMEOUT_SECONDS = 60.0
-_AT_ONCE = 100
 _LIFETIME = timedelta(hours=1)
 
 
@@ -55,23 +52,6 @@ class BarePuts:
             for done in [pool.submit(work) for _ in range(self._threads)]:
                 done.result()
         return images / (time.monotonic() - started)
-
-    @contextmanager
-    def going_on(self, image: Images) -> Iterator[None]:
-        """Put images, a series of one's own, as long as the block runs."""
-        ended, numbers = threading.Event(), count()
-
-        def work() -> None:
-            while not ended.is_set():
-                self.per_second(lambda _: image(next(numbers)), _AT_ONCE)
-
-        with ThreadPoolExecutor(1) as pool:
-            putting = pool.submit(work)
-            try:
-                yield
-            finally:
-                ended.set()
-            putting.result()
 
     def _signed(self) -> str:
         key = f"bench/{next(self._names)}.jpg"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 
 @contextmanager
-def looking_on(look: Callable[[], None], every_seconds: float) -> Iterator[None]:
-    """Look while the block runs, and once more at its end."""
+def looking_on(look: Callable[[], object], every_seconds: float) -> Iterator[None]:
+    """Look while the block runs, and once more at its end; what fails a look fails the block."""
     ended = threading.Event()
 
     def work() -> None:
@@ -18,10 +19,10 @@ def looking_on(look: Callable[[], None], every_seconds: float) -> Iterator[None]
             is_last = ended.wait(every_seconds)
             look()
 
-    thread = threading.Thread(target=work, name="looking on")
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+    with ThreadPoolExecutor(1, "looking on") as pool:
+        looking = pool.submit(work)
+        try:
+            yield
+        finally:
+            ended.set()
+        looking.result()

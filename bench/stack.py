@@ -43,7 +43,7 @@ class BenchStack:
         """What tells a command which stack is meant."""
         ports = {f"{name}_PORT": str(port) for name, port in self.ports.items()}
         folders = {"STATE_DIR": str(self.state_dir), "BUILD_DIR": str(self.state_dir / "build")}
-        # Scenarios choose the number of replicas; the one of bursts switches it on.
+        # Scenarios choose the number of replicas; those of bursts and overload switch it on.
         return {**os.environ, "AUTOSCALE": "0", **folders, **ports, **self.given}
 
     @property
