@@ -64,8 +64,7 @@ class Calls:
         if not self._slots.acquire(blocking=False):
             raise Busy(f"{self._max_inflight} requests are in flight, as many as are allowed")
         IN_FLIGHT.inc()
-        call = self._threads.submit(self._handle, event, self._context)
-        call.add_done_callback(self._free_slot)
+        call = self._threads.submit(self._call, event)
         try:
             return call.result(self._timeout_seconds)
         except TimeoutError as error:
@@ -83,9 +82,13 @@ class Calls:
             for _ in range(self._max_inflight)
         )
 
-    def _free_slot(self, call: Future[Any]) -> None:
-        IN_FLIGHT.dec()
-        self._slots.release()
+    def _call(self, event: Event) -> Any:
+        """Give the slot back before the answer is out: who has that may ask again at once."""
+        try:
+            return self._handle(event, self._context)
+        finally:
+            IN_FLIGHT.dec()
+            self._slots.release()
 
 
 def log_late_end(call: Future[Any]) -> None:
