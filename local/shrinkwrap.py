@@ -63,7 +63,12 @@ def make_folders(path: Path) -> None:
 def copy(source: Path, target: Path) -> None:
     """Copy a file or a folder over what is there, with its mode; links are followed."""
     if not source.is_dir():
-        shutil.copy(source, target)
+        try:
+            shutil.copy(source, target)
+        except FileNotFoundError:
+            # Python renames what it compiles beside our sources, whoever imports them now.
+            if os.path.lexists(source):
+                raise
         return
     target.mkdir(source.stat().st_mode & 0o777, parents=True, exist_ok=True)
     for entry in source.iterdir():

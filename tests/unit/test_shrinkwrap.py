@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.shrinkwrap import shrinkwrap
+from local.shrinkwrap import copy, shrinkwrap
 from local.stack import StackError, load
 
 STACK = """
@@ -64,10 +64,23 @@ def test_file_that_is_gone_from_the_handler_is_gone_from_the_next_build(root: Pa
     assert not (built / "function/extra.py").exists()
 
 
-@pytest.mark.parametrize("copy", ["../outside", ".", "absent"])
-def test_shared_path_outside_of_the_project_is_refused(root: Path, copy: str) -> None:
+def test_file_that_goes_while_it_is_copied_is_left_out(root: Path) -> None:
+    copy(root / "renamed since it was listed", root / "target")
+
+    assert not (root / "target").exists()
+
+
+def test_link_to_nothing_is_a_mistake(root: Path) -> None:
+    (root / "functions/greet/link").symlink_to("nothing")
+
+    with pytest.raises(FileNotFoundError, match="link"):
+        shrinkwrap(load(stack_file(root)), root / "build")
+
+
+@pytest.mark.parametrize("shared", ["../outside", ".", "absent"])
+def test_shared_path_outside_of_the_project_is_refused(root: Path, shared: str) -> None:
     with pytest.raises(StackError, match=r"configuration\.copy"):
-        shrinkwrap(load(stack_file(root, copy)), root / "build")
+        shrinkwrap(load(stack_file(root, shared)), root / "build")
 
 
 def test_missing_handler_folder_is_named(root: Path) -> None:
