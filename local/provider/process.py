@@ -56,7 +56,7 @@ async def start(version: Version, number: int, restarts: int, host: Host) -> Rep
         "name": name,
         "function": version.spec.name,
         "pid": process.pid,
-        "startTime": start_time(process.pid),
+        "startTime": processes.start_time(process.pid) or 0,
         "bootId": processes.boot_id(),
         "startedAt": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "ports": {"http": port},
@@ -123,12 +123,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def start_time(pid: int) -> int:
-    """Return field 22 of /proc/PID/stat, which tells a reused pid; 0 where there is none."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return 0
-    return int(stat.rpartition(")")[2].split()[19])

@@ -58,7 +58,7 @@ def boot_id() -> str:
 def start_time(pid: int) -> int | None:
     """Ticks from boot to the process' start, None when it has ended (a zombie has too)."""
     fields = _stat(pid)
-    return int(fields[19]) if fields and fields[0] != "Z" else None
+    return int(fields[19]) if fields and not _has_ended(fields) else None
 
 
 def memory_bytes(session: int) -> int:
@@ -145,8 +145,13 @@ def _session(leader: int) -> dict[int, list[str]]:
     return {
         pid: stat
         for pid, stat in stats.items()
-        if stat and int(stat[3]) == leader and stat[0] != "Z"
+        if stat and int(stat[3]) == leader and not _has_ended(stat)
     }
+
+
+def _has_ended(stat: list[str]) -> bool:
+    """Whether it is a zombie; one that still has other threads has its ports and files too."""
+    return stat[0] == "Z" and int(stat[17]) <= 1
 
 
 def _stat(pid: int) -> list[str]:
