@@ -16,6 +16,9 @@ from imagectl.settings import api_key_of, gateway_url_of, state_dir_of
 
 Trial = Callable[[], Line | list[Line]]
 
+# Less than a retry waits; where processors are short, more may be allowed.
+WITHIN_SECONDS = 5.0
+
 
 @click.command()
 @click.option("--url", help="The gateway; else GATEWAY_URL, else that of a local stack.")
@@ -23,6 +26,13 @@ Trial = Callable[[], Line | list[Line]]
 @click.option("--images", default=100, show_default=True, help="Pictures for guarantees 1 and 2.")
 @click.option("--burst", "burst_size", default=64, show_default=True, help="Uploads in one moment.")
 @click.option("--timeout", default=120.0, show_default=True, help="Seconds for a picture to end.")
+@click.option(
+    "--within",
+    default=WITHIN_SECONDS,
+    show_default=True,
+    envvar="PROVE_WITHIN_SECONDS",
+    help="Seconds for a refusal, and for what good pictures are delayed by bad ones.",
+)
 @click.option("--faults", "with_faults", is_flag=True, help="Kill the parts of a local stack.")
 @click.option(
     "--guarantee", "chosen", type=click.IntRange(1, 8), multiple=True, help="Only this; repeatable."
@@ -34,6 +44,7 @@ def prove(
     images: int,
     burst_size: int,
     timeout: float,
+    within: float,
     with_faults: bool,
     chosen: tuple[int, ...],
     as_json: bool,
@@ -49,7 +60,7 @@ def prove(
     gateway.check()
     lines = []
     wanted = chosen or tuple(GUARANTEES)
-    for line in _lines(gateway, images, burst_size, timeout, local, wanted):
+    for line in _lines(gateway, images, burst_size, timeout, local, wanted, within):
         click.echo(f"{line.guarantee}: {line.tried}: {line.verdict}", err=True)
         lines.append(line)
     lines.sort(key=lambda line: line.guarantee)
@@ -67,6 +78,7 @@ def _lines(
     seconds: float,
     local: LocalProcesses | None,
     wanted: Collection[int],
+    within: float = WITHIN_SECONDS,
 ) -> Iterator[Line]:
     """Try one thing after the other; later ones use what earlier ones have seen."""
     seen = results.Seen()
@@ -76,10 +88,10 @@ def _lines(
         ({2, 5}, lambda: results.results_are_the_models(gateway, seen, seconds)),
         ({2}, lambda: results.equal_uploads_share_a_result(gateway, seconds)),
         ({3}, lambda: acceptance.committed_after_the_work(gateway, seconds, local)),
-        ({4, 6}, lambda: poison.damaged_pictures(gateway, seconds)),
-        ({4}, lambda: poison.refused_at_the_door(gateway)),
+        ({4, 6}, lambda: poison.damaged_pictures(gateway, seconds, within)),
+        ({4}, lambda: poison.refused_at_the_door(gateway, seconds)),
         ({5}, lambda: cache.answers_come_without_redis(gateway, seen, seconds, local)),
-        ({7}, lambda: burst.burst_is_answered(gateway, burst_size, seconds)),
+        ({7}, lambda: burst.burst_is_answered(gateway, burst_size, seconds, within)),
         ({2}, lambda: results.results_have_not_changed(gateway, seen, seconds)),
         ({8}, lambda: not_seen(8, "what one broker and one drive cannot promise: see README")),
     )

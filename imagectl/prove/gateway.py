@@ -17,7 +17,7 @@ from imagectl.prove.line import CannotProve
 NO_ANSWER = 0
 # What says: come again. No answer at all is what a client gets from what was just killed.
 AGAIN = frozenset({NO_ANSWER, 429, 503})
-_REQUEST_SECONDS = 30.0
+_REQUEST_SECONDS = 90.0  # the gateway gives up first, and says so
 _PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 5.0
 

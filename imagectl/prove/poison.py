@@ -8,17 +8,20 @@ from itertools import islice
 from typing import Any
 
 from imagectl.prove import jobs, pictures
-from imagectl.prove.gateway import Gateway, Job
+from imagectl.prove.gateway import Answer, Gateway, Job
 from imagectl.prove.jobs import End
 from imagectl.prove.line import Line
 
 _GOOD, _DAMAGED = 24, 6
-# More than a batch takes that fails whole and is tried again one by one; less than a retry waits.
-_LONGEST_DELAY_SECONDS = 5.0
 
 
-def damaged_pictures(gateway: Gateway, seconds: float) -> list[Line]:
-    """Send good pictures alone, then as many with damaged ones among them."""
+def damaged_pictures(gateway: Gateway, seconds: float, within: float) -> list[Line]:
+    """Send good pictures alone, then as many with damaged ones among them.
+
+    Args:
+        within: seconds that good ones may take longer: more than a batch takes that fails whole and
+            is tried again one by one.
+    """
     alone, refused = jobs.send(gateway, islice(pictures.drawn(), _GOOD), seconds)
     ends_alone = jobs.wait(gateway, alone, seconds)
     mixed, refused_mixed = jobs.send(gateway, _mixed(), seconds)
@@ -28,17 +31,18 @@ def damaged_pictures(gateway: Gateway, seconds: float) -> list[Line]:
     refusals = jobs.not_accepted(refused + refused_mixed)
     return [
         _failed_once(gateway, damaged, ends),
-        _not_delayed(good, ends, jobs.slowest(ends_alone.values()), refusals),
+        _not_delayed(good, ends, jobs.slowest(ends_alone.values()), refusals, within),
     ]
 
 
-def refused_at_the_door(gateway: Gateway) -> Line:
+def refused_at_the_door(gateway: Gateway, seconds: float) -> Line:
     """Send what is seen at once to be no picture: refused by name, and nothing is kept of it."""
     wrong, refused = [], 0
     files = pictures.refused_at_the_door()
     for name, data in files.items():
-        status = gateway.upload(data).status
-        kept = gateway.image(hashlib.sha256(data).hexdigest()).status
+        outcome = gateway.accept(data, seconds)
+        status = outcome.status if isinstance(outcome, Answer) else 202
+        kept = gateway.result(hashlib.sha256(data).hexdigest(), seconds).status
         if 400 <= status < 500 and status != 429 and kept == 404:
             refused += 1
         else:
@@ -83,7 +87,11 @@ def _failed_once(gateway: Gateway, damaged: list[Job], ends: dict[str, End]) -> 
 
 
 def _not_delayed(
-    good: list[Job], ends: dict[str, End], alone_seconds: float, refusals: list[str]
+    good: list[Job],
+    ends: dict[str, End],
+    alone_seconds: float,
+    refusals: list[str],
+    within: float,
 ) -> Line:
     wrong = [*jobs.not_ended(good, ends), *refusals]
     own = {job.job_id: ends[job.job_id] for job in good if job.job_id in ends}
@@ -93,10 +101,10 @@ def _not_delayed(
         if end.status != "completed"
     ]
     seconds = jobs.slowest(own.values())
-    if seconds > alone_seconds + _LONGEST_DELAY_SECONDS:
+    if seconds > alone_seconds + within:
         wrong.append(
             f"good pictures took up to {seconds} s among damaged ones, {alone_seconds} s alone;"
-            f" {_LONGEST_DELAY_SECONDS:g} s more are allowed"
+            f" {within:g} s more are allowed"
         )
     figures = {
         "good": len(good),
