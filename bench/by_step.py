@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from pathlib import Path
 
 from bench.checks import BenchFailed
 from bench.drain import Drained
-from bench.functions import CLASSIFIER, Functions
+from bench.functions import CLASSIFIER, Functions, until
 from bench.warm import Warm
 
 PROBE = Path(__file__).parent / "probe"
 # As stack.yml names it.
 _FUNCTION_PATH = "/home/app/function"
-# Twice what the probe takes between two writes.
-_WRITTEN_SECONDS = 1.0
 _WARM_UP_IMAGES = 64
 
 
@@ -33,11 +30,13 @@ def measure(warm: Warm, images: int, scratch: Path, plant: str) -> dict[str, flo
         "PROBE_DIR": str(folder),
         "PROBE_PLANT": plant,
     }
-    Functions(warm.stack).give(CLASSIFIER, settings)
+    functions = Functions(warm.stack)
+    functions.give(CLASSIFIER, settings)
+    paths = [folder / f"{pid}.json" for _, pid in functions.replicas(CLASSIFIER)]
     warm.drain.backlog(_WARM_UP_IMAGES)
-    before = _written(folder)
+    before = _written(paths)
     drained = warm.drain.backlog(images)
-    within = _written(folder) - before
+    within = _written(paths) - before
     if plant and plant not in within:
         raise BenchFailed(f"there is no step {plant}; there are: {', '.join(sorted(within))}")
     return steps(drained, within, images)
@@ -57,10 +56,21 @@ def steps(drained: Drained, within: Counter[str], images: int) -> dict[str, floa
     return {name: round(used * 1000 / images, 3) for name, used in found.items()}
 
 
-def _written(folder: Path) -> Counter[str]:
+def _written(paths: list[Path]) -> Counter[str]:
     """Sum up what the probes of all replicas have written, once all of it is there."""
-    time.sleep(_WRITTEN_SECONDS)
+    for _ in range(2):  # what is being written now may have been summed up before
+        _wait_for_writes(paths)
     found: Counter[str] = Counter()
-    for path in folder.glob("*.json"):
+    for path in paths:
         found.update(json.loads(path.read_text()))
     return found
+
+
+def _wait_for_writes(paths: list[Path]) -> None:
+    before = {path: _written_at(path) for path in paths}
+    until(lambda: all(_written_at(path) > at for path, at in before.items()), "the probes' writing")
+
+
+def _written_at(path: Path) -> int:
+    """When it was written, in nanoseconds; 0 when it never was."""
+    return path.stat().st_mtime_ns if path.exists() else 0

@@ -16,8 +16,9 @@ from bench.checks import BenchFailed
 from bench.closed_loop import Target, closed_loop
 from bench.drain import Images
 from bench.guests import Guest, guest
-from bench.stack import BenchStack, free_ports
+from bench.stack import BenchStack
 from local.services.settings import ROOT
+from tests.ports import free_ports
 
 PEERS = ("LitServe", "BentoML", "MLServer")
 WORKERS = 2

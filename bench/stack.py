@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from bench.checks import BenchFailed
 from local.services import processes
 from local.services.settings import ROOT
 from pipeline.settings import Settings
+from tests.ports import free_ports
 
 _PORTS = (
     "GATEWAY", "PROVIDER", "CONSUMER", "AUTOSCALER", "MINIO", "MINIO_CONSOLE", "KAFKA",
@@ -115,12 +115,3 @@ def running_stack(model_dir: Path | None, **given: str) -> Iterator[BenchStack]:
     finally:
         stack.command("down")
         shutil.rmtree(state_dir)
-
-
-def free_ports(count: int) -> list[int]:
-    """Find ports of 127.0.0.1 that nobody listens on, each another."""
-    with ExitStack() as sockets:
-        opened = [sockets.enter_context(socket.socket()) for _ in range(count)]
-        for each in opened:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in opened]
