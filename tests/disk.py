@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _CHUNK = bytes(4096)
+_REFILL_SECONDS = 0.02
 
 
 class SmallDisk:
@@ -29,6 +31,25 @@ class SmallDisk:
 
     def make_room(self) -> None:
         self._filler.unlink()
+
+    @contextmanager
+    def filled(self) -> Iterator[None]:
+        """Keep it full, whatever is given up meanwhile; make room also after a failure."""
+        is_over = threading.Event()
+
+        def refill() -> None:
+            while not is_over.wait(_REFILL_SECONDS):
+                self.fill()
+
+        self.fill()
+        refilling = threading.Thread(target=refill, name="filled")
+        refilling.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            refilling.join()
+            self.make_room()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.go_tools import GoTool
 
-COMMAND_SECONDS = 60
+COMMAND_SECONDS = 300
 _TOOL = GoTool("faas-cli", "github.com/openfaas/faas-cli")
 
 

@@ -5,6 +5,7 @@ The cases in tests/integration/test_contracts.py run on these and on the real on
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -26,6 +27,7 @@ class MemoryStore:
         self.described: dict[tuple[str, str], Described] = {}
         self.now = time.time
         self.down = False
+        self._creating = threading.Lock()
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         self._answer()
@@ -40,10 +42,11 @@ class MemoryStore:
         metadata: Mapping[str, str] | None = None,
     ) -> bool:
         self._answer()
-        if (bucket, key) in self.objects:
-            return False
-        self._write(bucket, key, data, content_type, metadata or {})
-        return True
+        with self._creating:  # of many threads one wins, as on the real one
+            if (bucket, key) in self.objects:
+                return False
+            self._write(bucket, key, data, content_type, metadata or {})
+            return True
 
     def put_many(self, bucket: str, objects: Mapping[str, bytes], content_type: str) -> None:
         for key, data in objects.items():

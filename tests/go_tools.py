@@ -10,10 +10,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.services import go
+from local.services import files, go
 from local.services.settings import Stack
 
-BUILD_SECONDS = 280
+BUILD_SECONDS = 1200
 _TOOLS = Path(__file__).with_name("tools")
 
 
@@ -38,9 +38,11 @@ class GoTool:
     def binary(self) -> Path:
         """Return the program's path; the first call of a machine builds it, in a minute at most."""
         built = self._path()
-        if not built.exists():
-            built.parent.mkdir(parents=True, exist_ok=True)
-            self._build(go.install(Stack.from_env(os.environ)), built)
+        # Who comes meanwhile waits: two builds at once take twice as long, each.
+        with files.lock(built.parent.with_name(f"{self.name}.lock")):
+            if not built.exists():
+                built.parent.mkdir(parents=True, exist_ok=True)
+                self._build(go.install(Stack.from_env(os.environ)), built)
         return built
 
     def is_built(self) -> bool:

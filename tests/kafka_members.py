@@ -16,7 +16,7 @@ from tests.fakes_kafka import MemoryConsumer, MemoryKafka
 from tests.stack import Stack, until
 
 PARTITIONS = 4
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 class Topic:
@@ -44,6 +44,7 @@ class RealTopic(Topic):
         admin = AdminClient({"bootstrap.servers": servers})
         created = admin.create_topics([NewTopic(self.name, PARTITIONS, 1)])
         created[self.name].result(SECONDS)
+        until(lambda: self._is_known(admin), SECONDS)
 
     def write(self, partition: int, *values: bytes) -> None:
         for value in values:
@@ -52,6 +53,12 @@ class RealTopic(Topic):
 
     def join(self) -> Member:
         return Member(self, lambda on_commit: make_consumer(self.settings, on_commit))
+
+    def _is_known(self, admin: AdminClient) -> bool:
+        """Whether the broker leads it: created, it may still call it unknown for a while."""
+        told = admin.list_topics(self.name, SECONDS).topics[self.name]
+        led = [each for each in told.partitions.values() if each.leader >= 0]
+        return told.error is None and len(led) == PARTITIONS
 
 
 class Member:
@@ -88,6 +95,15 @@ class Member:
 
         until(enough, SECONDS)
         return messages
+
+    def poll_until(self, ask: Callable[[], bool]) -> None:
+        """Poll until something is so; no message may come meanwhile."""
+
+        def is_so() -> bool:
+            assert self.client.poll(0.1) is None
+            return ask()
+
+        until(is_so, SECONDS)
 
     def rest(self, seconds: float = 1.0) -> list[Message]:
         """Poll for a while, as something that must not come never says so."""

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from local.services import processes
 from pipeline.settings import Settings
-from tests.stack import ROOT, Stack, free_ports, run_module, until
+from tests.ports import free_ports
+from tests.stack import ROOT, Stack, run_module, until
 
 PORTS = (
     "GATEWAY", "PROVIDER", "CONSUMER", "AUTOSCALER", "MINIO", "MINIO_CONSOLE", "KAFKA",
@@ -127,9 +128,15 @@ class LocalStack(Stack):
     def pid(self, name: str) -> int:
         """The recorded process of a service, or of a replica of a function; it may have ended."""
         run_dir = self.state_dir / "run"
-        # After an update the replica that serves is not number 1 any more.
-        path = next(iter([*run_dir.glob(f"{name}.json"), *run_dir.glob(f"{name}-?.json")]))
-        return int(json.loads(path.read_text())["pid"])
+
+        def told() -> int | None:
+            # After an update the replica that serves is not number 1 any more.
+            for path in (*run_dir.glob(f"{name}.json"), *run_dir.glob(f"{name}-?.json")):
+                with suppress(FileNotFoundError):  # it has just ended, and is on its way back
+                    return int(json.loads(path.read_text())["pid"])
+            return None
+
+        return until(told)
 
     def living(self, name: str) -> list[processes.Process]:
         """The living recorded processes of a service, or of the replicas of a function."""
@@ -143,18 +150,40 @@ class LocalStack(Stack):
     @contextmanager
     def frozen(self, name: str) -> Iterator[None]:
         """Keep a service from answering for a while; its connections stay open."""
-        # What was killed a moment ago is on its way back.
-        (pid, *_) = until(lambda: self.pids(name) or None)
-        os.kill(pid, signal.SIGSTOP)
+        told: set[int] = set()
+
+        def stands_still() -> bool:
+            # What was killed a moment ago is on its way back.
+            for pid in self.pids(name)[:1]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
+                    told.add(pid)
+                    return _stands_still(pid)
+            return False
+
         try:
+            until(stands_still)
             yield
         finally:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+            for pid in told:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     def logs(self) -> Iterator[bytes]:
         """The files of all parts."""
-        return (path.read_bytes() for path in (self.state_dir / "logs").glob("*.log*"))
+        for path in (self.state_dir / "logs").glob("*.log*"):
+            with suppress(FileNotFoundError):  # another took its place
+                yield path.read_bytes()
+
+
+def _stands_still(pid: int) -> bool:
+    """Whether all threads are stopped: each comes to it only when it has the processor."""
+    threads = Path(f"/proc/{pid}/task")
+    try:
+        told = [path.joinpath("stat").read_text(errors="replace") for path in threads.iterdir()]
+    except (FileNotFoundError, ProcessLookupError):  # one has ended meanwhile
+        return False
+    return all(text.rpartition(")")[2].split()[0] == "T" for text in told)
 
 
 def _is_replica(key: str, name: str) -> bool:

@@ -6,31 +6,43 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
 
+from tests.ports import free_ports
+
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = ROOT / "template" / "python3-pipeline"
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
+REQUEST_SECONDS = 2 * PATIENCE_SECONDS  # the provider itself gives up first, and says why
+ROLLOUT_SECONDS = 120  # the provider's default: longer waits are for nothing
 USER, PASSWORD = "admin", "secret-of-a-test"
+# A function of its own kind, in function/server.py: its start costs next to nothing.
+TINY = """
+    import os
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+    HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Answer).serve_forever()
+"""
+TINY_PROCESS = "python -S -E function/server.py"
 
 Seen = TypeVar("Seen")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def eventually(look: Callable[[], Seen], seconds: float = PATIENCE_SECONDS) -> Seen:
@@ -58,7 +70,7 @@ class Provider:
         self.folder = folder
         self.build_dir = folder / "build"
         self.state_dir = folder / "state"
-        self.port = free_port()
+        (self.port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = requests.Session()
         self.http.trust_env = False
@@ -72,6 +84,9 @@ class Provider:
             "PROVIDER_PORT": str(self.port),
             "STATE_DIR": str(self.state_dir),
             "BUILD_DIR": str(self.build_dir),
+            # However long a busy machine takes to start a replica, requests wait for it.
+            "PROVIDER_WAIT_SECONDS": str(PATIENCE_SECONDS),
+            "PROVIDER_WAKE_SECONDS": str(PATIENCE_SECONDS),
             **env,
         }
         command = [sys.executable, "-m", "local.provider"]
@@ -85,7 +100,7 @@ class Provider:
         assert self.process is not None
         assert self.process.poll() is None, (self.folder / "provider.log").read_text()
         try:
-            return self.http.get(f"{self.url}/healthz", timeout=5).ok
+            return self.http.get(f"{self.url}/healthz", timeout=REQUEST_SECONDS).ok
         except requests.ConnectionError:
             return False
 
@@ -113,7 +128,7 @@ class Provider:
 
     def system(self, method: str, path: str, body: object = None) -> requests.Response:
         url, auth = f"{self.url}/system{path}", (USER, PASSWORD)
-        return self.http.request(method, url, json=body, auth=auth, timeout=PATIENCE_SECONDS)
+        return self.http.request(method, url, json=body, auth=auth, timeout=REQUEST_SECONDS)
 
     def deploy(self, name: str, handler: str | None = None, **request: Any) -> None:
         """Build and deploy, or update, a function, and wait until its replicas are available."""
@@ -123,7 +138,7 @@ class Provider:
         is_new = self.system("GET", f"/function/{name}").status_code == 404
         answer = self.system("POST" if is_new else "PUT", "/functions", {**body, **request})
         assert answer.status_code == 202, answer.text
-        eventually(lambda: self.is_settled(name))
+        eventually(lambda: self.is_settled(name), ROLLOUT_SECONDS)
 
     def is_settled(self, name: str) -> bool:
         status = self.describe(name)
@@ -138,7 +153,26 @@ class Provider:
 
     def invoke(self, path: str, method: str = "POST", **request: Any) -> requests.Response:
         url = f"{self.url}/function/{path}"
-        return self.http.request(method, url, timeout=PATIENCE_SECONDS, **request)
+        return self.http.request(method, url, timeout=REQUEST_SECONDS, **request)
+
+    @contextmanager
+    def waiting(self, path: str, may_end: Path) -> Iterator[Future[requests.Response]]:
+        """Have a request in flight, which is answered when the file is there: here at the latest.
+
+        The function is given the file's name in the body, and touches the same with `.begun`.
+        """
+        with ThreadPoolExecutor(1) as thread:
+            answer = thread.submit(self.invoke, path, data=str(may_end))
+            try:
+                eventually(may_end.with_suffix(".begun").exists)
+                yield answer
+            finally:
+                may_end.touch()
+
+    def follow(self, name: str) -> requests.Response:
+        """Begin to read a function's log as it is written; whoever reads it closes the answer."""
+        url = f"{self.url}/system/logs?follow=true&name={name}"
+        return self.http.get(url, auth=(USER, PASSWORD), stream=True, timeout=REQUEST_SECONDS)
 
     def replicas(self, name: str) -> dict[str, dict[str, Any]]:
         """Return the run files of a function's replicas."""
@@ -154,9 +188,10 @@ class Provider:
 @contextmanager
 def running_provider(folder: Path, **env: str) -> Iterator[Provider]:
     provider = Provider(folder)
-    provider.start(**env)
     try:
+        provider.start(**env)
         yield provider
     finally:
         if provider.process and provider.process.poll() is None:
             provider.stop()
+        provider.http.close()

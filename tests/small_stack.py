@@ -18,7 +18,7 @@ from local.services.parts import Part
 from local.services.settings import ROOT, Stack
 from tests.stack import until
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 
 
 class SmallStack:
@@ -62,8 +62,14 @@ def running(
             until(lambda name=name: small.state(name).get("state") == "healthy")  # type: ignore[misc]
         yield small
     finally:
-        if process.poll() is None:
-            small.stop()
+        try:
+            if process.poll() is None:
+                small.stop()
+        finally:
+            process.kill()  # one that does not stop
+            process.wait()
+            for left in processes.survivors(small.stack.run_dir):
+                left.signal(signal.SIGKILL)
 
 
 def _supervise(told: dict[str, Any]) -> int:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
 import requests
 
-from tests.provider import PATIENCE_SECONDS, TEMPLATE, eventually, free_port
+from tests.ports import free_ports
+from tests.provider import PATIENCE_SECONDS, TEMPLATE, eventually
 
 # A handler whose answers wait for files, so that a test decides when they come.
 HANDLER = """
@@ -57,7 +62,7 @@ class Server:
         shutil.copytree(TEMPLATE, folder, ignore=shutil.ignore_patterns("__pycache__"))
         (folder / "function" / "handler.py").write_text(textwrap.dedent(HANDLER))
         (folder / "function" / "sibling.py").write_text('GREETING = "hello"\n')
-        self.port = free_port()
+        (self.port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = requests.Session()
         self.http.trust_env = False
@@ -83,7 +88,8 @@ class Server:
 
     def begin_waiting(self, name: str) -> Callable[[], requests.Response]:
         """Send a request that is in flight until `may_end`; return how to get its answer."""
-        future = self.threads.submit(requests.get, f"{self.url}/wait/{name}", timeout=30)
+        url = f"{self.url}/wait/{name}"
+        future = self.threads.submit(requests.get, url, timeout=PATIENCE_SECONDS)
         eventually((self.folder / f"{name}.begun").exists)
         return future.result
 
@@ -101,3 +107,30 @@ class Server:
         self.threads.shutdown()
         self.log.close()
         self.http.close()
+
+
+def answered_until(
+    end: Callable[[], float], port: int, body: bytes = b"", headers: Mapping[str, str] | None = None
+) -> list[int]:
+    """Post again and again until a moment; whatever was sent before it must be answered.
+
+    Args:
+        end: the moment, by the monotonic clock; it may be set meanwhile.
+
+    Returns:
+        Every status; nobody needs to answer what was sent later.
+    """
+    statuses = []
+    while time.monotonic() < end():
+        sent_at = math.inf
+        with closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)) as connection:
+            try:
+                connection.request("POST", "/", body, headers or {})
+                sent_at = time.monotonic()
+                answer = connection.getresponse()
+                answer.read()
+                statuses.append(answer.status)
+            except (OSError, HTTPException):
+                if min(sent_at, time.monotonic()) < end():
+                    raise
+    return statuses

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from tests.chaos.traces import Classified, Evidence, Inference, Letter
 from tests.imagectl import imagectl
 from tests.stack import ROOT, Stack
 
-_TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = 60.0
+# While Kafka may be away: a client that it came back to too late is given up for a new one.
+_ASK_SECONDS = 10.0
 _AT_ONCE = 1000
 # Of 200,000 images, on a machine that has other work.
 _ACCOUNT_SECONDS = 1800.0
@@ -30,10 +32,15 @@ _EXAMPLE = ROOT / "models" / "demonstration" / "example.png"
 _GREETING = ("default", image_id(_EXAMPLE.read_bytes()))
 
 
-def watch(stack: Stack) -> None:
-    """Prepare a fresh stack: overwritten results are kept, every inference leaves a line."""
+def watch(stack: Stack, classifier: Mapping[str, str] | None = None) -> None:
+    """Prepare a fresh stack: overwritten results are kept, every inference leaves a line.
+
+    Args:
+        classifier: settings that image-classifier is given besides.
+    """
     buckets.keep_versions(stack)
-    stack.give("image-classifier", INFERENCE_LOG=stack.inside(inference_log(stack)))
+    log = stack.inside(inference_log(stack))
+    stack.give("image-classifier", INFERENCE_LOG=log, **(classifier or {}))
 
 
 def inference_log(stack: Stack) -> Path:
@@ -41,7 +48,7 @@ def inference_log(stack: Stack) -> Path:
     return stack.shared / "inferences.log"
 
 
-def drain(stack: Stack, seconds: float = 120.0) -> float:
+def drain(stack: Stack, seconds: float = 300.0) -> float:
     """Wait until the consumer group has committed all that there is; return how long it took.
 
     Raises:
@@ -66,7 +73,7 @@ def lag(stack: Stack, group: str = "", read: Sequence[topics.Topic] = _READ) -> 
         read: the topics that it reads.
     """
     try:
-        committed, ends = positions(stack, group, read)
+        committed, ends = positions(stack, group, read, _ASK_SECONDS)
     except KafkaException:
         return None
     return sum(end - committed[place] for place, end in ends.items())
@@ -111,15 +118,24 @@ def _conservation(stack: Stack) -> dict[str, int]:
 
 
 def positions(
-    stack: Stack, group: str = "", read: Sequence[topics.Topic] = _READ
+    stack: Stack,
+    group: str = "",
+    read: Sequence[topics.Topic] = _READ,
+    seconds: float = _TIMEOUT_SECONDS,
 ) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:
-    """The group's position and the end of every partition that it reads."""
+    """The group's position and the end of every partition that it reads.
+
+    Raises:
+        KafkaException: Kafka does not say it of every partition, each time within so many seconds.
+    """
     consumer = _consumer(stack, group)
     try:
         places = [TopicPartition(topic.name, n) for topic in read for n in range(topic.partitions)]
         ends, committed = {}, {}
-        for place in consumer.committed(places, timeout=_TIMEOUT_SECONDS):
-            first, end = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_SECONDS)
+        for place in consumer.committed(places, timeout=seconds):
+            if place.error:
+                raise KafkaException(place.error)
+            first, end = consumer.get_watermark_offsets(place, timeout=seconds)
             ends[place.topic, place.partition] = end
             committed[place.topic, place.partition] = max(place.offset, first)
         return committed, ends

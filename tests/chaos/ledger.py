@@ -32,6 +32,7 @@ class Entry:
         status: of the HTTP answer; None: there was none.
         job_id, answered_image_id: what the 202 says.
         model_id: the model that the job id pins.
+        refusal: why it was not accepted, in the answer's words.
     """
 
     number: int
@@ -45,6 +46,7 @@ class Entry:
     job_id: str | None = None
     answered_image_id: str | None = None
     model_id: str | None = None
+    refusal: str | None = None
 
     @property
     def is_accepted(self) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from local.services.settings import BEHIND_PROXIES, listen_variable
 from tests.chaos.toxiproxy import Link, linked
 from tests.local_stack import LocalStack, unstarted_stack
-from tests.stack import free_ports
+from tests.ports import free_ports
 
 
 @contextmanager

@@ -141,7 +141,7 @@ class Load:
         )
         status, body = self._post(connection, data)
         if status is not None:
-            answer = self._accepted(body) if status == ACCEPTED else {}
+            answer = self._accepted(body) if status == ACCEPTED else {"refusal": _detail(body)}
             self._ledger.note_answer(request, answered_at=time.time(), status=status, **answer)
         self._count(status)
         return status
@@ -185,6 +185,13 @@ class Load:
                 self.refused += 1
             else:
                 self.otherwise += 1
+
+
+def _detail(problem: bytes) -> str:
+    try:
+        return str(json.loads(problem)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _is_dropped(connection: http.client.HTTPConnection) -> bool:

@@ -31,6 +31,18 @@ def frozen(stack: LocalStack, name: str) -> Iterator[None]:
 
 
 @contextmanager
+def hung(stack: LocalStack, function: str) -> Iterator[None]:
+    """Freeze a function, and kill it in the end: what it had begun by then is never finished."""
+    struck = stack.living(function)
+    with frozen(stack, function):
+        try:
+            yield
+        finally:
+            for process in [*struck, *stack.living(function)]:
+                process.signal(signal.SIGKILL)
+
+
+@contextmanager
 def gone(stack: LocalStack, name: str) -> Iterator[None]:
     """Kill a service or function and let nothing take its place."""
     if name in FUNCTIONS:

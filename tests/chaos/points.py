@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import AdminClient
 
 from pipeline import topics
+from tests.chaos import outages
 from tests.chaos.faults import CONSUMER
 from tests.chaos.pictures import poison
 from tests.chaos.second_consumer import second_consumer
@@ -23,16 +21,16 @@ from tests.kafka import count_events
 from tests.stack import until
 
 SITUATIONS = ("single", "batch", "retry")
-# Long enough to see a retry on its topic and to arm a point before its next attempt.
+# Long enough to see a retry on its topic before its next attempt.
 RETRY_BASE_SECONDS = 4.0
 # A call to a classifier that hangs ends after so long, and was an attempt.
 INVOKE_TIMEOUT_SECONDS = 4.0
 
 _BATCH = 12
 _POISON_EVERY = 6
-_SEND_SECONDS = 60.0
-_HIT_SECONDS = 60.0
-_ASK_SECONDS = 5.0
+_SEND_SECONDS = 300.0
+_HIT_SECONDS = 180.0
+_ASK_SECONDS = 30.0
 _CLASSIFIER = "image-classifier"
 # The provider starts what dies young ever later; one that was ready for 10 s is not young.
 _YOUNG_SECONDS = 16.0
@@ -88,12 +86,14 @@ class Points:
     def _hit(self, point: str, images: int) -> None:
         """The consumer finds all the images at once, and the point is armed by then."""
         early = point.startswith("upload.")
-        with self._joining(point) as has_joined:
-            if early:
-                self._arm(point)
+        if early:
+            self._arm(point)
+        with ExitStack() as until_hit:
             with self._stack.frozen(CONSUMER):
+                # Whoever joins is not let in before the point is armed.
+                has_joined = until_hit.enter_context(self._joining(point))
                 self._send(images, point)
-                until(has_joined)
+                until(has_joined, _HIT_SECONDS)
                 if not early:
                     self._arm(point)
             self._wait_until_hit(point)
@@ -101,18 +101,16 @@ class Points:
     def _hit_retry(self, point: str) -> None:
         """An image whose first attempt nobody answers is tried again, and the point is armed."""
         before = count_events(self._stack, topics.RETRY.name)
-        hung = self._stack.pid(_CLASSIFIER)
-        os.kill(hung, signal.SIGSTOP)
-        try:
+        # Killed in the end, or it would finish the first attempt after all; and not before the
+        # point is armed: until then no attempt comes to an end, however late we look.
+        with outages.hung(self._stack, _CLASSIFIER):
             self._send(1, point)
-            until(self._is_at_work)
+            until(self._is_at_work, _HIT_SECONDS)
             if point == "consumer.polled":
                 self._arm(point)  # its upload was polled: what is polled next is the retry
             until(lambda: count_events(self._stack, topics.RETRY.name) > before, _HIT_SECONDS)
-        finally:
-            os.kill(hung, signal.SIGKILL)  # or it would finish the first attempt after all
-        if point != "consumer.polled":
-            self._arm(point)
+            if point != "consumer.polled":
+                self._arm(point)
         if point.startswith("upload."):
             self._send(1, point)
         with self._joining(point):
@@ -140,14 +138,17 @@ class Points:
         if point != "consumer.rebalancing":
             yield lambda: True
             return
+        known = self._members()
         with second_consumer(self._stack, self._folder.with_name("second-consumer.log")):
-            yield self._is_rebalancing
+            # Not told by the group's state: one that is frozen for long is expelled, and whoever
+            # joins then is in at once.
+            yield lambda: bool(self._members() - known)
 
-    def _is_rebalancing(self) -> bool:
+    def _members(self) -> set[str]:
+        """Whoever is in the group, or has asked to be."""
         group = self._stack.settings.consumer_group
         asked = self._kafka.describe_consumer_groups([group], request_timeout=_ASK_SECONDS)
-        state = asked[group].result(_ASK_SECONDS).state
-        return bool(state == ConsumerGroupState.PREPARING_REBALANCING)
+        return {str(each.member_id) for each in asked[group].result(_ASK_SECONDS).members}
 
     def _arm(self, point: str) -> None:
         (self._folder / point).touch()

@@ -14,7 +14,7 @@ from tests.chaos.moments import Clock, Killed
 from tests.fakes_kafka import MemoryConsumer, MemoryKafka, OnCommit
 
 # A round takes microseconds; a thread that does not come back is a test that would hang.
-_ROUND_SECONDS = 20.0
+_ROUND_SECONDS = 300.0
 
 
 class Batch(Future[Any]):

@@ -25,7 +25,7 @@ from tests.chaos.pictures import Source, drawn, photos
 from tests.compose.project import running_project
 from tests.compose.stack import ComposeStack
 from tests.local_stack import running_stack
-from tests.stack import ROOT, Stack
+from tests.stack import ROOT, Stack, until
 
 GOAL = "R1"
 FIXTURES = ROOT.parent / "shared" / "fixtures"
@@ -43,6 +43,8 @@ _THREADS = 6
 _REPEATED_PERCENT = 2.0
 # Above the slowest that was seen by far: a storm that hangs must end, too.
 _LONGEST_SECONDS_PER_IMAGE = 0.5
+_LEAST_SECONDS = 1800.0
+_BACK_SECONDS = 300.0
 _DRAIN_SECONDS = 300.0
 _DRAIN_SECONDS_PER_IMAGE = 0.03
 
@@ -124,10 +126,12 @@ def _run(given: Storm, folder: Path) -> list[Finding]:
         killer = Killer(stack, given.seed, log=folder / "kills.jsonl")
         started = time.monotonic()
         with killer.killing():
-            load.run(given.images, given.images * _LONGEST_SECONDS_PER_IMAGE)
+            longest = max(_LEAST_SECONDS, given.images * _LONGEST_SECONDS_PER_IMAGE)
+            load.run(given.images, longest)
         seconds = time.monotonic() - started
         assert load.accepted >= given.images, f"{load.accepted} accepted in {seconds:.0f} s"
         settled = time.monotonic()
+        until(stack.is_sound, _BACK_SECONDS)  # what was killed last is back
         drain_seconds = max(_DRAIN_SECONDS, given.images * _DRAIN_SECONDS_PER_IMAGE)
         verdict, _ = storm.settle(stack, entries, given.sources, drain_seconds)
         spared = _spared(stack, killer)

@@ -11,15 +11,17 @@ from pipeline import topics
 from pipeline.ids import RESULT_BUCKET, failure_key
 from tests.chaos.ledger import Entry
 from tests.local_stack import LocalStack
+from tests.stack import until
 
-_ADMIN_SECONDS = 30.0
+_ADMIN_SECONDS = 60.0
+_LIMIT = "max.message.bytes"
 # No letter is so small.
 _REFUSED_BYTES = 100
 
 
 @contextmanager
 def refusing(stack: LocalStack) -> Iterator[None]:
-    """Let the dead-letter topic refuse what is written to it."""
+    """Let the dead-letter topic refuse what is written to it, from the first letter on."""
     _limit_letters(stack, _REFUSED_BYTES)
     try:
         yield
@@ -34,10 +36,17 @@ def have_failed(stack: LocalStack, entries: Iterable[Entry]) -> bool:
 
 
 def _limit_letters(stack: LocalStack, size: int) -> None:
-    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(
-        ConfigResource.Type.TOPIC, topics.FAILURES.name, incremental_configs=[entry]
-    )
-    client = AdminClient({"bootstrap.servers": stack.settings.kafka_bootstrap_servers})
+    entry = ConfigEntry(_LIMIT, str(size), incremental_operation=AlterConfigOpType.SET)
+    kind, name = ConfigResource.Type.TOPIC, topics.FAILURES.name
+    resource = ConfigResource(kind, name, incremental_configs=[entry])
+    servers = stack.settings.kafka_bootstrap_servers
+    client = AdminClient({"bootstrap.servers": servers, "log_level": 0})
     for future in client.incremental_alter_configs([resource]).values():
         future.result(_ADMIN_SECONDS)
+    # The controller has it then, and the broker a moment later.
+    until(lambda: _limit_in_force(client, ConfigResource(kind, name)) == size)
+
+
+def _limit_in_force(client: AdminClient, topic: ConfigResource) -> int:
+    (described,) = client.describe_configs([topic]).values()
+    return int(described.result(_ADMIN_SECONDS)[_LIMIT].value)

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.local_stack import LocalStack
-from tests.stack import free_ports
+from tests.ports import free_ports
 
 _PROGRAM = "consumers/image-process-consumer/consumer.py"
-_DRAIN_SECONDS = 45.0
+_DRAIN_SECONDS = 180.0
 
 
 @contextmanager

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import yaml
 
-from tests.chaos import evidence, oracle
+from tests.chaos import evidence, oracle, outages
 from tests.chaos.faults import CONSUMER, kill
 from tests.chaos.ledger import Entry
 from tests.chaos.pictures import poison
 from tests.chaos.refusals import have_failed, refusing
-from tests.chaos.trial import Trial
+from tests.chaos.trial import PATIENT_CACHE, Trial
 from tests.imagectl import added, use
 from tests.stack import ROOT, until
 
 _IMAGES = 12
 _POISON_EVERY = 4
-_SEND_SECONDS = 60.0
-_TRY_SECONDS = 60.0
+_SEND_SECONDS = 300.0
+_TRY_SECONDS = 300.0
 # Commits are made five times a second, letters tried twice: time enough for a wrong one to show.
 _WATCH_SECONDS = 2.0
-# A producer gives up after 1.5 s, and a broker that was killed is not back before that.
+# A producer gives up after 1.5 s; a broker that may come back is not there before that.
 _BROKER_SECONDS = 1.0
 
 
@@ -38,7 +35,13 @@ class SmallStorms:
         models: ids of all models that jobs were accepted under.
     """
 
-    def __init__(self, trial: Trial, folder: Path) -> None:
+    def __init__(self, trial: Trial, folder: Path, watch_seconds: float = _WATCH_SECONDS) -> None:
+        """Prepare storms.
+
+        Args:
+            watch_seconds: how long is waited for a commit that must not be; one ends the wait.
+        """
+        self._watch_seconds = watch_seconds
         self._trial = trial
         self._stack = trial.stack
         self._folder = folder
@@ -63,31 +66,30 @@ class SmallStorms:
         """The dead-letter topic takes nothing for a while."""
         with refusing(self._stack):
             entries = self._upload(_POISON_EVERY, poison_every=1)
+            assert entries, "no poison was accepted"
             until(lambda: have_failed(self._stack, entries), _TRY_SECONDS)
             self._watch_commits()
 
     def _classifier_hangs(self) -> None:
         """The classifier answers nothing, then it and all who wait for it die in the middle."""
-        pid = self._stack.pid("image-classifier")
-        os.kill(pid, signal.SIGSTOP)
-        self._upload(_IMAGES)
-        self._watch_commits()
-        # The consumer first: it must not learn that the others died. The provider then, which would
-        # hand the calls on to the next replica, and store what nobody waits for any more.
-        kill(self._stack, CONSUMER)
-        kill(self._stack, "provider")
-        with suppress(ProcessLookupError):  # replicas end with their provider
-            os.kill(pid, signal.SIGKILL)
+        with outages.hung(self._stack, "image-classifier"):
+            self._upload(_IMAGES)
+            self._watch_commits()
+            # The consumer first: it must not learn that the others died. The provider then, which
+            # would hand the calls on to the next replica, and store what nobody waits for any more.
+            kill(self._stack, CONSUMER)
+            kill(self._stack, "provider")
         self._trial.recover()
 
     def _broker_dies(self) -> None:
         """Kafka dies, and uploads go on."""
-        kill(self._stack, "kafka")
-        self._upload(_IMAGES, _BROKER_SECONDS)
+        with outages.gone(self._stack, "kafka"):
+            self._upload(_IMAGES, _BROKER_SECONDS)
         self._trial.recover()
 
     def _two_models(self) -> None:
         """The same images are sent again under another model."""
+        self._stack.give("image-classifier", **PATIENT_CACHE)
         self._upload(_IMAGES, series="twice")
         self._trial.finish()
         self.models.append(added(self._stack, self._second_model()))
@@ -111,7 +113,7 @@ class SmallStorms:
 
     def _watch_commits(self) -> None:
         """Give a wrong commit the time to be made."""
-        deadline = time.monotonic() + _WATCH_SECONDS
+        deadline = time.monotonic() + self._watch_seconds
         while time.monotonic() < deadline and evidence.lag(self._stack) != 0:
             time.sleep(0.1)
 

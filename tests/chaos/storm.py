@@ -24,7 +24,7 @@ def settle(
     stack: Stack,
     entries: Path,
     sources: Sequence[Source],
-    seconds: float = 120.0,
+    seconds: float = 300.0,
     models: Iterable[str] | None = None,
 ) -> tuple[Verdict, Evidence]:
     """Wait until the lag is 0, collect what is there, and check it against a ledger.

@@ -11,7 +11,8 @@ from pathlib import Path
 import requests
 
 from tests.go_tools import GoTool
-from tests.stack import free_ports, until
+from tests.ports import free_ports
+from tests.stack import until
 
 _TOOL = GoTool(
     "toxiproxy",
@@ -19,7 +20,7 @@ _TOOL = GoTool(
     "toxiproxy",
     "github.com/Shopify/toxiproxy/v2/cmd/server",
 )
-_TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = 60.0
 _BOTH_WAYS = ("upstream", "downstream")
 
 

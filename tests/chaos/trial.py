@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,13 +16,31 @@ from tests.chaos.traces import Evidence
 from tests.local_stack import LocalStack
 from tests.stack import until
 
+# Whatever is healing or on its way is waited for as long as a machine takes that has other work.
+_PATIENCE_SECONDS = 300.0
+# A Redis that answers late is left alone for a second: what it holds is then looked at anew. Where
+# that would count, the classifier waits.
+PATIENT_CACHE = {"CACHE_TIMEOUT_SECONDS": "30"}
+
 
 class Trial:
     """Sends loads to a stack, one ledger each: the numbers of a load are its own."""
 
-    def __init__(self, stack: LocalStack, folder: Path, *, counts_inferences: bool = True) -> None:
+    def __init__(
+        self,
+        stack: LocalStack,
+        folder: Path,
+        *,
+        counts_inferences: bool = True,
+        classifier: Mapping[str, str] | None = None,
+    ) -> None:
+        """Prepare a fresh stack.
+
+        Args:
+            classifier: settings that image-classifier is given, where inferences are counted.
+        """
         if counts_inferences:
-            evidence.watch(stack)
+            evidence.watch(stack, classifier)
         else:  # which saves a deployment
             buckets.keep_versions(stack)
         self.stack = stack
@@ -60,7 +78,7 @@ class Trial:
         """Read what was sent, from this load on."""
         return itertools.chain.from_iterable(map(ledger.read, self._ledgers[first:]))
 
-    def finish(self, seconds: float = 60.0) -> None:
+    def finish(self, seconds: float = _PATIENCE_SECONDS) -> None:
         """Wait until every job accepted since the last time is completed or failed.
 
         Raises:
@@ -71,12 +89,12 @@ class Trial:
             if entry.job_id:
                 self.stack.finished(entry.job_id, seconds)
 
-    def recover(self, seconds: float = 60.0) -> None:
+    def recover(self, seconds: float = _PATIENCE_SECONDS) -> None:
         """Wait until the stack is sound by itself."""
         until(self.stack.is_sound, seconds)
 
     def judge(
-        self, drain_seconds: float = 120.0, models: Sequence[str] = ()
+        self, drain_seconds: float = _PATIENCE_SECONDS, models: Sequence[str] = ()
     ) -> tuple[Verdict, Evidence]:
         """Wait until nothing is left to do, then compare what is there with what was promised.
 

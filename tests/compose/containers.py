@@ -12,7 +12,7 @@ from typing import Any
 from tests.compose import daemon
 
 _PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
-_DOCKER_SECONDS = 60
+_DOCKER_SECONDS = 180
 
 
 @dataclass(frozen=True)

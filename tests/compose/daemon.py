@@ -17,9 +17,10 @@ from local.services.progress import StepFailed, run
 from local.services.settings import Stack
 from tests.compose.packet_filter import SBIN, PacketFilter
 
-START_SECONDS = 60.0
+ANSWER_SECONDS = 120.0
+START_SECONDS = 180.0
 STOP_SECONDS = 60.0
-TRIAL_SECONDS = 180.0
+TRIAL_SECONDS = 600.0
 _LAST_LINES = 5
 
 
@@ -52,7 +53,8 @@ def answers() -> bool:
     """Tell whether a daemon answers to this machine's docker command."""
     if shutil.which("docker") is None:
         return False
-    asked = subprocess.run(["docker", "version"], capture_output=True, timeout=30)
+    command = ["docker", "version"]
+    asked = subprocess.run(command, capture_output=True, timeout=ANSWER_SECONDS)
     return asked.returncode == 0
 
 

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from tests.compose.containers import docker
 from tests.compose.stack import ComposeStack
-from tests.stack import ROOT, free_ports
+from tests.ports import free_ports
+from tests.stack import ROOT
 
 _FILES = ("-f", str(ROOT / "docker-compose.yml"), "-f", str(ROOT / "tests/compose/reach.yml"))
 _NETWORKS = "10.213.0.0/16"
 # The images are built; a broker and a model are made new.
-_UP_SECONDS = 280
+_UP_SECONDS = 900
 
 
 def given_project(url: str) -> ComposeStack:
@@ -67,7 +68,8 @@ def free_network() -> str:
     configs = itertools.chain.from_iterable(each["IPAM"]["Config"] or [] for each in told)
     taken = [ipaddress.ip_network(each["Subnet"]) for each in configs]
     candidates = ipaddress.ip_network(_NETWORKS).subnets(new_prefix=24)
-    free = next(each for each in candidates if not any(map(each.overlaps, taken)))
+    # Any of them: another run may choose before docker knows of ours.
+    free = secrets.choice([each for each in candidates if not any(map(each.overlaps, taken))])
     return str(free.network_address).rpartition(".")[0]
 
 

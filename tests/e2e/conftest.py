@@ -10,7 +10,7 @@ from tests.chaos import evidence
 from tests.imagectl import imagectl
 from tests.stack import Stack, until
 
-_BACK_SECONDS = 90.0
+_BACK_SECONDS = 180.0
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def quiet(stack: Stack) -> None:
     """Nothing is under way, and nothing is left that would be sent again by itself."""
     until(stack.is_sound, _BACK_SECONDS)
     while True:
-        evidence.drain(stack)
+        evidence.drain(stack, 600)
         told = imagectl(stack, "reconcile", "--json", "--grace", "0")
         assert told.returncode == 0, told.stderr
         if not json.loads(told.stdout)["reEmitted"]:

@@ -12,6 +12,7 @@ from pipeline.backlog import BacklogProbe
 from pipeline.errors import Unavailable
 from tests.kafka import count_events
 from tests.pictures import fresh
+from tests.sending import PATIENT, accepted
 from tests.stack import Stack, until
 
 CONSUMER = "image-process-consumer"
@@ -21,7 +22,7 @@ LIMIT = 50
 @pytest.fixture(scope="module", autouse=True)
 def limited(stack: Stack, quiet: None) -> Iterator[None]:
     """Uploads have a small limit, and begin with nothing that waits."""
-    with stack.given("image-upload", MAX_BACKLOG_IMAGES=str(LIMIT)):
+    with stack.given("image-upload", MAX_BACKLOG_IMAGES=str(LIMIT), **PATIENT):
         yield
 
 
@@ -33,19 +34,9 @@ def waiting(probe: BacklogProbe) -> int | None:
         return None
 
 
-def accepted(stack: Stack, nonce: str) -> str:
-    """Upload until it is taken; the job."""
-
-    def upload() -> str | None:
-        response = stack.upload(fresh(nonce))
-        return response.json()["jobId"] if response.status_code == 202 else None
-
-    return until(upload, 60)
-
-
 def test_beyond_the_backlog_uploads_are_503_and_leave_nothing(stack: Stack) -> None:
-    job = accepted(stack, "the first under a limit")
-    assert stack.finished(job)["status"] == "completed"
+    job = accepted(stack, fresh("the first under a limit"))
+    assert stack.finished(job["jobId"])["status"] == "completed"
 
     answers: dict[bytes, requests.Response] = {}
     with stack.frozen(CONSUMER):
@@ -70,28 +61,31 @@ def test_beyond_the_backlog_uploads_are_503_and_leave_nothing(stack: Stack) -> N
         assert body["found"] >= body["allowed"] == LIMIT
         assert 1 <= int(answer.headers["Retry-After"]) <= 60
         assert ids.input_key("default", ids.image_id(data), "jpg") not in keys
-    ends = [stack.finished(each.json()["jobId"], 60)["status"] for each in taken.values()]
+    ends = [stack.finished(each.json()["jobId"])["status"] for each in taken.values()]
     assert ends == ["completed"] * len(taken)
 
 
 def test_uploads_are_taken_again_when_the_backlog_is_below(stack: Stack) -> None:
-    job = accepted(stack, "room again")
+    job = accepted(stack, fresh("room again"))
 
-    assert stack.finished(job)["status"] == "completed"
+    assert stack.finished(job["jobId"])["status"] == "completed"
 
 
 def test_the_backlog_is_known_again_after_kafka_was_killed(stack: Stack) -> None:
     probe = BacklogProbe(stack.settings)
     until(lambda: waiting(probe) == 0)
 
-    assert stack.kill("kafka")
-    until(lambda: waiting(probe) is None)
+    with stack.frozen("kafka"):  # killed, it may be back before anybody has asked
+        until(lambda: waiting(probe) is None)
+    killed = stack.kill("kafka")
+    assert killed
+    until(lambda: stack.pids("kafka") not in ([], [killed]))
     # The consumer is back, too: what it has yet to commit would be counted.
-    until(stack.is_sound, 90)
-    until(lambda: waiting(probe) == 0, 60)
+    until(stack.is_sound, 180)
+    until(lambda: waiting(probe) == 0)
     with stack.frozen(CONSUMER):
-        job = accepted(stack, "Kafka is back")
+        job = accepted(stack, fresh("Kafka is back"))
         seen = until(lambda: waiting(probe) or None)
 
     assert seen == 1
-    assert stack.finished(job, 60)["status"] == "completed"
+    assert stack.finished(job["jobId"])["status"] == "completed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from imagectl.openfaas import OpenFaaS, model_of
 from pipeline.ids import MODEL_BUCKET
 from tests import pictures
 from tests.imagectl import added, current, imagectl
+from tests.sending import accepted
 from tests.stack import Stack, until
 
 
@@ -57,16 +59,19 @@ def test_a_classifier_told_a_damaged_model_does_not_start_and_the_old_one_serves
     (classifier, *_) = openfaas.functions_with_a_model()
     assert classifier["name"] == "image-classifier"
 
-    with Damaged(stack, other, "model.tflite"):
-        openfaas.deploy(classifier, other)
-        why = until(lambda: failed_rollout(stack), 90)
-        answer = stack.upload(pictures.jpeg(), Prefer="wait=20").json()
-    openfaas.deploy(classifier, before)
-    openfaas.wait(classifier, before, 60)
+    try:
+        with Damaged(stack, other, "model.tflite"):
+            openfaas.deploy(classifier, other)
+            why = until(lambda: failed_rollout(stack), 180)
+            job = accepted(stack, pictures.fresh("beside a damaged model"))
+            state: Any = stack.finished(job["jobId"])
+    finally:
+        openfaas.deploy(classifier, before)
+        openfaas.wait(classifier, before, 180)
 
     assert f"{other}/model.tflite" in why
     assert "its manifest expects" in why
-    assert answer["result"]["modelId"] == before
+    assert state["result"]["modelId"] == before
 
 
 def failed_rollout(stack: Stack) -> str | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests import pictures
+from tests.sending import accepted
 from tests.stack import ROOT, Stack
 
 with Image.open(ROOT / "models" / "demonstration" / "example.png") as _example:
@@ -53,9 +55,9 @@ WRITTEN: dict[str, Callable[[Image.Image], bytes]] = {
 
 
 def _label(stack: Stack, data: bytes) -> str:
-    response = stack.upload(data, Prefer="wait=20")
-    assert response.status_code == 200, response.text
-    return str(response.json()["result"]["labels"][0]["label"])
+    job: Any = stack.finished(accepted(stack, data)["jobId"])
+    assert job["status"] == "completed", job
+    return str(job["result"]["labels"][0]["label"])
 
 
 @pytest.mark.parametrize("name", WRITTEN)

@@ -22,6 +22,7 @@ from preprocessing import preprocess
 from tests import pictures
 from tests.imagectl import added, current, imagectl, use
 from tests.keras_reference import keras_scores
+from tests.sending import PATIENT, accepted
 from tests.stack import Stack, until
 
 CLIENTS = 3
@@ -29,12 +30,19 @@ SWITCHES = 4
 UPLOADS_BETWEEN = 40
 _RUN = os.urandom(8).hex()
 
+# Models are made and converted by TensorFlow; and each upload of a load is looked at.
+pytestmark = pytest.mark.timeout(3600)
+
 
 @pytest.fixture(scope="module", autouse=True)
 def restored(stack: Stack) -> Iterator[None]:
-    """The model that was served before is served again."""
+    """The model that was served before is served again.
+
+    Until then no upload is refused because the machine is busy: only switching may make one fail.
+    """
     before = current(stack)
-    yield
+    with stack.given("image-upload", **PATIENT):
+        yield
     use(stack, before)
 
 
@@ -66,7 +74,8 @@ def test_a_picture_is_answered_as_keras_does(
     use(stack, model_id)
     model, sent = loaded(stack, model_id), [picture(number) for number in (1, 8, 25)]
 
-    answers = [stack.upload(each, Prefer="wait=20").json() for each in sent]
+    jobs = [accepted(stack, each) for each in sent]
+    answers: list[Any] = [stack.finished(job["jobId"]) for job in jobs]
 
     arrays = np.concatenate([seen_by(model, each) for each in sent])
     expected = keras_scores(made_models / f"{kind}.keras", arrays, tmp_path)
@@ -88,7 +97,7 @@ def test_the_models_are_listed(stack: Stack, made_models: Path) -> None:
     assert (grey["name"], grey["version"], grey["classes"]) == ("digits", "1", 3)
     assert grey["input"] == {"height": 28, "width": 36, "channels": 1}
     assert [row["modelId"] for row in rows if row["current"]] == [current(stack)]
-    assert [row["name"] for row in rows if row["demonstration"]] == ["demonstration"]
+    assert [row["name"] for row in rows if row.get("demonstration")] == ["demonstration"]
     assert all(row["modelId"] in table for row in rows)
 
 
@@ -114,7 +123,7 @@ class Load:
     def sent(self, count: int) -> None:
         """Wait until that many more were accepted."""
         goal = len(self.jobs) + count
-        until(lambda: self.failed or len(self.jobs) >= goal or None, 120)
+        until(lambda: self.failed or len(self.jobs) >= goal or None, 600)
 
 
 def test_switching_under_load_loses_nothing_and_mixes_nothing_up(
@@ -148,7 +157,7 @@ def test_switching_under_load_loses_nothing_and_mixes_nothing_up(
     wrong: list[str] = []
     pinned: list[str] = []
     for number, job_id in load.jobs:
-        job = stack.finished(job_id, 60)
+        job = stack.finished(job_id, 600)
         model_id = job_ids.read(job_id, "default").model_id
         pinned.append(model_id)
         model = models[model_id]
@@ -158,7 +167,7 @@ def test_switching_under_load_loses_nothing_and_mixes_nothing_up(
             wrong.append(job_id)
     assert wrong == []
     assert set(pinned) == {grey, saved}
-    assert times_pinned(stack) > pinned_before
+    until(lambda: times_pinned(stack) > pinned_before)  # a log is written a moment later
     print(f"{len(load.jobs)} jobs over {SWITCHES} switches, 0 failed, 0 lost, 0 wrong")
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from pipeline import ids
 from tests.imagectl import imagectl
 from tests.stack import Stack
 
+pytestmark = pytest.mark.timeout(1200)
+
 
 def test_every_guarantee_that_is_seen_from_outside_holds(stack: Stack) -> None:
-    done = imagectl(stack, "prove", "--images", "20", "--json")
+    done = imagectl(stack, "prove", "--images", "20", "--timeout", "300", "--json", seconds=1000)
 
     verdicts = {1: "pass", 2: "pass", 4: "pass", 6: "pass", 7: "pass"}
     verdicts |= {3: "not seen", 5: "not seen", 8: "not seen"}

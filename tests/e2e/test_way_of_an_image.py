@@ -12,7 +12,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-import redis
 import requests
 from PIL import Image
 
@@ -20,11 +19,31 @@ from models import shapes
 from pipeline import ids, topics
 from pipeline.manifest import Manifest
 from tests import pictures
+from tests.chaos import evidence
 from tests.kafka import events_of
 from tests.stack import ROOT, Stack, until
 
+pytestmark = pytest.mark.timeout(900)
+
 SCHEMAS = ROOT / "docs" / "schemas"
 EXAMPLE = ROOT / "models" / "demonstration" / "example.png"
+
+
+def sent(stack: Stack, name: str, data: bytes) -> requests.Response:
+    """The answer to an upload that is not told to come again, as a busy machine says."""
+
+    def send() -> requests.Response | None:
+        answer = stack.request("POST", "/api/v1/images", files={"file": (name, data)})
+        return None if answer.status_code in (429, 503) else answer
+
+    return until(send)
+
+
+def event_of(stack: Stack, topic: topics.Topic, job: dict[str, Any]) -> dict[str, Any]:
+    """The one event of a job; the image may have others, of uploads that were refused late."""
+    found = events_of(stack, topic.name, job["imageId"])
+    (event,) = [each for each in found if each["data"]["jobId"] == job["jobId"]]
+    return event
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +55,7 @@ def photo() -> bytes:
 @pytest.fixture(scope="module")
 def accepted(stack: Stack, photo: bytes) -> dict[str, Any]:
     """The 202 of that picture, once it is completed."""
-    response = stack.request("POST", "/api/v1/images", files={"file": ("shape one.jpg", photo)})
+    response = sent(stack, "shape one.jpg", photo)
     assert response.status_code == 202, response.text
     body: dict[str, Any] = response.json()
     assert response.headers["Location"] == body["links"]["job"]
@@ -64,7 +83,7 @@ def validate(instance: object, name: str) -> None:
 
 
 def test_the_example_picture_gets_its_label(stack: Stack) -> None:
-    response = stack.upload(EXAMPLE.read_bytes(), Prefer="wait=10")
+    response = stack.upload(EXAMPLE.read_bytes(), Prefer="wait=30")
 
     assert response.status_code == 200, response.text
     assert response.headers["Preference-Applied"] == "wait"
@@ -115,7 +134,7 @@ def test_the_stored_result_fits_its_schema(
 def test_the_event_is_a_small_cloud_event_with_all_fields(
     stack: Stack, accepted: dict[str, Any], photo: bytes
 ) -> None:
-    (event,) = events_of(stack, topics.UPLOADS.name, accepted["imageId"])
+    event = event_of(stack, topics.UPLOADS, accepted)
 
     validate(event, "image-uploaded")
     assert event["data"]["jobId"] == accepted["jobId"]
@@ -127,7 +146,9 @@ def test_the_event_is_a_small_cloud_event_with_all_fields(
 def test_the_result_event_names_the_stored_result(
     stack: Stack, accepted: dict[str, Any], manifest: Manifest
 ) -> None:
-    (event,) = events_of(stack, topics.RESULTS.name, accepted["imageId"])
+    # The result is stored before its event is sent.
+    until(lambda: evidence.lag(stack) == 0)
+    event = event_of(stack, topics.RESULTS, accepted)
 
     key = ids.result_key("default", accepted["imageId"], manifest.model_id)
     assert event["type"] == "ImageClassified"
@@ -137,12 +158,13 @@ def test_the_result_event_names_the_stored_result(
 def test_one_trace_leads_from_the_request_to_the_result(stack: Stack) -> None:
     trace = os.urandom(16).hex()
 
-    response = stack.upload(
-        pictures.fresh("a trace"), traceparent=f"00-{trace}-00f067aa0ba902b7-01"
+    parent, data = f"00-{trace}-00f067aa0ba902b7-01", pictures.fresh("a trace")
+    response = until(
+        lambda: it if (it := stack.upload(data, traceparent=parent)).status_code == 202 else None
     )
     body = response.json()
     result = stack.finished(body["jobId"])["result"]
-    (event,) = events_of(stack, topics.UPLOADS.name, body["imageId"])
+    event = event_of(stack, topics.UPLOADS, body)
 
     assert response.headers["X-Trace-Id"] == trace
     assert event["traceparent"].split("-")[1] == trace
@@ -150,53 +172,21 @@ def test_one_trace_leads_from_the_request_to_the_result(stack: Stack) -> None:
     assert result["traceId"] == trace
 
 
-def _cache(stack: Stack) -> redis.Redis:
-    return redis.Redis.from_url(stack.settings.redis_url)
-
-
-def test_the_answer_is_the_same_from_cache_from_store_and_without_redis(
-    stack: Stack, accepted: dict[str, Any]
-) -> None:
-    path = accepted["links"]["job"]
-
-    # Functions that found Redis frozen, in a test before, leave it alone for a second.
-    warm = until(lambda: got if (got := stack.get(path)).headers["X-Cache"] == "hit" else None)
-    with _cache(stack) as cache:
-        lifetimes = [cache.ttl(key) for key in cache.keys(f"*{accepted['imageId']}*")]
-        cache.flushall()
-        cold = stack.get(path)
-    with stack.frozen("redis"):
-        without = stack.get(path)
-
-    assert [each.status_code for each in (warm, cold, without)] == [200, 200, 200]
-    assert warm.text == cold.text == without.text
-    assert [each.headers["X-Cache"] for each in (warm, cold)] == ["hit", "miss"]
-    assert all(1 <= seconds <= 3600 for seconds in lifetimes)
-    assert lifetimes
-
-
-def test_redis_heals(stack: Stack, accepted: dict[str, Any]) -> None:
-    with stack.frozen("redis"):
-        stack.get(accepted["links"]["job"])
-
-    until(lambda: stack.get(accepted["links"]["job"]).headers["X-Cache"] == "hit", 10)
-
-
 def _inferences(stack: Stack) -> float:
-    metrics = requests.get(f"{stack.provider_url}/function/image-classifier/metrics", timeout=10)
+    metrics = requests.get(f"{stack.provider_url}/function/image-classifier/metrics", timeout=60)
     found = re.search(r"^image_inferences_total (\S+)", metrics.text, re.MULTILINE)
     assert found, metrics.text
     return float(found.group(1))
 
 
-def test_ten_equal_photos_at_once_are_one_object_one_inference_ten_jobs(stack: Stack) -> None:
+def test_ten_equal_photos_at_once_are_one_object_one_inference_ten_jobs(
+    stack: Stack, quiet: None
+) -> None:
     photo = pictures.fresh("ten at once")
     before = _inferences(stack)
 
     def send(number: int) -> dict[str, Any]:
-        response = stack.request(
-            "POST", "/api/v1/images", files={"file": (f"name-{number}.jpg", photo)}
-        )
+        response = sent(stack, f"name-{number}.jpg", photo)
         assert response.status_code == 202, response.text
         body: dict[str, Any] = response.json()
         return body
@@ -204,6 +194,7 @@ def test_ten_equal_photos_at_once_are_one_object_one_inference_ten_jobs(stack: S
     with ThreadPoolExecutor(10) as pool:
         jobs = list(pool.map(send, range(10)))
     states = [stack.finished(job["jobId"])["status"] for job in jobs]
+    until(lambda: evidence.lag(stack) == 0)  # the first result is that of all ten
 
     image = jobs[0]["imageId"]
     stored = list(stack.store.keys("input-images", ids.input_key("default", image, "")))
@@ -238,7 +229,7 @@ def test_an_image_under_a_model_that_never_saw_it_is_pending(
 def test_freshly_drawn_shapes_get_their_names(stack: Stack) -> None:
     right = 0
     for shape, index in shapes.pictures(seed=900_000, count=20, width=320, height=240):
-        response = stack.upload(pictures.encode(shape, "PNG"), Prefer="wait=10")
-        right += response.json()["result"]["labels"][0]["label"] == shapes.LABELS[index]
+        job: Any = stack.finished(sent(stack, "a", pictures.encode(shape, "PNG")).json()["jobId"])
+        right += job["result"]["labels"][0]["label"] == shapes.LABELS[index]
 
     assert right >= 18

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -14,9 +14,11 @@ from pipeline import topics
 from pipeline.broker import Publisher
 from pipeline.cache import ResultCache
 from pipeline.errors import Unavailable
+from pipeline.settings import Settings
 from tests.fakes import MemoryCache, StubBroker
 from tests.kafka import read_topic
-from tests.stack import Stack, free_ports
+from tests.nowhere import unanswered
+from tests.stack import Stack
 
 BUCKET = "input-images"
 TYPE = "application/octet-stream"
@@ -28,16 +30,28 @@ def make(request: pytest.FixtureRequest, stack: Stack) -> Callable[[str, str], A
     """Make the fake or the real one of a part; what is closable is closed."""
     makers: dict[tuple[str, str], Callable[[], Any]] = {
         ("cache", "fake"): MemoryCache,
-        ("cache", "real"): lambda: ResultCache(stack.settings),
+        ("cache", "real"): lambda: ResultCache(_patient(stack)),
         ("broker", "fake"): StubBroker,
-        ("broker", "real"): lambda: _closed(request, Publisher(stack.settings)),
+        ("broker", "real"): lambda: _closed(request, Publisher(_patient(stack))),
     }
     return lambda part, kind: makers[part, kind]()
+
+
+def _patient(stack: Stack) -> Settings:
+    """Settings under which a busy machine makes no answer come too late."""
+    return replace(stack.settings, cache_timeout_seconds=60.0, produce_timeout_seconds=60.0)
 
 
 def _closed(request: pytest.FixtureRequest, publisher: Publisher) -> Publisher:
     request.addfinalizer(publisher.close)
     return publisher
+
+
+@pytest.fixture
+def nowhere() -> Iterator[str]:
+    """host:port where nobody answers."""
+    with unanswered() as address:
+        yield address
 
 
 @pytest.fixture
@@ -78,9 +92,8 @@ def test_many_results_are_read_in_the_order_asked(make: Any, kind: str, key: str
     assert cache.get_many([]) == []
 
 
-def test_a_redis_that_is_not_there_is_a_miss(stack: Stack) -> None:
-    nowhere = f"redis://127.0.0.1:{free_ports(1)[0]}/0"
-    cache = ResultCache(replace(stack.settings, redis_url=nowhere))
+def test_a_redis_that_is_not_there_is_a_miss(stack: Stack, nowhere: str) -> None:
+    cache = ResultCache(replace(stack.settings, redis_url=f"redis://{nowhere}/0"))
 
     cache.put("default", "image", "m", b"result")
 
@@ -88,12 +101,12 @@ def test_a_redis_that_is_not_there_is_a_miss(stack: Stack) -> None:
     assert not cache.answers()
 
 
-def test_a_redis_that_failed_is_left_alone_for_a_second(stack: Stack) -> None:
+def test_a_redis_that_failed_is_left_alone_for_a_second(stack: Stack, nowhere: str) -> None:
     now = [0.0]
-    nowhere = f"redis://127.0.0.1:{free_ports(1)[0]}/0"
-    cache = ResultCache(replace(stack.settings, redis_url=nowhere), clock=lambda: now[0])
+    settings = replace(stack.settings, redis_url=f"redis://{nowhere}/0")
+    cache = ResultCache(settings, clock=lambda: now[0])
     cache.get("default", "image", "m")
-    cache._redis = ResultCache(stack.settings)._redis
+    cache._redis = ResultCache(_patient(stack))._redis
 
     resting = cache.answers()
     now[0] = 1.1
@@ -120,9 +133,8 @@ def test_published_events_are_on_the_topic(stack: Stack, make: Any, key: str) ->
 
 
 def test_a_broker_that_is_not_there_is_unavailable(
-    stack: Stack, request: pytest.FixtureRequest
+    stack: Stack, request: pytest.FixtureRequest, nowhere: str
 ) -> None:
-    nowhere = f"127.0.0.1:{free_ports(1)[0]}"
     settings = replace(stack.settings, kafka_bootstrap_servers=nowhere)
     publisher = _closed(request, Publisher(settings))
 

@@ -74,7 +74,7 @@ FILES = {
     "template/python3-http/Dockerfile": "FROM scratch\n",
 }
 
-pytestmark = pytest.mark.timeout(600)  # the first run on a machine builds faas-cli
+pytestmark = pytest.mark.timeout(1800)  # the first run on a machine builds faas-cli
 
 
 @pytest.fixture
@@ -101,11 +101,11 @@ def test_foreign_function_is_built_deployed_and_invoked_by_faas_cli(
 
     built = faas_cli("build", "--shrinkwrap")
     deployed = faas_cli("deploy")
+    assert b"Deployed. 202 Accepted." in deployed.stdout, deployed.stdout
     eventually(lambda: provider.is_settled("greeter"))
     invoked = faas_cli("invoke", "greeter", "--query", "via=cli", stdin=b"Ada")
 
     assert built.returncode == 0, built.stdout
-    assert b"Deployed. 202 Accepted." in deployed.stdout
     assert json.loads(invoked.stdout) == {"greeting": "Hello Ada", "path": "/", "via": "cli"}
     refused = provider.invoke("greeter/some/path", "GET")
     assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")

@@ -121,7 +121,7 @@ def test_an_asynchronous_commit_is_told_while_polling(topic: Topic, join: Join) 
 
     member.client.commit(offsets=member.places((0, 1, "noted")), asynchronous=True)
     before = list(member.commits)
-    until(lambda: member.client.poll(0.1) or member.commits, SECONDS)
+    member.poll_until(lambda: len(member.commits) > 0)
 
     ((error, (told,)),) = member.commits
     assert before == []
@@ -150,7 +150,7 @@ def test_a_paused_partition_waits_where_it_was_and_the_others_go_on(
 
 def test_a_second_member_takes_half_and_the_first_keeps_the_rest(topic: Topic, join: Join) -> None:
     first = join()
-    until(lambda: first.client.poll(0.1) or len(first.owned) == PARTITIONS, SECONDS)
+    first.poll_until(lambda: len(first.owned) == PARTITIONS)
     second = join()
 
     def shared() -> bool:
@@ -166,7 +166,7 @@ def test_a_second_member_takes_half_and_the_first_keeps_the_rest(topic: Topic, j
 
 def test_a_pause_outlives_giving_a_partition_away(topic: Topic, join: Join) -> None:
     first = join()
-    until(lambda: first.client.poll(0.1) or len(first.owned) == PARTITIONS, SECONDS)
+    first.poll_until(lambda: len(first.owned) == PARTITIONS)
     everywhere = first.places(*((each,) for each in range(PARTITIONS)))
     first.client.pause(everywhere)
     second = join()
@@ -174,7 +174,7 @@ def test_a_pause_outlives_giving_a_partition_away(topic: Topic, join: Join) -> N
         lambda: [each.client.poll(0.1) for each in (first, second)] and bool(second.owned), SECONDS
     )
     second.client.close()
-    until(lambda: first.client.poll(0.1) or len(first.owned) == PARTITIONS, SECONDS)
+    first.poll_until(lambda: len(first.owned) == PARTITIONS)
     for partition in range(PARTITIONS):
         topic.write(partition, b"0")
 

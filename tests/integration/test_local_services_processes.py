@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,8 +22,27 @@ from local.services.processes import Process
 @contextmanager
 def _running(*command: str) -> Iterator[Process]:
     with subprocess.Popen(command, start_new_session=True) as child:
-        yield Process("child", child.pid, processes.start_time(child.pid) or 0)
-        child.kill()
+        try:
+            yield Process("child", child.pid, processes.start_time(child.pid) or 0)
+        finally:
+            child.kill()
+
+
+@contextmanager
+def _family() -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A shell that leads a session, and the pid of its child; what is left of them is ended."""
+    with subprocess.Popen(
+        ["sh", "-c", "sleep 60 & echo $!; wait"],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as shell:
+        try:
+            assert shell.stdout is not None
+            yield shell, int(shell.stdout.readline())
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
 
 
 def test_a_recorded_process_is_found_while_it_lives(tmp_path: Path) -> None:
@@ -47,14 +66,7 @@ def test_a_pid_that_was_given_to_another_process_is_not_ours() -> None:
 
 
 def test_children_of_a_killed_process_are_its_survivors(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        ["sh", "-c", "sleep 60 & echo $!; wait"],
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as shell:
-        assert shell.stdout is not None
-        child = int(shell.stdout.readline())
+    with _family() as (shell, child):
         leader = Process("shell", shell.pid, processes.start_time(shell.pid) or 0)
         processes.record(tmp_path, leader)
         shell.kill()
@@ -100,14 +112,7 @@ def test_a_process_that_ignores_sigterm_is_killed() -> None:
 
 
 def test_memory_counts_the_children_in_the_session() -> None:
-    with subprocess.Popen(
-        ["sh", "-c", "sleep 60 & echo $!; wait"],
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as shell:
-        assert shell.stdout is not None
-        child = int(shell.stdout.readline())
+    with _family() as (shell, child):
         both = processes.memory_bytes(shell.pid)
         os.kill(child, signal.SIGKILL)
         shell.wait()
@@ -129,7 +134,8 @@ def test_a_taken_port_names_the_process_that_has_it() -> None:
 
 def test_a_free_port_is_not_taken() -> None:
     with socket.socket() as free:
+        # Kept from others, and not from a server: that is what the option says.
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
 
-    assert ports.taken({"redis": port}) == []
+        assert ports.taken({"redis": free.getsockname()[1]}) == []

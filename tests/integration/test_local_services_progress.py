@@ -24,12 +24,21 @@ def test_a_step_says_its_beginning_and_its_end(capsys: pytest.CaptureFixture[str
 
 
 def test_a_long_step_repeats_how_far_it_is(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(progress, "HEARTBEAT_SECONDS", 0.05)
-    code = "import time; print('half', flush=True); time.sleep(0.4)"
+    say, repeated = progress.say, tmp_path / "repeated"
 
-    progress.run("Tea", [sys.executable, "-c", code])
+    def say_and_note(text: str) -> None:
+        say(text)
+        if ": half" in text:
+            repeated.touch()
+
+    monkeypatch.setattr(progress, "say", say_and_note)
+    monkeypatch.setattr(progress, "HEARTBEAT_SECONDS", 0.05)
+    # It lasts until that is said, a minute at most.
+    step = 'echo half; for each in $(seq 600); do [ -e "$0" ] && exit; sleep 0.1; done'
+
+    progress.run("Tea", ["sh", "-c", step, repeated])
 
     assert ": half" in capsys.readouterr().out
 
@@ -72,11 +81,14 @@ def test_a_command_ends_with_the_program_that_waits_for_it(
     pid_file = tmp_path / "pid"
     code = _STEP.format(f"echo $$ > {pid_file}.new; mv {pid_file}.new {pid_file}; exec sleep 60")
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL) as waiting:
-        until(pid_file.exists)
-        started = processes.start_time(int(pid_file.read_text()))
+        try:
+            until(pid_file.exists)
+            started = processes.start_time(int(pid_file.read_text()))
 
-        waiting.send_signal(number)
-        waiting.wait(10)
+            waiting.send_signal(number)
+            waiting.wait(30)
+        finally:
+            waiting.kill()
 
     assert started
     until(lambda: processes.start_time(int(pid_file.read_text())) is None)

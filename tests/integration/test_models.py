@@ -28,7 +28,7 @@ PHOTOS = {
     "hot_dog.jpg": "hotdog",
     "bird.bmp": "chickadee",
 }
-CONVERSION_TIMEOUT_SECONDS = 240
+CONVERSION_TIMEOUT_SECONDS = 800
 
 needs_fixtures = pytest.mark.skipif(
     not FIXTURES.is_dir(), reason="the folder with real models and photos is not beside the project"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import requests
 
-from tests.provider import Provider, eventually, running_provider
+from tests.provider import REQUEST_SECONDS, Provider, eventually, running_provider
 
 # Says who it is and what it sees; /wait answers when a file appears.
 HANDLER = """
@@ -58,7 +56,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
 
 @pytest.fixture
 def provider(tmp_path: Path) -> Iterator[Provider]:
-    with running_provider(tmp_path, PROVIDER_ROLLOUT_SECONDS="20") as one:
+    with running_provider(tmp_path) as one:
         yield one
 
 
@@ -127,7 +125,10 @@ def test_info_namespaces_and_secret_names(shared: Provider) -> None:
 def test_system_asks_for_the_password(shared: Provider, path: str) -> None:
     url = f"{shared.url}/system{path}"
 
-    answers = [requests.get(url, timeout=5), requests.get(url, auth=("admin", "no"), timeout=5)]
+    answers = [
+        shared.http.get(url, auth=login, timeout=REQUEST_SECONDS)
+        for login in (None, ("admin", "no"))
+    ]
 
     assert [answer.status_code for answer in answers] == [401, 401]
     assert answers[0].headers["WWW-Authenticate"].startswith("Basic")
@@ -179,11 +180,11 @@ def test_large_answer_is_passed_on_whole(provider: Provider) -> None:
     assert provider.invoke("large").content == b"x" * 5_000_000
 
 
-def test_replica_slower_than_its_timeout_is_504(provider: Provider) -> None:
-    slow = "import time\ndef handle(event, context): time.sleep(3)"
-    provider.deploy("slow", slow, envVars={"EXEC_TIMEOUT": "0.2"})
+def test_replica_slower_than_its_timeout_is_504(provider: Provider, tmp_path: Path) -> None:
+    provider.deploy("echo", HANDLER, envVars={"EXEC_TIMEOUT": "0.2"})
 
-    assert provider.invoke("slow").status_code == 504
+    with provider.waiting("echo/wait/", tmp_path / "may-end") as answer:
+        assert answer.result().status_code == 504
 
 
 def test_requests_are_spread_over_the_replicas(provider: Provider) -> None:
@@ -197,13 +198,9 @@ def test_requests_are_spread_over_the_replicas(provider: Provider) -> None:
 
 def test_busy_replica_is_passed_over(provider: Provider, tmp_path: Path) -> None:
     provider.deploy("echo", HANDLER, labels={"com.openfaas.scale.min": "2"})
-    may_end = tmp_path / "may-end"
-    with ThreadPoolExecutor() as threads:
-        waiting = threads.submit(provider.invoke, "echo/wait/", data=str(may_end))
-        eventually(may_end.with_suffix(".begun").exists)
 
+    with provider.waiting("echo/wait/", tmp_path / "may-end") as waiting:
         pids = {provider.invoke("echo").headers["X-Pid"] for _ in range(4)}
-        may_end.touch()
 
     assert len(pids) == 1
     assert waiting.result().headers["X-Pid"] not in pids
@@ -230,14 +227,10 @@ def test_removed_function_finishes_its_requests_and_leaves_nothing(
     provider: Provider, tmp_path: Path
 ) -> None:
     provider.deploy("echo", HANDLER)
-    may_end = tmp_path / "may-end"
-    with ThreadPoolExecutor() as threads:
-        waiting = threads.submit(provider.invoke, "echo/wait/", data=str(may_end))
-        eventually(may_end.with_suffix(".begun").exists)
 
+    with provider.waiting("echo/wait/", tmp_path / "may-end") as waiting:
         removal = provider.system("DELETE", "/functions", {"functionName": "echo"})
         gone = provider.invoke("echo")
-        may_end.touch()
 
     assert (removal.status_code, gone.status_code) == (202, 404)
     assert waiting.result().status_code == 200

@@ -7,11 +7,19 @@ import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.provider import Provider, eventually, running_provider
+from tests.provider import (
+    REQUEST_SECONDS,
+    TINY,
+    TINY_PROCESS,
+    Provider,
+    eventually,
+    running_provider,
+)
 
 GREEDY = """
     import os
@@ -41,6 +49,12 @@ def provider(tmp_path: Path) -> Iterator[Provider]:
         yield one
 
 
+def deploy_tiny(provider: Provider, name: str, **request: Any) -> None:
+    """Deploy what starts soon also where it is given little of a busy processor."""
+    provider.build(name, "", server=TINY)
+    provider.deploy(name, envProcess=TINY_PROCESS, **request)
+
+
 def test_memory_beyond_the_limit_is_refused_to_the_function(provider: Provider) -> None:
     provider.deploy("greedy", GREEDY, limits={"memory": "128Mi", "cpu": "100m"})
 
@@ -54,9 +68,9 @@ def test_memory_beyond_the_limit_is_refused_to_the_function(provider: Provider) 
 
 def test_limits_and_requests_are_kept_and_it_is_said_how(provider: Provider) -> None:
     limits, requests = {"memory": "128Mi", "cpu": "100m"}, {"memory": "64Mi", "cpu": "0.1"}
-    provider.deploy("greedy", GREEDY, limits=limits, requests=requests)
+    deploy_tiny(provider, "tiny", limits=limits, requests=requests)
 
-    described = provider.describe("greedy")
+    described = provider.describe("tiny")
 
     assert (described["limits"], described["requests"]) == (limits, requests)
     means = provider.system("GET", "/info").json()["memoryLimits"]
@@ -67,8 +81,8 @@ def test_limits_and_requests_are_kept_and_it_is_said_how(provider: Provider) -> 
 def test_a_function_that_requests_little_stands_back_when_processors_are_short(
     provider: Provider,
 ) -> None:
-    provider.deploy("modest", GREEDY, requests={"cpu": "50m"})
-    provider.deploy("usual", GREEDY)
+    deploy_tiny(provider, "modest", requests={"cpu": "50m"})
+    deploy_tiny(provider, "usual")
 
     runs = [run for name in ("modest", "usual") for run in provider.replicas(name).values()]
     modest, usual = (run["pid"] for run in runs)
@@ -133,7 +147,7 @@ def test_metrics_have_openfaas_names(provider: Provider) -> None:
     provider.invoke("absent")
 
     def samples() -> dict[tuple[str, ...], float]:
-        text = provider.http.get(f"{provider.url}/metrics", timeout=5).text
+        text = provider.http.get(f"{provider.url}/metrics", timeout=REQUEST_SECONDS).text
         return {
             (sample.name, *(sample.labels[key] for key in sorted(sample.labels))): sample.value
             for family in text_string_to_metric_families(text)
@@ -153,7 +167,9 @@ def test_metrics_have_openfaas_names(provider: Provider) -> None:
 
 
 def test_asynchronous_invocation_is_501_saying_what_to_use(provider: Provider) -> None:
-    answer = provider.http.post(f"{provider.url}/async-function/greedy", data=b"x", timeout=5)
+    url = f"{provider.url}/async-function/greedy"
+
+    answer = provider.http.post(url, data=b"x", timeout=REQUEST_SECONDS)
 
     assert answer.status_code == 501
     assert answer.headers["Content-Type"].startswith("application/problem+json")

@@ -11,9 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
-from tests.provider import PASSWORD, USER, Provider, eventually, running_provider
+from tests.provider import (
+    PASSWORD,
+    REQUEST_SECONDS,
+    USER,
+    Provider,
+    eventually,
+    running_provider,
+)
 
 # /N writes the body N times.
 HANDLER = """
@@ -23,7 +29,6 @@ HANDLER = """
             print(event.body.decode(), number)
         return os.environ["PORT"]
 """
-AUTH = (USER, PASSWORD)
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +38,10 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
         yield one
 
 
-def logs(provider: Provider, **query: object) -> list[dict[str, Any]]:
+def logs(provider: Provider, **query: Any) -> list[dict[str, Any]]:
     url = f"{provider.url}/system/logs"
     query = {"name": "writer", **query}
-    answer = requests.get(url, params=query, auth=AUTH, timeout=60)  # type: ignore[arg-type]
+    answer = provider.http.get(url, params=query, auth=(USER, PASSWORD), timeout=REQUEST_SECONDS)
     assert answer.status_code == 200, answer.text
     return [json.loads(line) for line in answer.text.splitlines() if line]
 
@@ -89,14 +94,14 @@ def test_query_that_cannot_be_read_is_400(provider: Provider, query: str, messag
 def test_unknown_function_is_404_and_no_password_401(provider: Provider) -> None:
     assert provider.system("GET", "/logs?name=absent").status_code == 404
     assert provider.system("GET", "/logs?name=../provider").status_code == 404
-    assert requests.get(f"{provider.url}/system/logs?name=writer", timeout=5).status_code == 401
+    url = f"{provider.url}/system/logs?name=writer"
+    assert provider.http.get(url, timeout=REQUEST_SECONDS).status_code == 401
 
 
 def test_follower_sees_each_line_once_while_the_log_is_rotated(provider: Provider) -> None:
     provider.deploy("busy", HANDLER)
     wide = "w" * 100_000  # 90 of these are more than one log file may hold
-    url = f"{provider.url}/system/logs?name=busy&follow=true"
-    with requests.get(url, auth=AUTH, stream=True, timeout=60) as following:
+    with provider.follow("busy") as following:
         provider.invoke("busy/45", data=wide)
         provider.invoke("busy/45", data=wide)
         provider.invoke("busy/1", data="last")
@@ -140,25 +145,22 @@ def test_following_ends_with_the_function_and_with_the_provider(tmp_path: Path) 
     with running_provider(tmp_path) as provider:
         for name in ("one", "two"):
             provider.deploy(name, HANDLER)
-        url = f"{provider.url}/system/logs?follow=1&name="
-        one = requests.get(f"{url}one", auth=AUTH, stream=True, timeout=60)
-        two = requests.get(f"{url}two", auth=AUTH, stream=True, timeout=60)
-
-        provider.system("DELETE", "/functions", {"functionName": "one"})
-        list(one.iter_lines())
-        assert not list((provider.state_dir / "logs").glob("one-*"))
-        assert provider.stop() == 0
-        list(two.iter_lines())
+        with provider.follow("one") as one, provider.follow("two") as two:
+            provider.system("DELETE", "/functions", {"functionName": "one"})
+            list(one.iter_lines())
+            assert not list((provider.state_dir / "logs").glob("one-*"))
+            assert provider.stop() == 0
+            list(two.iter_lines())
 
 
 def test_follower_that_leaves_is_forgotten(provider: Provider) -> None:
-    url = f"{provider.url}/system/logs?follow=1&name=writer"
+    provider.invoke("writer/1", data="left")
+    eventually(lambda: texts(logs(provider), "left"))
     assert provider.process
     descriptors = Path(f"/proc/{provider.process.pid}/fd")
     before = len(list(descriptors.iterdir()))
     for _ in range(3):
-        leaving = requests.get(url, auth=AUTH, stream=True, timeout=60)
-        assert next(leaving.iter_lines())
-        leaving.close()
+        with provider.follow("writer") as leaving:
+            assert next(leaving.iter_lines())
 
     eventually(lambda: len(list(descriptors.iterdir())) <= before)

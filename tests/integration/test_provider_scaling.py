@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ HANDLER = """
     def handle(event, context):
         if event.path == "/wait":
             path = Path(event.body.decode())
-            path.with_suffix(f".begun-{time.monotonic_ns()}").touch()
+            path.with_suffix(".begun").touch()
             while not path.exists():
                 time.sleep(0.01)
         return str(os.getpid())
@@ -95,15 +96,13 @@ def test_replica_is_given_no_more_than_its_cap(provider: Provider, tmp_path: Pat
     cap = {"com.openfaas.local.max-inflight": "2"}
     labels = {"com.openfaas.scale.min": "2"}
     provider.deploy("echo", HANDLER, annotations=cap, labels=labels)
-    may_end = tmp_path / "may-end"
-    with ThreadPoolExecutor() as threads:
-        waiting = [
-            threads.submit(provider.invoke, "echo/wait", data=str(may_end)) for _ in range(4)
-        ]
-        eventually(lambda: len(list(tmp_path.glob("may-end.begun-*"))) == 4)
 
+    with ExitStack() as in_flight:
+        waiting = [
+            in_flight.enter_context(provider.waiting("echo/wait", tmp_path / f"may-end-{number}"))
+            for number in range(4)
+        ]
         refused = provider.invoke("echo")
-        may_end.touch()
 
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
     assert "2 requests in flight" in refused.json()["detail"]

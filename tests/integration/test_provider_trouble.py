@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +20,12 @@ PARENT = """
     def handle(event, context):
         return str(subprocess.Popen(["sleep", "60"]).pid)
 """
+# Ends with the path, so that a test sees when all before it was read.
 TALKER = """
     def handle(event, context):
         for _ in range(int(event.body)):
             print("x" * 999)
+        print(event.path)
         return "said"
 """
 
@@ -35,6 +38,11 @@ def provider(tmp_path: Path) -> Iterator[Provider]:
 
 def _pids(provider: Provider, name: str) -> list[int]:
     return [replica["pid"] for replica in provider.replicas(name).values()]
+
+
+def _last_line(provider: Provider, name: str) -> str:
+    answer = provider.system("GET", f"/logs?name={name}&tail=1")
+    return str(json.loads(answer.text)["text"]) if answer.text else ""
 
 
 def test_a_hangup_ends_neither_provider_nor_replica(provider: Provider) -> None:
@@ -63,12 +71,12 @@ def test_what_replicas_started_ends_when_a_killed_provider_is_back(provider: Pro
 def test_a_flood_of_output_stays_within_bounds(provider: Provider) -> None:
     provider.deploy("talker", TALKER)
 
-    for _ in range(3):
-        assert provider.invoke("talker", data="10000").text == "said"
+    for time in ("first", "second", "last"):
+        assert provider.invoke(f"talker/{time}", data="10000").text == "said"
 
-    log = provider.state_dir / "logs" / "talker-1.log"
-    eventually(log.with_name("talker-1.log.1").exists)
-    sizes = [path.stat().st_size for path in log.parent.glob("talker-1.log*")]
+    eventually(lambda: _last_line(provider, "talker") == "/last")
+    logs = provider.state_dir / "logs"
+    sizes = [path.stat().st_size for path in logs.glob("talker-1.log*")]
     # One write beyond the bound: a chunk and a line begun before it, each line with its stamp.
     assert max(sizes) <= replica_log.MAX_BYTES + 3 * replica_log.CHUNK_BYTES
     assert len(sizes) == 2
@@ -82,10 +90,14 @@ def test_a_full_disk_loses_lines_and_no_answer(tmp_path: Path) -> None:
         provider.deploy("talker", TALKER)
         disk.fill()
 
-        # More than a pipe holds: a replica whose output nobody reads would hang.
-        assert provider.invoke("talker", data="500").text == "said"
+        with provider.follow("talker") as following:
+            # More than a pipe holds: a replica whose output nobody reads would hang.
+            assert provider.invoke("talker/full", data="500").text == "said"
+            lines = (json.loads(raw)["text"] for raw in following.iter_lines() if raw)
+            # What is read later would fill the room that is made.
+            assert "/full" in lines
         disk.make_room()
-        assert provider.invoke("talker", data="1").text == "said"
+        assert provider.invoke("talker/room", data="1").text == "said"
 
         log = disk.folder / "talker-1.log"
-        eventually(lambda: log.read_text().endswith("x" * 999 + "\n"))
+        eventually(lambda: log.read_text().endswith("/room\n"))

@@ -6,6 +6,7 @@ import os
 import select
 import socket
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,8 @@ import pytest
 from pipeline.errors import Unavailable
 from pipeline.storage import ObjectStore
 from tests.fakes import MemoryStore
-from tests.stack import Stack, free_ports
+from tests.nowhere import unanswered
+from tests.stack import Stack
 
 BUCKET = "input-images"
 TYPE = "application/octet-stream"
@@ -24,6 +26,13 @@ TYPE = "application/octet-stream"
 @pytest.fixture(params=["fake", "real"])
 def store(request: pytest.FixtureRequest, stack: Stack) -> Any:
     return MemoryStore() if request.param == "fake" else stack.store
+
+
+@pytest.fixture
+def nowhere() -> Iterator[str]:
+    """host:port where nobody answers."""
+    with unanswered() as address:
+        yield address
 
 
 @pytest.fixture
@@ -114,8 +123,7 @@ def test_a_server_that_closes_between_requests_is_asked_again(stack: Stack, key:
     assert store.get_many(BUCKET, [key, key]) == [b"data", b"data"]
 
 
-def test_a_store_that_is_not_there_is_unavailable(stack: Stack, key: str) -> None:
-    nowhere = f"127.0.0.1:{free_ports(1)[0]}"
+def test_a_store_that_is_not_there_is_unavailable(stack: Stack, key: str, nowhere: str) -> None:
     store = ObjectStore(replace(stack.settings, minio_endpoint=nowhere))
 
     for ask in (store.get, store.exists):
@@ -135,7 +143,7 @@ def test_a_store_that_does_not_answer_in_time_is_asked_once(stack: Stack, key: s
         with pytest.raises(Unavailable, match="TimeoutError"):
             ObjectStore(settings).get(BUCKET, key)
 
-        assert select.select([silent], [], [], 0)[0]
+        assert select.select([silent], [], [], 60)[0]
         silent.accept()[0].close()
         assert not select.select([silent], [], [], 0)[0]
 

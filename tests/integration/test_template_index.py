@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from tests.provider import PATIENCE_SECONDS, eventually
-from tests.template_server import Server
+from tests.template_server import Server, answered_until
 
 
 @pytest.fixture
@@ -188,17 +188,10 @@ def test_request_in_flight_longer_than_the_grace_window_is_still_answered(
 def test_clients_that_never_pause_are_answered_all_through_the_grace_window(
     start: Callable[..., Server],
 ) -> None:
-    server = start(SHUTDOWN_GRACE_SECONDS="1")
+    server = start(SHUTDOWN_GRACE_SECONDS="3")
 
-    def call_until(end: float) -> list[int]:
-        statuses = []
-        with requests.Session() as session:
-            while time.monotonic() < end:
-                statuses.append(session.get(server.url, timeout=PATIENCE_SECONDS).status_code)
-        return statuses
-
-    end = time.monotonic() + 0.9
-    clients = [server.threads.submit(call_until, end) for _ in range(4)]
+    end = time.monotonic() + 3  # it goes on for longer: it has not yet been told
+    clients = [server.threads.submit(answered_until, lambda: end, server.port) for _ in range(4)]
     server.process.send_signal(signal.SIGTERM)
     statuses = [status for client in clients for status in client.result(PATIENCE_SECONDS)]
 

@@ -3,25 +3,53 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from io import FileIO
 from pathlib import Path
 
 import pytest
 
+from local.services import debian, processes
 from tests.local_stack import LocalStack, unstarted_stack
 from tests.stack import ROOT, until
 
-# Seconds of work, and then it is up: Kafka formats its folder, starts, gets its topics.
+# What takes Kafka, which does not start before the test opens the gate.
 SLOW = ("up", "--only", "topics")
 QUICK = ("up", "--only", "redis")
+PATIENCE_SECONDS = 120
+# Waits, then becomes the real one. It is one process: nothing that it began is left to be ended.
+_JAVA = """\
+#!{python} -SE
+import os, sys, time
+while not os.path.exists({gate!r}):
+    time.sleep(0.02)
+os.execv({java!r}, [{java!r}, *sys.argv[1:]])
+"""
+
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[LocalStack]:
-    with unstarted_stack(tmp_path / "state") as unstarted:
+def gate(tmp_path: Path) -> Path:
+    """The file without which Kafka does not start: a `make up` that takes it is at work so long."""
+    return tmp_path / "gate"
+
+
+@pytest.fixture
+def stack(tmp_path: Path, gate: Path) -> Iterator[LocalStack]:
+    java = debian.java()
+    ours = tmp_path / "java" / "bin" / "java"
+    ours.parent.mkdir(parents=True)
+    ours.write_text(_JAVA.format(python=sys.executable, gate=str(gate), java=str(java)))
+    ours.chmod(0o755)
+    shutil.copy(java.parents[1] / "release", ours.parents[1])
+    settings = {"PATH": f"{ours.parent}:{os.environ['PATH']}"}
+    with unstarted_stack(tmp_path / "state", settings) as unstarted:
         yield unstarted
 
 
@@ -36,24 +64,50 @@ sys.exit(main())
 """
 
 
-def _begin(stack: LocalStack, *words: str, terminal: int | None = None) -> subprocess.Popen[str]:
+@contextmanager
+def _begun(
+    stack: LocalStack, *words: str, terminal: FileIO | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """Run a command of make in a session of its own, with a terminal if one is given."""
-    in_terminal = terminal is not None
-    command = ("-c", _IN_TERMINAL) if in_terminal else ("-m", "local.services")
-    return subprocess.Popen(
+    command = ("-c", _IN_TERMINAL) if terminal else ("-m", "local.services")
+    with subprocess.Popen(
         [sys.executable, *command, *words],
         cwd=ROOT,
         env=stack.environment,
-        stdin=terminal if in_terminal else subprocess.DEVNULL,
-        stdout=terminal if in_terminal else subprocess.PIPE,
-        stderr=terminal if in_terminal else subprocess.PIPE,
+        stdin=terminal or subprocess.DEVNULL,
+        stdout=terminal or subprocess.PIPE,
+        stderr=terminal or subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
+    ) as process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
+
+
+@contextmanager
+def _terminal() -> Iterator[tuple[FileIO, FileIO]]:
+    """What keeps a terminal open, and the terminal."""
+    keeper, terminal = os.openpty()
+    with FileIO(keeper, "r+") as kept, FileIO(terminal, "r+") as opened:
+        yield kept, opened
 
 
 def _is_at_work(stack: LocalStack) -> bool:
     return (stack.state_dir / "run" / "supervisor.json").exists()
+
+
+def _stands_in_line(process: subprocess.Popen[str], stack: LocalStack) -> bool:
+    """Whether a command has the turn, or waits for it."""
+    lock = os.path.realpath(stack.state_dir / "down.lock")
+    links = Path(f"/proc/{process.pid}/fd").iterdir()
+    return lock in [os.path.realpath(link) for link in links]
+
+
+def _has_turn(process: subprocess.Popen[str], stack: LocalStack) -> bool:
+    return (stack.state_dir / "down.lock").read_text() == str(process.pid)
 
 
 def _belongs(folder: Path, stack: LocalStack) -> bool:
@@ -73,12 +127,13 @@ def _is_gone(stack: LocalStack) -> bool:
     return not _processes(stack) and list((stack.state_dir / "run").iterdir()) == []
 
 
-def test_a_second_up_is_refused_and_names_the_first(stack: LocalStack) -> None:
-    with _begin(stack, *SLOW) as first:
+def test_a_second_up_is_refused_and_names_the_first(stack: LocalStack, gate: Path) -> None:
+    with _begun(stack, *SLOW) as first:
         until(lambda: _is_at_work(stack))
 
         second = stack.command(*QUICK)
         status = stack.command("status")
+        gate.touch()
         printed, _ = first.communicate()
 
     assert (second.returncode, first.returncode) == (1, 0), printed
@@ -87,7 +142,7 @@ def test_a_second_up_is_refused_and_names_the_first(stack: LocalStack) -> None:
 
 
 def test_down_ends_an_up_that_is_at_work(stack: LocalStack) -> None:
-    with _begin(stack, *SLOW) as started:
+    with _begun(stack, *SLOW) as started:
         until(lambda: _is_at_work(stack))
 
         stopped = stack.command("down")
@@ -100,7 +155,7 @@ def test_down_ends_an_up_that_is_at_work(stack: LocalStack) -> None:
 
 
 def test_clean_ends_an_up_that_is_at_work_and_removes_all(stack: LocalStack) -> None:
-    with _begin(stack, *SLOW) as started:
+    with _begun(stack, *SLOW) as started:
         until(lambda: _is_at_work(stack))
 
         cleaned = stack.command("clean", "--yes")
@@ -111,50 +166,70 @@ def test_clean_ends_an_up_that_is_at_work_and_removes_all(stack: LocalStack) -> 
     assert not stack.state_dir.exists()
 
 
-def test_an_up_during_a_down_waits_and_starts_anew(stack: LocalStack) -> None:
+def test_two_downs_at_once_take_turns(stack: LocalStack) -> None:
+    assert stack.command(*QUICK).returncode == 0
+
+    with ExitStack() as begun:
+        with stack.frozen("supervisor"):
+            both = [begun.enter_context(_begun(stack, "down")) for _ in range(2)]
+            until(lambda: all(_stands_in_line(each, stack) for each in both))
+        outputs = [each.communicate() for each in both]
+
+    assert [each.returncode for each in both] == [0, 0], outputs
+    assert "Traceback" not in str(outputs)
+    assert _is_gone(stack)
+
+
+def test_an_up_during_a_down_waits_and_starts_anew(stack: LocalStack, gate: Path) -> None:
+    gate.touch()
     assert stack.command(*SLOW).returncode == 0
     before = stack.pid("kafka")
 
-    with _begin(stack, "down") as first, _begin(stack, "down") as second:
-        until(lambda: "stopping" in stack.command("status").stdout or first.poll() is not None)
-        started = stack.command(*QUICK)
-        outputs = [process.communicate() for process in (first, second)]
+    with ExitStack() as begun:
+        with stack.frozen("supervisor"):
+            down = begun.enter_context(_begun(stack, "down"))
+            until(lambda: _has_turn(down, stack))
+            started = begun.enter_context(_begun(stack, *QUICK))
+            until(lambda: _stands_in_line(started, stack))
+        outputs = [each.communicate() for each in (down, started)]
 
-    assert started.returncode == 0, started.stderr
-    assert [process.returncode for process in (first, second)] == [0, 0], outputs
+    assert [down.returncode, started.returncode] == [0, 0], outputs
     assert "Traceback" not in str(outputs)
-    assert not Path(f"/proc/{before}").exists()
+    assert processes.start_time(before) is None
+    assert stack.pids("redis")
 
 
 def test_a_terminal_closed_after_up_leaves_the_stack_running(stack: LocalStack) -> None:
-    keeper, terminal = os.openpty()
-    with _begin(stack, *QUICK, terminal=terminal) as started:
-        os.close(terminal)
-        assert started.wait(60) == 0
-        os.close(keeper)
+    with _terminal() as (keeper, terminal):
+        with _begun(stack, *QUICK, terminal=terminal) as started:
+            terminal.close()
+            assert started.wait(PATIENCE_SECONDS) == 0
+        before = stack.pids("supervisor"), stack.pids("redis")
+        keeper.close()
 
-    assert stack.command("status").returncode == 0
+    until(lambda: stack.command("status").returncode == 0)
+    assert (stack.pids("supervisor"), stack.pids("redis")) == before
 
 
 def test_a_terminal_closed_during_up_stops_what_it_started(stack: LocalStack) -> None:
-    keeper, terminal = os.openpty()
-    with _begin(stack, *SLOW, terminal=terminal) as started:
-        os.close(terminal)
+    with _terminal() as (keeper, terminal), _begun(stack, *SLOW, terminal=terminal) as started:
+        terminal.close()
         until(lambda: _is_at_work(stack))
-        os.close(keeper)
-        assert started.wait(60) == 130
+        keeper.close()
+        assert started.wait(PATIENCE_SECONDS) == 130
 
     assert _is_gone(stack)
     assert stack.command(*QUICK).returncode == 0
 
 
-def test_an_up_that_was_killed_is_gone_on_with(stack: LocalStack) -> None:
-    with _begin(stack, *SLOW) as killed:
+def test_an_up_that_was_killed_is_gone_on_with(stack: LocalStack, gate: Path) -> None:
+    with _begun(stack, *SLOW) as killed:
         until(lambda: _is_at_work(stack))
         killed.send_signal(signal.SIGKILL)
         killed.communicate()
 
+    gate.touch()
     again = stack.command(*SLOW)
 
     assert again.returncode == 0, again.stderr
-    assert stack.command("status").returncode == 0
+    until(lambda: stack.command("status").returncode == 0)

@@ -8,15 +8,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from bench import by_step
 from bench.warm import warm_stack
 from tests.stack import ROOT
 
 IMAGES = 300
-ROUNDS = 3
+ROUNDS = 5
 PLANTED = "infer"
 # Steps with enough of an image's time to be compared.
 OTHERS = ("decode", "fetch", "store")
+
+pytestmark = pytest.mark.timeout(1800)
 
 
 def test_one_goal_is_measured_and_written_down(tmp_path: Path) -> None:
@@ -40,9 +44,10 @@ def test_a_step_planted_a_fifth_slower_shows_in_its_row(tmp_path: Path) -> None:
                 folder.mkdir()
                 profiles.append(by_step.measure(warm, IMAGES, folder, plant))
 
+    # What else runs on the machine only ever adds to the CPU of a step: the least has least of it.
     times = {
-        step: statistics.median(each[f"classifier: {step}"] for each in found[PLANTED])
-        / statistics.median(each[f"classifier: {step}"] for each in found[""])
+        step: min(each[f"classifier: {step}"] for each in found[PLANTED])
+        / min(each[f"classifier: {step}"] for each in found[""])
         for step in (PLANTED, *OTHERS)
     }
     # CPU of a step differs by some percent from drain to drain, of all steps alike.

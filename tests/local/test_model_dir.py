@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests import pictures
 from tests.imagectl import added, current, use
 from tests.local_stack import LocalStack, running_stack
+from tests.sending import accepted
+
+# Models are made and converted by TensorFlow, which takes most of it.
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +26,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory, made_models: Path) -> Iterat
 
 
 def model_of_an_answer(stack: LocalStack) -> str:
-    answer = stack.upload(pictures.fresh("which model"), Prefer="wait=20").json()
-    return str(answer["result"]["modelId"])
+    job = accepted(stack, pictures.fresh("which model"))
+    state: Any = stack.finished(job["jobId"])
+    return str(state["result"]["modelId"])
 
 
 def test_another_model_is_served_after_make_up_names_it(

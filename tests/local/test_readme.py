@@ -11,14 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests import faas_cli
 from tests.local_stack import START_SECONDS, LocalStack, unstarted_stack
-from tests.stack import ROOT
+from tests.stack import ROOT, until
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # `make test` is the run this test is part of.
 NOT_HERE = {"make test"}
+
+# Of one command.
+pytestmark = pytest.mark.timeout(START_SECONDS + 300)
 
 
 def commands() -> list[str]:
@@ -70,12 +74,23 @@ class User:
             "PATH": self._path,
             "OPENFAAS_URL": self._stack.url,
             "OPENFAAS_CONFIG": str(self._home),
+            "PROVE_WITHIN_SECONDS": "60",  # as a machine needs that has other work
             **self._addresses(line),
         }
         return subprocess.run(
             ["bash", "-c", line], cwd=ROOT, env=environment, capture_output=True, text=True,
             timeout=START_SECONDS,
         )  # fmt: skip
+
+    def has_what_was_deployed(self) -> bool:
+        """Whether every function serves, and none is being updated."""
+        path = f"{self._stack.provider_url}/system/functions"
+        functions = requests.get(path, auth=self._stack.login, timeout=60).json()
+        return all(
+            each["availableReplicas"] >= each["replicas"]
+            and "com.openfaas.local.rollout" not in each["annotations"]
+            for each in functions
+        )
 
     def _addresses(self, line: str) -> dict[str, str]:
         """Name the ports to whoever deploys; with the default ones nobody needs to."""
@@ -113,3 +128,6 @@ def test_the_command_works_as_it_is_written(user: User, line: str) -> None:
         ]
         assert int(invocations) >= 1
         assert int(replicas) == 1
+    if line.startswith("faas-cli deploy"):
+        # It does not wait; the next command may want what it has deployed.
+        until(user.has_what_was_deployed, 300)

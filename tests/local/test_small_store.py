@@ -13,6 +13,7 @@ from tests.kafka import count_events
 from tests.local_stack import LocalStack, running_stack
 from tests.memory import resident_bytes
 from tests.pictures import fresh
+from tests.sending import PATIENT
 from tests.stack import until
 
 CONSUMER = "image-process-consumer"
@@ -23,6 +24,8 @@ LARGEST_GROWTH_BYTES = 15_000_000
 # Go's and Java's heaps fill up to a size of their own first. Measured: 340 and 210 MB from 2,000
 # images on, and no more at 6,000.
 LARGEST_STORE_BYTES = {"minio": 600_000_000, "kafka": 400_000_000}
+
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +40,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallDisk]:
 def stack(disk: SmallDisk) -> Iterator[LocalStack]:
     """A stack for this module alone: its disk is small, and its processes are new."""
     with running_stack(disk.folder.parents[1]) as running:
+        running.give("image-upload", **PATIENT)
         yield running
 
 
@@ -56,7 +60,7 @@ def test_memory_does_not_grow_with_the_backlog(stack: LocalStack) -> None:
         statuses += clients.map(upload, range(WARM_UP, WARM_UP + MORE))
         after = resident_bytes(stack.state_dir)
     all_of_them = results + WARM_UP + MORE
-    until(lambda: count_events(stack, topics.RESULTS.name) >= all_of_them or None, 120)
+    until(lambda: count_events(stack, topics.RESULTS.name) >= all_of_them, 600)
     drained = resident_bytes(stack.state_dir)
 
     assert set(statuses) == {202}
@@ -72,10 +76,9 @@ def test_without_room_in_the_store_an_upload_is_503_and_leaves_nothing(
 ) -> None:
     keys, events = input_keys(stack), count_events(stack, topics.UPLOADS.name)
 
-    disk.fill()
-    answers = [stack.upload(fresh(f"no room {number}")) for number in range(10)]
-    assert disk.is_full()
-    disk.make_room()
+    with disk.filled():
+        answers = [stack.upload(fresh(f"no room {number}")) for number in range(10)]
+        until(disk.is_full)
 
     def accepted() -> str | None:
         response = stack.upload(fresh("room in the store"))
@@ -85,4 +88,4 @@ def test_without_room_in_the_store_an_upload_is_503_and_leaves_nothing(
     assert all(int(each.headers["Retry-After"]) >= 1 for each in answers)
     assert input_keys(stack) == keys
     assert count_events(stack, topics.UPLOADS.name) == events
-    assert stack.finished(until(accepted, 60), 60)["status"] == "completed"
+    assert stack.finished(until(accepted))["status"] == "completed"

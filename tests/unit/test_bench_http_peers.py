@@ -107,7 +107,7 @@ def test_a_guest_is_ended_with_all_its_processes(tmp_path: Path) -> None:
 def test_a_guest_that_ended_tells_its_last_words(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import sys; sys.exit('no model')"]
     with guest(tmp_path / "run", "peer", command, {}, tmp_path) as running:
-        running.process.wait(10)
+        running.process.wait(60)
 
         with pytest.raises(BenchFailed, match="peer ended with status 1: no model"):
             running.check()

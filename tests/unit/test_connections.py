@@ -14,16 +14,34 @@ from pipeline.connections import Connections, Request
 
 GET = Request("GET", b"GET / HTTP/1.1\r\n\r\n", b"", "GET /")
 HEAD = Request("HEAD", b"HEAD / HTTP/1.1\r\n\r\n", b"", "HEAD /")
+# Both sides wait so long for what must come; clients so short for what must not.
+PATIENCE_SECONDS = 60.0
+SHORT_SECONDS = 0.5
 
 
 @contextmanager
-def server(*scripts: bytes | None) -> Iterator[tuple[Connections, Callable[[], int]]]:
-    """Answer each connection with its script, then close it; None: say nothing."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    seen: list[socket.socket] = []
-    asked = threading.Semaphore(0)
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(PATIENCE_SECONDS)
+        yield listening
 
-    def serve() -> None:
+
+def client_of(listening: socket.socket, seconds: float = PATIENCE_SECONDS) -> Connections:
+    return Connections(f"127.0.0.1:{listening.getsockname()[1]}", seconds)
+
+
+@contextmanager
+def server(
+    *scripts: bytes | None, seconds: float = PATIENCE_SECONDS
+) -> Iterator[tuple[Connections, Callable[[], int]]]:
+    """Answer each connection with its script, then close it; None: say nothing.
+
+    Args:
+        seconds: how long the client waits.
+    """
+    seen: list[socket.socket] = []
+
+    def serve(listening: socket.socket) -> None:
         for script in scripts:
             connected, _ = listening.accept()
             seen.append(connected)
@@ -31,16 +49,16 @@ def server(*scripts: bytes | None) -> Iterator[tuple[Connections, Callable[[], i
             if script is not None:
                 connected.sendall(script)
                 connected.shutdown(socket.SHUT_WR)
-            asked.release()
 
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield Connections(f"127.0.0.1:{listening.getsockname()[1]}", 0.5), lambda: len(seen)
-    finally:
-        thread.join()
-        for each in (*seen, listening):
-            each.close()
+    with listener() as listening:
+        thread = threading.Thread(target=serve, args=[listening])
+        thread.start()
+        try:
+            yield client_of(listening, seconds), lambda: len(seen)
+        finally:
+            thread.join()
+            for each in seen:
+                each.close()
 
 
 def answer(body: bytes, extra: bytes = b"") -> bytes:
@@ -94,7 +112,7 @@ def test_an_answer_that_is_no_http_is_an_error(said: bytes) -> None:
 
 
 def test_a_server_that_says_nothing_is_not_asked_again() -> None:
-    with server(None) as (connections, seen), pytest.raises(TimeoutError):
+    with server(None, seconds=SHORT_SECONDS) as (connections, seen), pytest.raises(TimeoutError):
         connections.exchange([GET])
 
     assert seen() == 1
@@ -123,8 +141,8 @@ def test_connections_that_all_ended_while_they_were_idle_are_replaced() -> None:
         late.sendall(answer(b"late"))
         late.close()
 
-    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(3) as pool:
-        connections = Connections(f"127.0.0.1:{listening.getsockname()[1]}", 5.0)
+    with listener() as listening, ThreadPoolExecutor(3) as pool:
+        connections = client_of(listening)
         served = pool.submit(serve, listening)
         early = list(pool.map(connections.exchange, [[GET], [GET]]))
         late = connections.exchange([GET])
@@ -135,7 +153,6 @@ def test_connections_that_all_ended_while_they_were_idle_are_replaced() -> None:
 
 def test_when_one_connection_is_dead_the_idle_ones_are_not_tried() -> None:
     def serve(listening: socket.socket) -> None:
-        listening.settimeout(10.0)
         two = [listening.accept()[0] for _ in range(2)]
         for each in two:
             each.recv(1 << 16)
@@ -148,10 +165,12 @@ def test_when_one_connection_is_dead_the_idle_ones_are_not_tried() -> None:
         for each in (*two, late):
             each.close()
 
-    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(3) as pool:
-        connections = Connections(f"127.0.0.1:{listening.getsockname()[1]}", 0.5)
+    with listener() as listening, ThreadPoolExecutor(3) as pool:
+        connections = client_of(listening)
         served = pool.submit(serve, listening)
         early = list(pool.map(connections.exchange, [[GET], [GET]]))
+        for connection in connections._idle:
+            connection._socket.settimeout(SHORT_SECONDS)
         with pytest.raises(TimeoutError):
             connections.exchange([GET])
         late = connections.exchange([GET])

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from types import SimpleNamespace
 
 import pytest
 
 from tests.stack import ROOT
 
+NOW = 1_800_000_000.0
+
 
 def _connection(age_seconds: float) -> SimpleNamespace:
     """A connection on which nothing has come in yet."""
-    opened = time.time() - age_seconds
+    opened = NOW - age_seconds
     return SimpleNamespace(
         creation_time=opened,
         last_activity=opened,
@@ -34,6 +35,8 @@ def test_a_silent_connection_is_waited_for_while_it_is_young(
     monkeypatch: pytest.MonkeyPatch, age_seconds: float, is_awaited: bool
 ) -> None:
     monkeypatch.syspath_prepend(ROOT / "template" / "python3-pipeline")
-    from runtime.drain import is_busy
+    from runtime import drain
 
-    assert is_busy(_connection(age_seconds)) is is_awaited
+    monkeypatch.setattr(drain, "time", SimpleNamespace(time=lambda: NOW))
+
+    assert drain.is_busy(_connection(age_seconds)) is is_awaited
