@@ -40,8 +40,7 @@ check: venv ## lint, formatting, types, and who may import whom
 	@$(BIN)/pytest -q tests/unit/test_rooms.py
 
 test: check fetch ## check, then every test and a short storm, on real services that the tests start
-	@$(BIN)/pytest
-	@$(PYTHON) -m tests.chaos
+	@$(PYTHON) -m tests.suite
 
 test-unit: venv ## the tests that need no service
 	@$(BIN)/pytest tests/unit

@@ -1,4 +1,4 @@
-"""The stack that integration and end-to-end tests share, and the fixtures' files."""
+"""The stack that tests share, the fixtures' files, and what a failed run tells."""
 
 from __future__ import annotations
 
@@ -13,6 +13,29 @@ from tests.stack import ROOT, Stack
 from tests.stacks import shared_stack
 
 FIXTURES = ROOT.parent / "shared" / "fixtures"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run show what depends on the order of files."""
+    parser.addoption("--reverse-files", action="store_true", help="take the last file first")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the order of the tests in a file, as they share what it starts."""
+    if config.getoption("--reverse-files"):
+        files = {item.path: number for number, item in enumerate(items)}
+        items.sort(key=lambda item: -files[item.path])
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    """Name the logs of all stacks when a test failed; pytest keeps those of three runs."""
+    if exitstatus == pytest.ExitCode.TESTS_FAILED:
+        folder = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+        terminalreporter.section("logs of the stacks")
+        for logs in sorted({path.parent for path in folder.rglob("logs/*.log")}):
+            terminalreporter.line(str(logs))
 
 
 @pytest.fixture(scope="session")

@@ -14,16 +14,18 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import ModuleType
 
-from tests.chaos import report
+from tests.chaos import report, side_by_side
 from tests.chaos.findings import Finding, Size
 
 _IN_CONTAINERS = ("R1",)
 # What `make chaos` has time for; the others run with --full, or when they are named.
 _SHORT = ("R1", "R2", "R3", "R6", "R7", "R11", "R13")
+# So that none of these is the one that is left over, side by side.
+_LONG = ("R13", "R3", "R1", "R2")
 
 
 def main() -> int:
@@ -32,8 +34,23 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     size = Size.FULL if options.full else Size.SHORT
     results = options.results or (report.RESULTS if options.full else None)
+    chosen = _chosen(options)
+    if options.at_once > 1 and len(chosen) > 1 and not results:
+        found = _side_by_side(chosen, options)
+    else:
+        found = _one_by_one(chosen, size, options, results)
+    if options.findings:
+        side_by_side.save(options.findings, found)
+    else:
+        print(report.table(found))
+    return 1 if not found or any(finding.is_broken(size) for finding in found) else 0
+
+
+def _one_by_one(
+    chosen: Mapping[str, ModuleType], size: Size, options: argparse.Namespace, results: Path | None
+) -> list[Finding]:
     found: list[Finding] = []
-    for goal, module in _chosen(options).items():
+    for goal, module in chosen.items():
         print(f"\n{goal}: {_summary(module)}", flush=True)
         started = time.monotonic()
         findings = _run(goal, module, size, options)
@@ -44,8 +61,17 @@ def main() -> int:
             report.record(results, module, findings, size, seconds, options.images)
     if results:
         report.write(results)
-    print(report.table(found))
-    return 1 if not found or any(finding.is_broken(size) for finding in found) else 0
+    return found
+
+
+def _side_by_side(chosen: Collection[str], options: argparse.Namespace) -> list[Finding]:
+    given = {name: getattr(options, name) for name in ("seed", "images", "minutes")}
+    words = [word for name, value in given.items() if value for word in (f"--{name}", str(value))]
+    words += [f"--{name}" for name in ("compose", "keep") if getattr(options, name)]
+    longest_first = [*(goal for goal in _LONG if goal in chosen), *(set(chosen) - set(_LONG))]
+    with tempfile.TemporaryDirectory(prefix="chaos-findings-") as folder:
+        found = side_by_side.run(longest_first, options.at_once, words, Path(folder))
+    return sorted(found, key=lambda finding: list(chosen).index(finding.goal))
 
 
 def goals() -> dict[str, ModuleType]:
@@ -102,6 +128,10 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="of a soak")
     parser.add_argument("--compose", action="store_true", help="over containers; R1 can")
     parser.add_argument("--results", type=Path, help="file to update; docs/guarantees.json if full")
+    parser.add_argument(
+        "--at-once", type=int, default=1, help="goals side by side; without a record"
+    )
+    parser.add_argument("--findings", type=Path, help="file for the findings, instead of a table")
     parser.add_argument("--keep", action="store_true", help="keep the folders of what held, too")
     return parser.parse_args()
 
