@@ -125,7 +125,7 @@ def _file_name_of(part: MultipartSegment) -> str | None:
         raise Rejected(
             f"a part has the Content-Transfer-Encoding {encoding[:MAX_FOUND_CHARACTERS]!r};"
             " send the bytes as they are",
-            code="unsupported-encoding",
+            code="unsupported-transfer-encoding",
             status=415,
             found=encoding[:MAX_FOUND_CHARACTERS],
             allowed=", ".join(_PLAIN_ENCODINGS),

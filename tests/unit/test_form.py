@@ -121,7 +121,7 @@ def test_a_part_that_is_encoded_is_refused_by_the_name_of_its_encoding(encoding:
     with pytest.raises(Rejected, match=encoding) as refused:
         read_file(form(DISPOSITION, f"Content-Transfer-Encoding: {encoding}".encode()))
 
-    assert (refused.value.status, refused.value.code) == (415, "unsupported-encoding")
+    assert (refused.value.status, refused.value.code) == (415, "unsupported-transfer-encoding")
     assert refused.value.allowed == "7bit, 8bit, binary"
 
 
