@@ -99,6 +99,8 @@ HEADS = [
     (line(b"HEAD /_/ready HTTP/1.1", HOST), 503),
     (line(b"HEAD / HTTP/1.1", HOST, b"no colon\r\n"), 400),
     (line(b"HEAD / HTTP/9.9", HOST), 505),
+    (line(b"HEAD  ", HOST), 400),
+    (line(b"HEAD / HTTP/1.1", HOST, b"A: b\r\n" * 101), 431),
     (line(b"HEAD / HTTP/1.1", HOST, b"A: " + b"x" * 70_000 + b"\r\n"), 431),
     (line(b"HEAD / HTTP/1.1", HOST, b"Content-Length: 999999999999\r\n"), 413),
     (line(b"HEAD / HTTP/1.1", HOST), 200),

@@ -31,7 +31,7 @@ class Refusal(ErrorTask):  # type: ignore[misc]
         self.response_headers.append(("Content-Type", problems.CONTENT_TYPE))
         self.set_close_on_finish()
         self.content_length = len(body)
-        is_head = getattr(asked, "first_line", b"").startswith(b"HEAD ")
+        is_head = getattr(asked, "first_line", b"").partition(b" ")[0] == b"HEAD"
         self.write(b"" if is_head else body)
 
 
