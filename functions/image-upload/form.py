@@ -58,7 +58,10 @@ def read_file(call: Call) -> SentFile:
     try:
         return _only(_files(call.body, _boundary(options)))
     except MultipartError as error:
-        raise _bad_form(f"the multipart body cannot be read: {error}") from error
+        # The parser keeps its error and the error the parser's frames, and with them the body:
+        # without its traceback both go at once, not when garbage is collected next.
+        reason = error.with_traceback(None)
+        raise _bad_form(f"the multipart body cannot be read: {reason}") from reason
 
 
 def _header(call: Call, name: str) -> str:

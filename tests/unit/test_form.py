@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import tracemalloc
 
 import pytest
@@ -58,6 +60,22 @@ def test_a_form_beyond_its_limits_is_refused_before_it_takes_memory(request_: Ca
     assert (refused.value.status, refused.value.code) == (400, "bad-form")
     assert "16 parts" in str(refused.value.allowed)
     assert peak_bytes < 1.2 * len(request_.body)
+
+
+def test_a_refused_form_leaves_nothing_in_memory() -> None:
+    request = HOSTILE["file name"]
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(Rejected):
+            read_file(request)
+
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert kept_bytes < 0.1 * LARGE
 
 
 @pytest.mark.parametrize("around", ["preamble", "epilogue", "lines that nearly end it"])
