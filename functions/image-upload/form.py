@@ -54,7 +54,8 @@ def read_file(call: Call) -> SentFile:
     """
     media_type, options = parse_options_header(_header(call, "Content-Type"))
     if media_type.lower() != "multipart/form-data":
-        return SentFile(call.body, clean_name(_file_name(_header(call, "Content-Disposition"))))
+        name = _file_name(_header(call, "Content-Disposition"))
+        return SentFile(call.body, clean_name(name or ""))
     try:
         return _only(_files(call.body, _boundary(options)))
     except MultipartError as error:
@@ -133,10 +134,7 @@ def _file_name_of(part: MultipartSegment) -> str | None:
             found=encoding[:MAX_FOUND_CHARACTERS],
             allowed=", ".join(_PLAIN_ENCODINGS),
         )
-    if part.name != FIELD:
-        return None
-    disposition = headers["Content-Disposition"]
-    return _file_name(disposition) if "filename" in disposition.lower() else None
+    return _file_name(headers["Content-Disposition"]) if part.name == FIELD else None
 
 
 def _only(files: Iterator[SentFile]) -> SentFile:
@@ -155,8 +153,10 @@ def _bad_form(detail: str, found: object = None, allowed: object = _ALLOWED) -> 
     return Rejected(detail, code="bad-form", found=found, allowed=allowed)
 
 
-def _file_name(disposition: str) -> str:
+def _file_name(disposition: str) -> str | None:
     """Read the file name out of a Content-Disposition, as RFC 2231, 6266, 7578 and HTML write it.
+
+    None where there is none, which is not an empty one.
 
     Args:
         disposition: its bytes, each a character, as WSGI gives headers.
@@ -165,7 +165,7 @@ def _file_name(disposition: str) -> str:
     # RFC 6266: filename* goes before filename, whichever comes first; what comes last counts here.
     extended = _EXTENDED_NAME.search(text)
     _, options = parse_options_header(f"{text}; {extended[1]}" if extended else text)
-    return options.get("filename", "")
+    return options.get("filename")
 
 
 def _decoded(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.provider import eventually
+from tests.provider import PATIENCE_SECONDS, eventually
 from tests.raw_http import Answer, answers, ask, exchange
 from tests.template_server import Server
 
@@ -176,6 +176,22 @@ def test_who_does_not_go_on_is_answered_and_cut_off(server: Server, sent: bytes)
     answer: Answer = ask(server.port, sent)
 
     assert (answer.status, answer.code) == (408, "request-too-slow")
+
+
+def test_a_request_behind_a_slow_one_has_its_own_time(server: Server) -> None:
+    slow = b"GET /wait/slow HTTP/1.1\r\nHost: a\r\n\r\n"
+    next_begun, next_rest = b"GET /echo?q=1 HTTP/1.1\r\nHost: a\r\n", b"X-Given: next\r\n" + CLOSE
+    with socket.create_connection(("127.0.0.1", server.port), PATIENCE_SECONDS) as connection:
+        connection.sendall(slow + next_begun)
+        eventually((server.folder / "slow.begun").exists)
+        late = ask(server.port, b"GET / HT")  # takes as long as a request may take to come
+        server.may_end("slow")
+
+        connection.sendall(next_rest + b"\r\n")
+
+        received = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    assert late.status == 408
+    assert [answer.status for answer in answers(received, ["GET", "GET"])] == [200, 201]
 
 
 def test_many_connections_that_say_nothing_keep_nobody_out(server: Server) -> None:

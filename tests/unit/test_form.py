@@ -117,6 +117,13 @@ def test_a_form_that_is_cut_off_or_malformed_is_refused(body: bytes) -> None:
     assert (refused.value.status, refused.value.code) == (400, "bad-form")
 
 
+def test_a_field_is_no_file_because_it_speaks_of_one() -> None:
+    body = part(b'Content-Disposition: form-data; name="file"; note="filename"', data=b"cat.jpg")
+
+    with pytest.raises(Rejected, match="0 fields"):
+        read_file(call(body + b"--b--"))
+
+
 @pytest.mark.parametrize("boundary", ["", '""', "x" * 71, '"b "', '"b\x01"', "é"])
 def test_a_boundary_that_is_none_is_refused(boundary: str) -> None:
     with pytest.raises(Rejected, match="boundary") as refused:

@@ -62,5 +62,7 @@ def channel_class(drain: Drain) -> type[HTTPChannel]:
         def service(self) -> None:
             super().service()
             self.quiet_since = time.monotonic()
+            if (next_request := self.request) is not None:
+                next_request.begun_at = self.quiet_since  # it was not read meanwhile
 
     return Channel

@@ -79,7 +79,8 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
     def parse_header(self, header_plus: bytes) -> None:
         """Read the first line and the headers; raise ParsingError for what is not taken."""
-        if (count := header_plus.count(b"\r\n")) > MAX_HEADERS + 2:
+        # Without the request line and the empty one.
+        if (count := header_plus.count(b"\r\n") - 2) > MAX_HEADERS:
             self.first_line = header_plus.partition(b"\r\n")[0]
             self._refuse(431, f"there are more than {MAX_HEADERS} headers", count, MAX_HEADERS)
         try:
