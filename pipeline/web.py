@@ -19,6 +19,7 @@ Response = dict[str, Any]
 
 TENANT_HEADER = "X-Tenant"
 SECRET_HEADER = "X-Internal-Secret"
+UNSUPPORTED_ENCODING = "unsupported-encoding"
 MAX_FOUND_CHARACTERS = 200
 
 
@@ -77,6 +78,23 @@ class Call:
                 allowed=", ".join(allowed),
             )
 
+    def require_no_encoding(self) -> None:
+        """Refuse a body that is to be inflated: its size would be that of a bomb.
+
+        Raises:
+            Rejected: 415.
+        """
+        found = self.headers.get("Content-Encoding", "")
+        if {coding.strip().lower() for coding in found.split(",")} - {"", "identity"}:
+            found = found[:MAX_FOUND_CHARACTERS]
+            raise Rejected(
+                f"the body has the Content-Encoding {found!r}; send the bytes as they are",
+                code=UNSUPPORTED_ENCODING,
+                status=415,
+                found=found,
+                allowed="identity",
+            )
+
 
 def answer(event: Any, function: Callable[[Call], Response]) -> Response:
     """Run a function on an OpenFaaS event; errors meant for the caller become problems."""
@@ -89,6 +107,7 @@ def answer(event: Any, function: Callable[[Call], Response]) -> Response:
         trace_id=telemetry.trace_id(event.headers.get("traceparent")),
     )
     try:
+        call.require_no_encoding()
         return function(call)
     except PipelineError as error:
         logger.log(
@@ -126,8 +145,8 @@ def problem(error: PipelineError, trace_id: str) -> Response:
         headers["Retry-After"] = str(error.retry_after_seconds)
     if error.status == 405:
         headers["Allow"] = str(error.allowed)
-    return {
-        "statusCode": error.status,
-        "headers": headers,
-        "body": json.dumps(body, ensure_ascii=False),
-    }
+    if error.code == UNSUPPORTED_ENCODING:
+        headers["Accept-Encoding"] = str(error.allowed)  # as RFC 9110 has it in a 415
+    # What was found may hold half a character, which JSON can say and UTF-8 cannot.
+    text = json.dumps(body, ensure_ascii=False).encode(errors="replace").decode()
+    return {"statusCode": error.status, "headers": headers, "body": text}

@@ -57,10 +57,10 @@ HANDLER = """
 class Server:
     """A process of index.py in a folder of its own."""
 
-    def __init__(self, folder: Path, **env: str) -> None:
+    def __init__(self, folder: Path, handler: str = HANDLER, **env: str) -> None:
         self.folder = folder
         shutil.copytree(TEMPLATE, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / "function" / "handler.py").write_text(textwrap.dedent(HANDLER))
+        (folder / "function" / "handler.py").write_text(textwrap.dedent(handler))
         (folder / "function" / "sibling.py").write_text('GREETING = "hello"\n')
         (self.port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from functools import partial
 from typing import Any
 
 import answers
+import batches
 from classifier import Classifier
 from engine import Engine
 from engines import Engines
@@ -21,8 +21,6 @@ from pipeline.manifest import ModelRefused
 from pipeline.results import Results
 from pipeline.settings import Settings
 from pipeline.storage import ObjectStore
-
-MAX_BATCH = 64
 
 settings = Settings.from_env(os.environ)
 telemetry.configure("image-classifier", settings.log_level)
@@ -63,7 +61,7 @@ class Function:
                 found=events.BATCH_CONTENT_TYPE,
                 allowed="one image as the body",
             )
-        answers_in_order = self.classifier.classify(_parse_batch(call.body))
+        answers_in_order = self.classifier.classify(batches.parse(call.body))
         crashes.point("classifier.answering")
         return web.respond(200, answers_in_order)
 
@@ -103,19 +101,3 @@ def _load(settings: Settings, store: ObjectStore, model_id: str) -> Engine | Non
     engine = Engine(Model.from_files(files), Limits.from_settings(settings), settings.top_k)
     engine.warm_up()
     return engine
-
-
-def _parse_batch(body: bytes) -> list[events.ImageUploaded]:
-    try:
-        batch = json.loads(body)
-    except ValueError as error:
-        raise Rejected(f"the batch is not JSON: {error}", code="bad-batch") from error
-    if not isinstance(batch, list) or not 1 <= len(batch) <= MAX_BATCH:
-        found = len(batch) if isinstance(batch, list) else type(batch).__name__
-        raise Rejected(
-            f"a batch is a list of 1 to {MAX_BATCH} events",
-            code="bad-batch",
-            found=found,
-            allowed=f"1 to {MAX_BATCH}",
-        )
-    return [events.parse_uploaded(event) for event in batch]

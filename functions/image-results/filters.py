@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import Rejected
 from pipeline.ids import MODEL_ID_PATTERN
+
+# One spelling a number, in ASCII: what Python takes for one beyond that, nobody means.
+_FRACTION = re.compile(r"0(?:\.[0-9]{1,17})?|1(?:\.0{1,17})?")
+_COUNT = re.compile(r"[1-9][0-9]{0,5}")
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,14 @@ class LabelFilter:
         """Read the filter out of the query.
 
         Raises:
-            Rejected: a value is no number, or out of its range.
+            Rejected: a value is no number, out of its range, or given twice.
         """
-        confidence = query.get("minConfidence", "0")
-        count = query.get("maxLabels")
-        return cls(_fraction(confidence), None if count is None else _count(count))
+        confidence = _one(query, "minConfidence")
+        count = _one(query, "maxLabels")
+        return cls(
+            0.0 if confidence is None else _fraction(confidence),
+            None if count is None else _count(count),
+        )
 
     def apply(self, result: dict[str, Any]) -> dict[str, Any]:
         """Return the result with fewer labels."""
@@ -43,25 +50,31 @@ def model_in(query: Mapping[str, str], current: str) -> str:
     Raises:
         Rejected: it cannot be a model's id.
     """
-    model = query.get("model", current)
+    model = _one(query, "model")
+    if model is None:
+        return current
     if not MODEL_ID_PATTERN.fullmatch(model):
         raise _bad("model", model, "letters, digits, '-' and '_'")
     return model
 
 
+def _one(query: Mapping[str, str], name: str) -> str | None:
+    """Take the one value of a name; OpenFaaS' templates give a mapping that may hold several."""
+    values = query.getlist(name) if hasattr(query, "getlist") else [query.get(name)]
+    if len(values) > 1:
+        raise _bad(name, ", ".join(map(str, values)), "one value")
+    return values[0] if values else None
+
+
 def _fraction(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0.0 <= value <= 1.0:
-        raise _bad("minConfidence", text, "a number from 0 to 1")
-    return value
+    if not _FRACTION.fullmatch(text):
+        raise _bad("minConfidence", text, "a number from 0 to 1, such as 0.5")
+    return float(text)
 
 
 def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= len(text) <= 6 and int(text) > 0):
-        raise _bad("maxLabels", text, "a whole number from 1")
+    if not _COUNT.fullmatch(text):
+        raise _bad("maxLabels", text, "a whole number from 1 to 999999")
     return int(text)
 
 

@@ -15,6 +15,7 @@ from pipeline.ids import JobIds
 from pipeline.results import Results
 from pipeline.settings import Settings
 from pipeline.storage import ObjectStore
+from published import PublishedModels
 from readiness import Readiness, all_ready
 from results import Answer, States
 
@@ -32,6 +33,7 @@ class Function:
         self.states = States(
             results=Results(store, cache),
             store=store,
+            models=PublishedModels(store, self.model_id),
             job_ids=JobIds(settings.secret("job-signing-key")),
             retention=timedelta(days=settings.job_retention_days),
         )

@@ -12,6 +12,7 @@ from pipeline.errors import NotFound, Rejected
 from pipeline.ids import IMAGE_ID_PATTERN, INPUT_BUCKET, JobIds, input_key
 from pipeline.results import Found, Results
 from pipeline.storage import ObjectStore
+from published import PublishedModels
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class States:
 
     results: Results
     store: ObjectStore
+    models: PublishedModels
     job_ids: JobIds
     retention: timedelta
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -63,7 +65,7 @@ class States:
         """Tell an image's result under a model, or that it is pending.
 
         Raises:
-            NotFound: the tenant stored no such image.
+            NotFound: the tenant stored no such image, or there is no such model.
             Unavailable: MinIO does not answer.
         """
         if not IMAGE_ID_PATTERN.fullmatch(image):
@@ -77,4 +79,5 @@ class States:
             return Answer(json.loads(found.body), found)
         if not any(self.store.keys(INPUT_BUCKET, input_key(tenant, image, ""))):
             raise NotFound("no such image", code="image-not-found", found=image)
+        self.models.require(model)
         return Answer({"imageId": image, "modelId": model, "status": "pending"})

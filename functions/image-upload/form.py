@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 
-from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.formparser import FormDataParser
+from multipart import (  # type: ignore[import-untyped]
+    MultipartError,
+    MultipartSegment,
+    PushMultipartParser,
+)
 from werkzeug.http import parse_options_header
 
 from pipeline.errors import Rejected
@@ -19,6 +22,19 @@ FIELD = "file"
 # Longer names are cut: the name travels in an event that stays under 4 KB.
 _MAX_NAME_CHARACTERS = 255
 _MAX_PARTS = 16
+# RFC 7578 knows three headers of a part.
+_MAX_PART_HEADERS = 8
+# Room for the longest name with each of its bytes percent-encoded.
+_MAX_HEADER_BYTES = 4096
+# RFC 2046 allows 70 characters.
+_BOUNDARY = re.compile(r"[!-~](?:[ -~]{0,68}[!-~])?")
+_ALLOWED = (
+    f"multipart/form-data with one field {FIELD!r}, up to {_MAX_PARTS} parts of up to"
+    f" {_MAX_PART_HEADERS} headers of {_MAX_HEADER_BYTES:,} bytes, and the closing boundary"
+)
+# What leaves the bytes of a part as they are (RFC 7578 knows no other).
+_PLAIN_ENCODINGS = ("7bit", "8bit", "binary")
+_EXTENDED_NAME = re.compile(r";[ \t]*(filename\*=[^;]*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -33,50 +49,131 @@ def read_file(call: Call) -> SentFile:
     """Take the file out of the request.
 
     Raises:
-        Rejected: a multipart body that cannot be read, or without exactly one `file`.
+        Rejected: a header that is too long, a multipart body that cannot be read, or one without
+            exactly one `file`.
     """
-    content_type = call.headers.get("Content-Type", "")
-    media_type, options = parse_options_header(content_type)
-    if media_type != "multipart/form-data":
-        _, disposition = parse_options_header(call.headers.get("Content-Disposition", ""))
-        return SentFile(call.body, clean_name(disposition.get("filename", "")))
-    files = _parse(call.body, media_type, options)
-    if len(files) != 1:
+    media_type, options = parse_options_header(_header(call, "Content-Type"))
+    if media_type.lower() != "multipart/form-data":
+        name = _file_name(_header(call, "Content-Disposition"))
+        return SentFile(call.body, clean_name(name or ""))
+    try:
+        return _only(_files(call.body, _boundary(options)))
+    except MultipartError as error:
+        # The parser keeps its error and the error the parser's frames, and with them the body:
+        # without its traceback both go at once, not when garbage is collected next.
+        reason = error.with_traceback(None)
+        raise _bad_form(f"the multipart body cannot be read: {reason}") from reason
+
+
+def _header(call: Call, name: str) -> str:
+    value = call.headers.get(name, "")
+    if len(value) > _MAX_HEADER_BYTES:
         raise Rejected(
-            f"the form has {len(files)} fields named {FIELD!r} with a file; send exactly one",
-            code="bad-form",
-            found=len(files),
+            f"{name} has {len(value):,} bytes; the limit is {_MAX_HEADER_BYTES:,}",
+            code="headers-too-large",
+            status=431,
+            found=len(value),
+            allowed=_MAX_HEADER_BYTES,
+        )
+    return value
+
+
+def _boundary(options: dict[str, str]) -> str:
+    boundary = options.get("boundary", "")
+    if not _BOUNDARY.fullmatch(boundary):
+        raise _bad_form(
+            "the boundary is not 1 to 70 printable ASCII characters"
+            if boundary
+            else "Content-Type names no boundary",
+            found=boundary[:MAX_FOUND_CHARACTERS],
+        )
+    return boundary
+
+
+def _files(body: bytes, boundary: str) -> Iterator[SentFile]:
+    """Yield what the field holds, one after the other, as it is read.
+
+    Raises:
+        MultipartError: the body is no form, is cut off, or goes beyond a limit.
+        Rejected: a part is encoded.
+    """
+    parser = PushMultipartParser(
+        boundary,
+        max_header_size=_MAX_HEADER_BYTES,
+        max_header_count=_MAX_PART_HEADERS,
+        max_segment_count=_MAX_PARTS,
+        # Any byte is a character of Latin-1: which of them a name means is told by the name.
+        header_charset="latin-1",
+        strict=True,
+    )
+    name: str | None = None
+    data = b""
+    with parser:
+        # In one piece: what a part holds is then copied once, and is no part's but this one's.
+        for event in parser.parse(body):
+            if isinstance(event, MultipartSegment):
+                name, data = _file_name_of(event), b""
+            elif event:
+                data = event
+            elif name is not None:
+                yield SentFile(data, clean_name(name))
+
+
+def _file_name_of(part: MultipartSegment) -> str | None:
+    """Tell what the file in a part is called; None where the part holds none of ours."""
+    headers = dict(part.headerlist)
+    if len(headers) < len(part.headerlist):
+        raise _bad_form("a part has a header twice")
+    encoding = headers.get("Content-Transfer-Encoding", "binary").strip()
+    if encoding.lower() not in _PLAIN_ENCODINGS:
+        raise Rejected(
+            f"a part has the Content-Transfer-Encoding {encoding[:MAX_FOUND_CHARACTERS]!r};"
+            " send the bytes as they are",
+            code="unsupported-transfer-encoding",
+            status=415,
+            found=encoding[:MAX_FOUND_CHARACTERS],
+            allowed=", ".join(_PLAIN_ENCODINGS),
+        )
+    return _file_name(headers["Content-Disposition"]) if part.name == FIELD else None
+
+
+def _only(files: Iterator[SentFile]) -> SentFile:
+    sent, *more = [next(files, None), *(SentFile(b"", "") for _ in files)]
+    if sent is None or more:
+        found = len(more) + (sent is not None)
+        raise _bad_form(
+            f"the form has {found} fields named {FIELD!r} with a file; send exactly one",
+            found=found,
             allowed=1,
         )
-    return SentFile(files[0].read(), clean_name(files[0].filename or ""))
+    return sent
 
 
-def _parse(body: bytes, media_type: str, options: dict[str, str]) -> list[FileStorage]:
-    parser = FormDataParser(
-        stream_factory=_in_memory,
-        max_form_parts=_MAX_PARTS,
-        max_form_memory_size=len(body),
-    )
+def _bad_form(detail: str, found: object = None, allowed: object = _ALLOWED) -> Rejected:
+    return Rejected(detail, code="bad-form", found=found, allowed=allowed)
+
+
+def _file_name(disposition: str) -> str | None:
+    """Read the file name out of a Content-Disposition, as RFC 2231, 6266, 7578 and HTML write it.
+
+    None where there is none, which is not an empty one.
+
+    Args:
+        disposition: its bytes, each a character, as WSGI gives headers.
+    """
+    text = _decoded(disposition)
+    # RFC 6266: filename* goes before filename, whichever comes first; what comes last counts here.
+    extended = _EXTENDED_NAME.search(text)
+    _, options = parse_options_header(f"{text}; {extended[1]}" if extended else text)
+    return options.get("filename")
+
+
+def _decoded(text: str) -> str:
+    """Read bytes, each a character so far, as UTF-8, or as Latin-1 where they are none."""
     try:
-        _, _, files = parser.parse(BytesIO(body), media_type, len(body), options)
-    except (ValueError, RequestEntityTooLarge) as error:
-        raise Rejected(
-            f"the multipart body cannot be read: {error}",
-            code="bad-form",
-            found=str(options)[:MAX_FOUND_CHARACTERS],
-            allowed=f"multipart/form-data with a boundary and one field {FIELD!r}",
-        ) from error
-    return files.getlist(FIELD)
-
-
-def _in_memory(
-    total_content_length: int | None,
-    content_type: str | None,
-    filename: str | None,
-    content_length: int | None = None,
-) -> BytesIO:
-    """Keep a part where the body is already, rather than spill it to disk."""
-    return BytesIO()
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
 
 
 def clean_name(name: str) -> str:

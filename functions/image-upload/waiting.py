@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import threading
 import time
+from urllib.request import parse_http_list
 
 from pipeline.ids import Job
 from pipeline.results import Found, Results
 
-_WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,9})(?:$|[,;\s])")
+_SECONDS = re.compile(r"0|[1-9][0-9]{0,18}")
+_MAX_PREFER_CHARACTERS = 1024
 # Redis is asked often, as that costs little; the store, which also knows failures, seldom.
 _FIRST_PAUSE_SECONDS = 0.005
 _LONGEST_PAUSE_SECONDS = 0.1
@@ -17,9 +19,21 @@ _STORE_EVERY_SECONDS = 1.0
 
 
 def preferred_seconds(prefer: str, maximum: int) -> int:
-    """Read the seconds out of a Prefer header; 0 when there are none."""
-    match = _WAIT.search(prefer)
-    return min(int(match.group(1)), maximum) if match else 0
+    """Read the seconds out of a Prefer header; 0 when there are none.
+
+    Several header lines are one, joined by commas. The first `wait` counts; one that is no number
+    of seconds is ignored, as RFC 7240 wants it of preferences that are not understood.
+    """
+    if len(prefer) > _MAX_PREFER_CHARACTERS:
+        return 0
+    for item in parse_http_list(prefer):
+        name, _, value = item.partition(";")[0].partition("=")
+        if name.strip(" \t").lower() == "wait":
+            seconds = value.strip(" \t")
+            if seconds[:1] == seconds[-1:] == '"':
+                seconds = seconds[1:-1]
+            return min(int(seconds), maximum) if _SECONDS.fullmatch(seconds) else 0
+    return 0
 
 
 class Waiter:

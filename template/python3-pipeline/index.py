@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
@@ -16,22 +16,23 @@ from typing import Any, NoReturn
 from flask import Flask, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, Histogram, generate_latest
 from waitress import create_server, wasyncore  # type: ignore[import-untyped]
-from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
-from waitress.task import ErrorTask, WSGITask  # type: ignore[import-untyped]
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from runtime import logs
+from runtime import logs, problems
 from runtime.calls import Busy, Calls, Event, Overdue
+from runtime.channels import channel_class
 from runtime.drain import Drain, is_quiet
+from runtime.reception import MAX_HEADER_BYTES, give_up_on_slow
 from runtime.settings import Settings
 
 logger = logging.getLogger("index")
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-PROBLEM_JSON = "application/problem+json"
+READING = ["GET", "HEAD"]
 SPARE_THREADS = 4  # so that health, readiness and 429 are answered while every slot is taken
 RECV_BYTES = 1 << 17
+LOOK_EVERY_SECONDS = 1.0  # for senders that are too slow
 LATE_SECONDS = 5  # for sending the last answers after the last handler call
 
 REQUEST_SECONDS = Histogram("function_request_seconds", "Time to answer a request", ["status"])
@@ -57,21 +58,13 @@ def to_response(result: Any) -> Response:
     return Response(body, status, headers)
 
 
-def problem_body(status: int, title: str, detail: str, trace_id: str | None) -> bytes:
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return json.dumps(body | ({"traceId": trace_id} if trace_id else {})).encode()
-
-
-def problem(status: int, detail: str) -> Response:
-    response = Response(status=status, content_type=PROBLEM_JSON)
-    title = response.status.partition(" ")[2].title()
-    response.set_data(problem_body(status, title, detail, trace_id()))
-    return response
+def problem(status: int, detail: str, found: object = None, allowed: object = None) -> Response:
+    body = problems.document(status, detail, trace_id(), found, allowed)
+    return Response(body, status, content_type=problems.CONTENT_TYPE)
 
 
 def trace_id() -> str | None:
-    parts = request.headers.get("traceparent", "").split("-")
-    return parts[1] if len(parts) == 4 else None
+    return problems.trace_id_of(request.headers.get("traceparent"))
 
 
 def create_app(handler: ModuleType, calls: Calls, max_body_bytes: int, drain: Drain) -> Flask:
@@ -96,22 +89,32 @@ def create_app(handler: ModuleType, calls: Calls, max_body_bytes: int, drain: Dr
     def invoke(path: str) -> Response:
         length = request.content_length or 0
         if length > max_body_bytes:
-            raise RequestEntityTooLarge(
-                f"body is {length} bytes; the limit is {max_body_bytes} bytes"
-            )
+            detail = f"body is {length} bytes; the limit is {max_body_bytes} bytes"
+            return problem(413, detail, length, max_body_bytes)
+        return to_response(calls.run(length, receive))
+
+    def receive() -> Event:
         body = request.get_data(cache=False)
-        event = Event(body, request.headers, request.method, request.args, request.path)
-        return to_response(calls.run(event))
+        return Event(body, request.headers, request.method, request.args, request.path)
 
     return app
 
 
 def register_checks(app: Flask, handler: ModuleType, drain: Drain) -> None:
-    @app.get("/_/health")
+    def check(path: str) -> Callable[[Callable[[], Response]], Callable[[], Response]]:
+        # All methods: what is none of these is no business of the handler either.
+        return app.route(path, methods=METHODS, provide_automatic_options=False)
+
+    @app.before_request
+    def only_read() -> None:
+        if request.endpoint != "invoke" and request.endpoint and request.method not in READING:
+            raise MethodNotAllowed(READING)
+
+    @check("/_/health")
     def health() -> Response:
         return Response("OK", content_type="text/plain")
 
-    @app.get("/_/ready")
+    @check("/_/ready")
     def ready() -> Response:
         if drain.has_begun:
             return problem(503, "the replica is stopping")
@@ -123,7 +126,7 @@ def register_checks(app: Flask, handler: ModuleType, drain: Drain) -> None:
             end()
         return problem(503, reason) if reason else Response("OK", content_type="text/plain")
 
-    @app.get("/metrics")
+    @check("/metrics")
     def metrics() -> Response:
         return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
@@ -131,13 +134,20 @@ def register_checks(app: Flask, handler: ModuleType, drain: Drain) -> None:
 def register_errors(app: Flask) -> None:
     @app.errorhandler(Busy)
     def turn_away(error: Busy) -> Response:
-        response = problem(429, str(error))
+        response = problem(429, str(error), allowed=error.allowed)
         response.headers["Retry-After"] = "1"
         return response
 
     @app.errorhandler(Overdue)
     def give_up(error: Overdue) -> Response:
         return problem(504, str(error))
+
+    @app.errorhandler(MethodNotAllowed)
+    def name_the_methods(error: MethodNotAllowed) -> Response:
+        allowed = ", ".join(sorted(error.valid_methods or METHODS))
+        response = problem(405, f"{request.method} is not allowed here", request.method, allowed)
+        response.headers["Allow"] = allowed
+        return response
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> Response:
@@ -147,33 +157,6 @@ def register_errors(app: Flask) -> None:
     def fail(error: Exception) -> Response:
         logger.error("request failed", exc_info=error, extra={"trace_id": trace_id()})
         return problem(500, "the function failed; its log says why")
-
-
-def channel_class(drain: Drain) -> type[HTTPChannel]:
-    """Return waitress' connection, one that says `Connection: close` while draining."""
-
-    class Answer(WSGITask):  # type: ignore[misc]
-        def build_response_header(self) -> bytes:
-            if drain.has_begun:
-                self.set_close_on_finish()
-            header: bytes = super().build_response_header()
-            return header
-
-    class Refusal(ErrorTask):  # type: ignore[misc]
-        def execute(self) -> None:
-            error = self.request.error
-            body = problem_body(error.code, error.reason, error.body, None)
-            self.status = f"{error.code} {error.reason}"
-            self.response_headers.append(("Content-Type", PROBLEM_JSON))
-            self.set_close_on_finish()
-            self.content_length = len(body)
-            self.write(body)
-
-    class Channel(HTTPChannel):  # type: ignore[misc]
-        task_class = Answer
-        error_task_class = Refusal
-
-    return Channel
 
 
 def serve(app: Flask, settings: Settings, drain: Drain) -> None:
@@ -187,6 +170,7 @@ def serve(app: Flask, settings: Settings, drain: Drain) -> None:
         threads=settings.max_inflight + SPARE_THREADS,
         # A body somewhat too large is read all the same: its sender gets a 413, not a reset.
         max_request_body_size=2 * settings.max_body_bytes,
+        max_request_header_size=MAX_HEADER_BYTES,
         connection_limit=max(256, 4 * settings.max_inflight),
         asyncore_use_poll=True,
         # A photo in a few reads instead of a dozen: a tenth of what the server itself costs.
@@ -203,12 +187,16 @@ def serve(app: Flask, settings: Settings, drain: Drain) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     patience_seconds = settings.grace_seconds + settings.exec_timeout_seconds + LATE_SECONDS
+    looked_at = time.monotonic()
     while not (drain.has_lasted(settings.grace_seconds) and is_quiet(server)):
         if drain.has_lasted(patience_seconds):
             logger.error("stopped with requests in flight")
             break
         wait_seconds = 0.02 if drain.has_begun else 1.0
         wasyncore.loop(wait_seconds, use_poll=True, map=sockets, count=1)
+        if (now := time.monotonic()) - looked_at >= LOOK_EVERY_SECONDS:
+            looked_at = now
+            give_up_on_slow(server, now, settings.receive_seconds)
     wasyncore.close_all(sockets)
 
 
@@ -229,7 +217,12 @@ def main() -> None:
     from function import handler
 
     drain = Drain()
-    calls = Calls(handler.handle, settings.max_inflight, settings.exec_timeout_seconds)
+    calls = Calls(
+        handler.handle,
+        settings.max_inflight,
+        settings.max_held_bytes,
+        settings.exec_timeout_seconds,
+    )
     serve(create_app(handler, calls, settings.max_body_bytes, drain), settings, drain)
     is_idle = calls.wait_until_idle(1)
     if hasattr(handler, "close"):

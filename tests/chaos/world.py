@@ -32,6 +32,7 @@ from pipeline.images import Limits
 from pipeline.results import Results
 from pipeline.settings import Settings
 from process import Processor, RetryPolicy
+from published import PublishedModels
 from results import States
 from tests.chaos.moments import Clock, Killed, Moments
 from tests.chaos.puppet import Batch, Puppet, finish, leave_unfinished
@@ -94,7 +95,13 @@ class World:
         self._publisher = cast(Any, WatchedPublisher(self.kafka, self.watch, self.moments))
         limits = Limits.from_settings(SETTINGS)
         self._uploads = Uploads(limits, store, self._publisher, job_ids, MANIFEST.model_id)
-        self.states = States(self._results, store, job_ids, timedelta(days=30))
+        self.states = States(
+            self._results,
+            store,
+            PublishedModels(store, MANIFEST.model_id),
+            job_ids,
+            timedelta(days=30),
+        )
         engines = Engines(cast(Any, StubEngine()), lambda _: None)
         self.gateway = Gateway(Classifier(engines, store, self._results), self.watch, self.store)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -86,6 +87,28 @@ BAD = {
     ),
     "a form without a file": Bad(
         400, "bad-form", "exactly one", body=b"--b--\r\n",
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+    ),
+    "a number of Python's": Bad(
+        400, "bad-query", "minConfidence", "GET", f"{UPLOADS}/{'0' * 64}?minConfidence=0_1"
+    ),
+    "a query that says two things": Bad(
+        400, "bad-query", "maxLabels", "GET", f"{UPLOADS}/{'0' * 64}?maxLabels=1&maxLabels=2"
+    ),
+    "a body to be inflated": Bad(
+        415, "unsupported-encoding", "gzip", body=gzip.compress(JPEG),
+        headers={"Content-Encoding": "gzip"},
+    ),
+    "a body that is said to be inflated": Bad(
+        415, "unsupported-encoding", "x-none", body=JPEG, headers={"Content-Encoding": "x-none"}
+    ),
+    "a form with endless headers": Bad(
+        400, "bad-form", "header count", body=b"--b\r\n" + b"X-A: b\r\n" * 100_000,
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+    ),
+    "a form that is cut off": Bad(
+        400, "bad-form", "Unexpected end",
+        body=b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + JPEG,
         headers={"Content-Type": "multipart/form-data; boundary=b"},
     ),
     "references from outside": Bad(
@@ -182,6 +205,15 @@ def test_a_cached_result_of_another_tenant_is_not_shown(stack: Stack) -> None:
     ResultCache(stack.settings).put("other", image, "m-1", b'{"labels":[]}')
 
     assert stack.get(f"{UPLOADS}/{image}?model=m-1").status_code == 404
+
+
+def test_a_result_under_an_invented_model_is_not_awaited(stack: Stack) -> None:
+    image = stack.upload(pictures.fresh("invented model")).json()["imageId"]
+
+    response = stack.get(f"{UPLOADS}/{image}?model=invented-0123456789ab")
+
+    assert (response.status_code, response.json()["found"]) == (404, "invented-0123456789ab")
+    assert response.json()["type"].endswith(":model-not-found")
 
 
 def test_an_unhandled_method_is_a_problem_too(stack: Stack) -> None:

@@ -218,14 +218,6 @@ def test_an_image_is_answered_by_its_id_and_filtered(
     assert none["labels"] == []
 
 
-def test_an_image_under_a_model_that_never_saw_it_is_pending(
-    stack: Stack, accepted: dict[str, Any]
-) -> None:
-    body = stack.get(f"{accepted['links']['image']}?model=another-0123456789ab").json()
-
-    assert body["status"] == "pending"
-
-
 def test_freshly_drawn_shapes_get_their_names(stack: Stack) -> None:
     right = 0
     for shape, index in shapes.pictures(seed=900_000, count=20, width=320, height=240):

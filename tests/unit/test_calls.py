@@ -33,10 +33,10 @@ def test_whoever_has_an_answer_may_ask_again_at_once(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Future, "result", result)
     monkeypatch.setattr(Future, "_invoke_callbacks", invoke_callbacks)
     one_at_a_time = calls.Calls(
-        lambda event, context: is_waited_for.wait(PATIENCE_SECONDS), 1, PATIENCE_SECONDS
+        lambda event, context: is_waited_for.wait(PATIENCE_SECONDS), 1, 1024, PATIENCE_SECONDS
     )
     try:
-        answer = one_at_a_time.run(calls.Event(b"", Headers(), "GET", MultiDict(), "/"))
+        answer = one_at_a_time.run(0, lambda: calls.Event(b"", Headers(), "GET", MultiDict(), "/"))
         has_room = one_at_a_time.wait_until_idle(0)
     finally:
         was_looked_at.set()

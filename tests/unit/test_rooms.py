@@ -89,6 +89,10 @@ def test_imagectl_imports_pipeline_and_models_alone() -> None:
     assert _imported(_in("imagectl"), lambda _: OURS - {"imagectl", "models", "pipeline"}) == {}
 
 
+def test_the_template_knows_none_of_our_rooms() -> None:
+    assert _imported(_in("template"), lambda _: OURS) == {}
+
+
 def test_functions_know_neither_flask_nor_tensorflow() -> None:
     web_and_training = {"flask", "waitress", "tensorflow", "keras"}
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
-from filters import LabelFilter, model_in
 from pipeline import ids
 from pipeline.errors import NotFound, Rejected, Unavailable
 from pipeline.results import Results
+from published import PublishedModels
 from results import States
 from tests.fakes import MemoryCache, MemoryStore
 
@@ -32,14 +33,26 @@ class Bench:
         self.store, self.cache = MemoryStore(), MemoryCache()
         self.job_ids = ids.JobIds("key")
         self.results = Results(cast(Any, self.store), cast(Any, self.cache))
-        self.now = NOW
+        self.now, self.seconds = NOW, 0.0
+        store = cast(Any, self.store)
         self.states = States(
-            self.results, cast(Any, self.store), self.job_ids, timedelta(days=30), lambda: self.now
+            self.results,
+            store,
+            PublishedModels(store, MODEL, lambda: self.seconds),
+            self.job_ids,
+            timedelta(days=30),
+            lambda: self.now,
         )
         self.job_id = self.job_ids.issue("default", IMAGE, MODEL, NOW)
 
     def complete(self) -> None:
         self.results.save_many({KEY: json.dumps(RESULT).encode()})
+
+    def store_image(self) -> None:
+        self.store.put("input-images", ids.input_key("default", IMAGE, "jpg"), b"", "image/jpeg")
+
+    def publish(self, model: str) -> None:
+        self.store.put("models", f"{model}/model.json", b"{}", "application/json")
 
     def fail(self) -> None:
         error = {"code": "damaged-image", "detail": "why", "attempts": 1}
@@ -120,11 +133,61 @@ def test_a_store_that_is_down_is_no_pending(bench: Bench) -> None:
 
 
 def test_a_stored_image_without_a_result_is_pending(bench: Bench) -> None:
-    bench.store.put("input-images", ids.input_key("default", IMAGE, "jpg"), b"", "image/jpeg")
+    bench.store_image()
 
     body = bench.states.image("default", IMAGE, MODEL).body
 
     assert body == {"imageId": IMAGE, "modelId": MODEL, "status": "pending"}
+
+
+def test_a_result_under_a_model_that_was_never_published_is_not_awaited(bench: Bench) -> None:
+    bench.store_image()
+
+    with pytest.raises(NotFound) as refused:
+        bench.states.image("default", IMAGE, "invented-0123456789ab")
+
+    assert (refused.value.code, refused.value.found) == ("model-not-found", "invented-0123456789ab")
+
+
+def test_a_result_under_another_published_model_is_awaited(bench: Bench) -> None:
+    bench.store_image()
+    bench.publish("other")
+
+    assert bench.states.image("default", IMAGE, "other").body["status"] == "pending"
+
+
+def test_a_model_is_known_a_second_after_it_was_published(bench: Bench) -> None:
+    bench.store_image()
+    with pytest.raises(NotFound):
+        bench.states.image("default", IMAGE, "other")
+    bench.publish("other")
+    bench.seconds += 1
+
+    assert bench.states.image("default", IMAGE, "other").body["status"] == "pending"
+
+
+def test_guessing_models_costs_the_store_one_listing_a_second(bench: Bench) -> None:
+    models = PublishedModels(cast(Any, bench.store), MODEL, lambda: bench.seconds)
+    listings = 0
+    folders = bench.store.folders
+
+    def counted(bucket: str, prefix: str) -> Iterator[str]:
+        nonlocal listings
+        listings += 1
+        return folders(bucket, prefix)
+
+    bench.store.folders = counted  # type: ignore[method-assign]
+    for guess in range(100):
+        with pytest.raises(NotFound):
+            models.require(f"guess-{guess}")
+
+    assert listings == 1
+
+
+def test_a_result_of_a_model_that_is_gone_is_still_found(bench: Bench) -> None:
+    bench.results.save_many({("default", IMAGE, "gone"): b'{"modelId":"gone"}'})
+
+    assert bench.states.image("default", IMAGE, "gone").body == {"modelId": "gone"}
 
 
 @pytest.mark.parametrize("image", [IMAGE, "short", "../" + IMAGE, IMAGE.upper()])
@@ -138,40 +201,3 @@ def test_another_tenants_image_is_not_found(bench: Bench) -> None:
 
     with pytest.raises(NotFound):
         bench.states.image("other", IMAGE, MODEL)
-
-
-@pytest.mark.parametrize(
-    ("query", "labels"),
-    [
-        ({}, ["star", "o"]),
-        ({"minConfidence": "0.5"}, ["star"]),
-        ({"maxLabels": "1"}, ["star"]),
-        ({"minConfidence": "1"}, []),
-    ],
-)
-def test_labels_are_filtered_by_the_query(query: dict[str, str], labels: list[str]) -> None:
-    kept = LabelFilter.from_query(query).apply(RESULT)
-
-    assert [label["label"] for label in kept["labels"]] == labels
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        {"minConfidence": "much"},
-        {"minConfidence": "nan"},
-        {"minConfidence": "1.1"},
-        {"maxLabels": "0"},
-        {"maxLabels": "-1"},
-        {"maxLabels": "²"},
-    ],
-)
-def test_a_query_that_makes_no_sense_is_refused(query: dict[str, str]) -> None:
-    with pytest.raises(Rejected, match=r"allowed:"):
-        LabelFilter.from_query(query)
-
-
-def test_a_model_that_is_no_model_id_is_refused() -> None:
-    assert model_in({}, MODEL) == MODEL
-    with pytest.raises(Rejected, match="model is"):
-        model_in({"model": "../x"}, MODEL)

@@ -153,7 +153,34 @@ def test_a_file_name_is_kept_without_what_could_harm(sent: str, kept: str) -> No
 
 @pytest.mark.parametrize(
     ("prefer", "seconds"),
-    [("", 0), ("wait=5", 5), ("respond-async, wait=7", 7), ("wait=999", 30), ("wait=-1", 0)],
+    [
+        ("", 0),
+        ("wait=5", 5),
+        ("Wait=5", 5),
+        ("WAIT = 5", 5),
+        ('wait="5"', 5),
+        ("wait=5; x", 5),
+        ("wait=5;x=y", 5),
+        ("respond-async, wait=7", 7),
+        ("respond-async; a=b, wait=7", 7),
+        ("return=minimal,wait=7,foo", 7),
+        ("wait=999", 30),
+        ("wait=99999999999", 30),
+        ("wait=4, wait=9", 4),
+        ("wait=0", 0),
+        ("wait=-1", 0),
+        ("wait=+1", 0),
+        ("wait=05", 0),
+        ("wait=1_0", 0),
+        ("wait=\N{ARABIC-INDIC DIGIT FIVE}", 0),
+        ("wait=5.5", 0),
+        ("wait=\xa05", 0),
+        ("wait=" + "9" * 5000, 0),
+        ("wait", 0),
+        ("foo; wait=5", 0),
+        ('foo="a, wait=5"', 0),
+        ("await=5", 0),
+    ],
 )
 def test_the_preferred_wait_is_read_and_bounded(prefer: str, seconds: int) -> None:
     assert preferred_seconds(prefer, maximum=30) == seconds

@@ -81,6 +81,35 @@ def test_a_wrong_method_is_told_the_right_ones() -> None:
     assert web.problem(refused.value, TRACE)["headers"]["Allow"] == "GET, HEAD"
 
 
+def encoded(encoding: str) -> Any:
+    headers = {"traceparent": TRACEPARENT, "Content-Encoding": encoding}
+    event = SimpleNamespace(method="POST", path="", query={}, body=b"", headers=headers)
+    return web.answer(event, lambda _: web.respond(200, {}))
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate, gzip", "identity, br", "x" * 300])
+def test_a_body_that_is_to_be_inflated_is_refused(encoding: str) -> None:
+    response = encoded(encoding)
+
+    problem = json.loads(response["body"])
+    assert response["statusCode"] == problem["status"] == 415
+    assert problem["type"] == "urn:image-pipeline:problem:unsupported-encoding"
+    assert (problem["found"], problem["allowed"]) == (encoding[:200], "identity")
+    assert response["headers"]["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", "Identity"])
+def test_a_body_that_is_as_it_is_is_taken(encoding: str) -> None:
+    assert encoded(encoding)["statusCode"] == 200
+
+
+def test_half_a_character_that_was_found_can_be_told() -> None:
+    response = answer(Rejected("no", found="\ud800.jpg"))
+
+    assert response["body"].encode().decode() == response["body"]
+    assert json.loads(response["body"])["found"] == "?.jpg"
+
+
 def test_a_bug_is_not_made_into_an_answer() -> None:
     with pytest.raises(ZeroDivisionError):
         answer(ZeroDivisionError())

@@ -39,32 +39,49 @@ class Context:
 
 
 class Busy(Exception):
-    """Every slot is taken."""
+    """Every slot is taken, or all the memory for bodies."""
+
+    def __init__(self, text: str, allowed: int) -> None:
+        super().__init__(text)
+        self.allowed = allowed
 
 
 class Overdue(Exception):
-    """The handler has not returned in time. Its thread goes on, and keeps its slot."""
+    """The handler has not returned in time. Its thread goes on, and keeps its slot and body."""
 
 
 class Calls:
     """Runs handler calls in `max_inflight` threads, and takes no more than these can run."""
 
     def __init__(
-        self, handle: Callable[[Event, Context], Any], max_inflight: int, timeout_seconds: float
+        self,
+        handle: Callable[[Event, Context], Any],
+        max_inflight: int,
+        max_held_bytes: int,
+        timeout_seconds: float,
     ) -> None:
         self._handle = handle
         self._max_inflight = max_inflight
+        self._max_held_bytes = max_held_bytes
+        self._held_bytes = 0
+        self._lock = threading.Lock()
         self._timeout_seconds = timeout_seconds
         self._context = Context(socket.gethostname())
         self._slots = threading.BoundedSemaphore(max_inflight)
         self._threads = ThreadPoolExecutor(max_inflight, "handler")
 
-    def run(self, event: Event) -> Any:
-        """Return what the handler returns; raise what it raises, Busy or Overdue."""
-        if not self._slots.acquire(blocking=False):
-            raise Busy(f"{self._max_inflight} requests are in flight, as many as are allowed")
-        IN_FLIGHT.inc()
-        call = self._threads.submit(self._call, event)
+    def run(self, body_bytes: int, receive: Callable[[], Event]) -> Any:
+        """Return what the handler returns; raise what it raises, Busy or Overdue.
+
+        Args:
+            receive: makes the event, once there is a slot for it and memory for its body.
+        """
+        self._take(body_bytes)
+        try:
+            call = self._threads.submit(self._call, receive(), body_bytes)
+        except BaseException:
+            self._give_back(body_bytes)
+            raise
         try:
             return call.result(self._timeout_seconds)
         except TimeoutError as error:
@@ -82,13 +99,32 @@ class Calls:
             for _ in range(self._max_inflight)
         )
 
-    def _call(self, event: Event) -> Any:
+    def _call(self, event: Event, body_bytes: int) -> Any:
         """Give the slot back before the answer is out: who has that may ask again at once."""
         try:
             return self._handle(event, self._context)
         finally:
-            IN_FLIGHT.dec()
+            self._give_back(body_bytes)
+
+    def _take(self, body_bytes: int) -> None:
+        if not self._slots.acquire(blocking=False):
+            most = self._max_inflight
+            raise Busy(f"{most} requests are in flight, as many as are allowed", most)
+        with self._lock:
+            fits = self._held_bytes + body_bytes <= self._max_held_bytes
+            if fits:
+                self._held_bytes += body_bytes
+        if not fits:
             self._slots.release()
+            most = self._max_held_bytes
+            raise Busy(f"the bodies in flight leave no room of {most} bytes for this one", most)
+        IN_FLIGHT.inc()
+
+    def _give_back(self, body_bytes: int) -> None:
+        with self._lock:
+            self._held_bytes -= body_bytes
+        IN_FLIGHT.dec()
+        self._slots.release()
 
 
 def log_late_end(call: Future[Any]) -> None:

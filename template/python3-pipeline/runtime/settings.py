@@ -11,6 +11,9 @@ class Settings:
     """How one replica serves.
 
     max_inflight: handler calls at a time; beyond it the answer is 429.
+    max_held_bytes: bodies in memory at a time; beyond it the answer is 429, too.
+    receive_seconds: a request that has not come whole after this long, and 10,000 bytes of its body
+        for each second more, is answered 408.
     exec_timeout_seconds: a handler call that takes longer is answered 504.
     grace_seconds: how long new requests are still taken after SIGTERM.
     """
@@ -19,6 +22,8 @@ class Settings:
     port: int
     max_inflight: int
     max_body_bytes: int
+    max_held_bytes: int
+    receive_seconds: float
     exec_timeout_seconds: float
     grace_seconds: float
 
@@ -38,11 +43,15 @@ class Settings:
                 return default
             return value
 
+        max_body_bytes = int(number("MAX_BODY_BYTES", 20 * 1024 * 1024, 1))
+        held_bytes = max(256 * 1024 * 1024, max_body_bytes)
         settings = cls(
             host=env.get("HOST") or "0.0.0.0",
             port=int(number("PORT", 8080, 0)),
             max_inflight=int(number("MAX_INFLIGHT", 16, 1)),
-            max_body_bytes=int(number("MAX_BODY_BYTES", 20 * 1024 * 1024, 1)),
+            max_body_bytes=max_body_bytes,
+            max_held_bytes=int(number("MAX_HELD_BYTES", held_bytes, max_body_bytes)),
+            receive_seconds=number("RECEIVE_TIMEOUT", 10, 0.001),
             exec_timeout_seconds=number("EXEC_TIMEOUT", 60, 0.001),
             grace_seconds=number("SHUTDOWN_GRACE_SECONDS", 5, 0),
         )
