@@ -12,23 +12,24 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.errors import PipelineError, Unavailable
+from pipeline.errors import Refused, Unavailable
 from pipeline.events import ImageUploaded
 from pipeline.s3 import Described, Listed
 from pipeline.topic_reader import Record, Span
 
 
 class MemoryStore:
-    """An object store in a dict; `down` makes it answer nothing."""
+    """An object store in a dict; `down` makes it answer nothing, `refused` are keys it refuses."""
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], bytes] = {}
+        self.refused: set[str] = set()
         self.described: dict[tuple[str, str], Described] = {}
         self.now = time.time
         self.down = False
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
-        self._answer()
+        self._answer(key)
         self._write(bucket, key, data, content_type, {})
 
     def create(
@@ -39,7 +40,7 @@ class MemoryStore:
         content_type: str,
         metadata: Mapping[str, str] | None = None,
     ) -> bool:
-        self._answer()
+        self._answer(key)
         if (bucket, key) in self.objects:
             return False
         self._write(bucket, key, data, content_type, metadata or {})
@@ -55,7 +56,7 @@ class MemoryStore:
         return {key: self.create(bucket, key, data, content_type) for key, data in objects.items()}
 
     def get(self, bucket: str, key: str) -> bytes | None:
-        self._answer()
+        self._answer(key)
         return self.objects.get((bucket, key))
 
     def get_many(self, bucket: str, keys: Sequence[str]) -> list[bytes | None]:
@@ -94,9 +95,11 @@ class MemoryStore:
         described = Described(len(data), content_type, self.now(), dict(metadata))
         self.described[bucket, key] = described
 
-    def _answer(self) -> None:
+    def _answer(self, key: str = "") -> None:
         if self.down:
             raise Unavailable("the store is down")
+        if key in self.refused:
+            raise Refused("the store answered 400")
 
 
 class MemoryCache:
@@ -122,16 +125,23 @@ class MemoryCache:
 
 
 class StubBroker:
-    """A publisher that keeps what it was given; `down` acknowledges nothing."""
+    """A publisher that keeps what it was given; `down` acknowledges nothing.
+
+    Attributes:
+        refused: values and topics that it takes for too large.
+    """
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str, bytes]] = []
+        self.refused: set[str | bytes] = set()
         self.down = False
 
     def send(self, topic: str, key: str, value: bytes) -> Future[None]:
         sent: Future[None] = Future()
         if self.down:
             sent.set_exception(Unavailable("the broker is down"))
+        elif self.refused & {topic, value}:
+            sent.set_exception(Refused("it is too large"))
         else:
             self.sent.append((topic, key, value))
             sent.set_result(None)
@@ -176,7 +186,8 @@ class ScriptedClassifier:
     """Answers `completed`, or what was scripted for an image: an error or an answer's fields."""
 
     def __init__(self) -> None:
-        self.script: dict[str, PipelineError | dict[str, Any]] = {}
+        self.script: dict[str, Exception | dict[str, Any]] = {}
+        self.default: dict[str, Any] = {}
         self.calls: list[list[str]] = []
 
     def classify(self, batch: Sequence[ImageUploaded]) -> list[dict[str, Any]]:
@@ -185,8 +196,8 @@ class ScriptedClassifier:
 
     def _answer(self, event: ImageUploaded) -> dict[str, Any]:
         scripted = self.script.get(event.image_id)
-        if isinstance(scripted, PipelineError):
+        if isinstance(scripted, Exception):
             raise scripted
         result = {"modelId": event.model_id, "labels": [{"label": "star", "score": 0.9}]}
         completed = {"status": "completed", "result": result}
-        return {"jobId": event.job_id, **(scripted or completed)}
+        return {"jobId": event.job_id, **(scripted or self.default or completed)}
