@@ -114,6 +114,8 @@ def replay(
     else:
         did = f"would replay {total}" if dry_run else f"replayed {replayed}"
         click.echo(f"{did}; {before} had been replayed before")
+        if not dry_run and replayed < total:
+            click.echo(f"{total - replayed} cannot be: their messages are too large", err=True)
 
 
 def _replay(letters: Letters, total: int) -> int:

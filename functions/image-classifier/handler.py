@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from functools import partial
 from typing import Any
@@ -12,7 +11,7 @@ from classifier import Classifier
 from engine import Engine
 from engines import Engines
 from model import Model
-from pipeline import bundles, crashes, events, inferences, telemetry, web
+from pipeline import bundles, crashes, events, inferences, strict_json, telemetry, web
 from pipeline.cache import ResultCache
 from pipeline.entry import Entry
 from pipeline.errors import Rejected
@@ -23,6 +22,9 @@ from pipeline.settings import Settings
 from pipeline.storage import ObjectStore
 
 MAX_BATCH = 64
+MAX_BATCH_BYTES = MAX_BATCH * events.MAX_EVENT_BYTES
+# Whole batches have no more brackets: how deep each goes need not be looked for.
+MAX_BATCH_DEPTH = 4 * MAX_BATCH
 
 settings = Settings.from_env(os.environ)
 telemetry.configure("image-classifier", settings.log_level)
@@ -107,7 +109,7 @@ def _load(settings: Settings, store: ObjectStore, model_id: str) -> Engine | Non
 
 def _parse_batch(body: bytes) -> list[events.ImageUploaded]:
     try:
-        batch = json.loads(body)
+        batch = strict_json.parse(body, MAX_BATCH_BYTES, MAX_BATCH_DEPTH)
     except ValueError as error:
         raise Rejected(f"the batch is not JSON: {error}", code="bad-batch") from error
     if not isinstance(batch, list) or not 1 <= len(batch) <= MAX_BATCH:

@@ -12,7 +12,6 @@ from pipeline import ids, topics
 from tests import pictures
 from tests.fakes import MemoryStore
 from tests.house import MODEL, TRACE, House
-from tests.samples import uploaded
 
 UPLOADS = topics.UPLOADS.name
 
@@ -184,15 +183,6 @@ def test_what_is_no_image_is_passed_over(house: House) -> None:
         house.store.put("input-images", key, b"", "text/plain")
 
     assert house.figures() == {}
-
-
-def test_a_failure_whose_job_names_no_image_is_found(house: House) -> None:
-    event = uploaded("a")
-    house.broker.publish(UPLOADS, event.image_id, event.encode())
-    house.commit()
-    house.results.save_failure(event.tenant_id, "job-a", b"{}")
-
-    assert house.figures() == {"accepted": 1, "failed": 1}
 
 
 def test_a_timer_spreads_its_listings(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
