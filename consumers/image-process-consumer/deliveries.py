@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Collection
@@ -10,9 +11,12 @@ from typing import cast
 
 from confluent_kafka import Message
 
-from pipeline.errors import MalformedEvent
+from outcomes import internal
+from pipeline.errors import MalformedEvent, PipelineError
 from pipeline.events import ImageUploaded, Origin, decode_uploaded
 from progress import NOTHING, Mark, Place
+
+logger = logging.getLogger(__name__)
 
 Key = tuple[str, str]
 
@@ -30,7 +34,7 @@ class Delivery:
     raw: bytes
     origin: Origin
     event: ImageUploaded | None
-    problem: MalformedEvent | None = None
+    problem: PipelineError | None = None
     due: float = 0.0
     was_alone: bool = False
     alone: bool = False
@@ -82,6 +86,10 @@ def read(
         event = decode_uploaded(raw)
     except MalformedEvent as problem:
         return Delivery(raw, origin, None, problem)
+    except Exception as error:
+        # A bug: the message is dead-lettered, or it would end every consumer that ever reads it.
+        logger.exception("event not read", extra={"origin": str(origin)})
+        return Delivery(raw, origin, None, internal(error))
     if redelivered:
         event = replace(event, redelivered=True)
     event = replace(event, attempt=event.attempt + died.begun)
