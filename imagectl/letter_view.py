@@ -69,9 +69,10 @@ def lines(shown: Shown) -> Iterable[str]:
         if letter.is_whole:
             yield f"message      {len(letter.raw)} bytes that are no event"
         else:
-            size, digest = data.get("originalSize"), data.get("originalDigest")
-            yield f"message      {size} bytes, too many to be kept; {printable(str(digest))}"
-            yield "             cannot be replayed; its first bytes:"
+            size, digest = data.get("originalSize"), printable(str(data.get("originalDigest")))
+            what = "could not be read" if size is None else f"{size} bytes, too many to be kept"
+            yield f"message      {what}; it cannot be replayed"
+            yield f"digest       {digest}; its first bytes:"
         yield from _dump(letter.raw)
         return
     event = letter.uploaded.to_cloud_event()

@@ -185,6 +185,8 @@ def make_consumer(settings: Settings, on_commit: OnCommit) -> Consumer:
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
             "on_commit": on_commit,
+            # Nothing here is written in transactions: one that does not end would hold up the rest.
+            "isolation.level": "read_uncommitted",
             "enable.auto.offset.store": False,
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": _SESSION_TIMEOUT_MILLISECONDS,

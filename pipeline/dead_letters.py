@@ -64,7 +64,7 @@ class DeadLetter:
     @property
     def letter_id(self) -> str:
         """The same for every letter about this failure of this message."""
-        return event_id(FAILED, _identity(self.uploaded, self.origin))
+        return letter_id(self.uploaded, self.origin)
 
     @property
     def names(self) -> frozenset[str]:
@@ -90,6 +90,11 @@ class DeadLetter:
         return topics.FAILURES.name, subject, dump(event)
 
 
+def letter_id(uploaded: ImageUploaded | None, origin: Origin) -> str:
+    """Name the letter of a message."""
+    return event_id(FAILED, _identity(uploaded, origin))
+
+
 def reason_of(error: PipelineError) -> dict[str, str]:
     """Write why a message was given up, in few characters, all of which can be written."""
     return {
@@ -112,7 +117,7 @@ def encode_failure(event: ImageUploaded, reason: Mapping[str, str], failed_at: f
 
 
 def encode_failed(
-    raw: bytes,
+    raw: bytes | None,
     uploaded: ImageUploaded | None,
     reason: Mapping[str, str],
     origin: Origin,
@@ -123,6 +128,7 @@ def encode_failed(
     """Render the dead letter of one message; bytes that are no event are kept as base64.
 
     Args:
+        raw: None: nobody could read it.
         stage: how far the message came: read, consume, invoke, fetch or decode.
         most_bytes: of a message that is no event and larger, only size and digest are kept, and
             its first bytes.
@@ -195,7 +201,9 @@ def _bytes(data: Mapping[str, Any], name: str) -> bytes:
         raise MalformedEvent(f"{name} is no base64: {error}") from error
 
 
-def _kept(raw: bytes, most_bytes: int) -> dict[str, Any]:
+def _kept(raw: bytes | None, most_bytes: int) -> dict[str, Any]:
+    if raw is None:
+        return {"originalStart": ""}
     if len(raw) <= most_bytes:
         return {"originalBytes": base64.b64encode(raw).decode()}
     return {

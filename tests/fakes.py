@@ -163,12 +163,14 @@ class StubReader:
     Attributes:
         position: what the consumer group has committed, by topic.
         written_at: the time of every message.
+        unreadable: raised by whoever reads.
     """
 
     def __init__(self, broker: StubBroker) -> None:
         self._broker = broker
         self.position: dict[str, int] = {}
         self.written_at = 0.0
+        self.unreadable: Exception | None = None
 
     def spans(self, topic: str) -> list[Span]:
         return [Span(topic, 0, 0, len(self._broker.values(topic)))]
@@ -176,7 +178,12 @@ class StubReader:
     def committed(self, spans: Sequence[Span]) -> list[Span]:
         return [replace(span, first=self.position.get(span.topic, 0)) for span in spans]
 
+    def commit(self, topic: str, partition: int, offset: int) -> None:
+        self.position[topic] = offset
+
     def read(self, span: Span) -> Iterator[Record]:
+        if self.unreadable:
+            raise self.unreadable
         for offset, value in enumerate(self._broker.values(span.topic)[: span.end]):
             if offset >= span.first:
                 yield Record(span.partition, offset, self.written_at, value)
