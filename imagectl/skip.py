@@ -68,13 +68,22 @@ class Skipping:
         return letter
 
     def _await_empty_group(self, deadline: float) -> None:
-        while members := self.members.consumers():
-            if time.monotonic() >= deadline:
+        while (members := self._members(deadline)) != 0:
+            if members and time.monotonic() >= deadline:
                 raise Rejected(
                     f"the consumer group has {members} members; stop the consumers first: Kafka"
                     " takes no commit from outside while there is one"
                 )
             time.sleep(_ASK_SECONDS)
+
+    def _members(self, deadline: float) -> int | None:
+        """Count the consumers; None: a broker that has just started does not know yet."""
+        try:
+            return self.members.consumers()
+        except Unavailable:
+            if time.monotonic() >= deadline:
+                raise
+            return None
 
     def _left(self, origin: Origin) -> Span:
         """Tell what of the partition is not committed."""
