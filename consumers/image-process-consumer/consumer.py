@@ -74,7 +74,8 @@ class ImageProcessConsumer:
         self._commits = Commits(self._assignment)
         self._consumer = make_consumer(settings, self._commits.answered)
         self._pending = Pending()
-        self._workers = Workers(processor, self._pending, batches, self._batch_size, pool)
+        size, most = self._batch_size, settings.max_attempts
+        self._workers = Workers(processor, self._pending, batches, size, pool, most)
         self._breaker = breaker
         self._membership = membership or Membership(partial(ask_broker, settings))
         self._max_attempts = settings.max_attempts

@@ -26,9 +26,11 @@ class Delivery:
     """A message, the event in it or what is wrong with it, and when it may be worked on.
 
     Attributes:
+        problem: why it fails untried, if it does.
         due: monotonic seconds before which it waits.
         was_alone: a consumer died while it worked on this and on nothing else.
         alone: nothing else is to be worked on at once, so that it is known whose crash it was.
+        bugs: how often work on this and on nothing else ended in a bug.
     """
 
     raw: bytes
@@ -38,6 +40,7 @@ class Delivery:
     due: float = 0.0
     was_alone: bool = False
     alone: bool = False
+    bugs: int = 0
 
     @property
     def place(self) -> Place:

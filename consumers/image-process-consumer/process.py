@@ -83,7 +83,7 @@ class Processor:
         images: list[tuple[Delivery, ImageUploaded]] = []
         for delivery in batch:
             event = delivery.event
-            if event is None:
+            if event is None or delivery.problem is not None:
                 yield delivery, delivery.problem or MalformedEvent("there is no event")
             elif delivery.was_alone and event.attempt > self._policy.max_attempts:
                 yield delivery, Deadly("the consumer died each time it worked on this image")
