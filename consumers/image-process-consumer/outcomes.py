@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from invoke import CallFailed
+from patience import Stubborn
 from pipeline.errors import InvalidImage, MalformedEvent, PipelineError, Unavailable
 from pipeline.ids import MODEL_ID_PATTERN
 
@@ -24,6 +25,10 @@ class Internal(PipelineError):
     """A bug of ours was met over this message: it may be in our way again, or not."""
 
     code = "internal"
+
+
+class NotNow(Unavailable):
+    """A dependency of the classifier did not answer for this image; for others it may have."""
 
 
 def internal(error: Exception) -> Internal:
@@ -45,13 +50,13 @@ def outcome_of(answer: Mapping[str, Any]) -> Outcome:
     if status == "invalid":
         return InvalidImage(detail, code=str(error.get("code", InvalidImage.code)))
     if status == "unavailable":
-        return Unavailable(detail)
+        return NotNow(detail)
     return CallFailed(f"image-classifier answered {status!a:.60} of an image")
 
 
 def may_work_later(error: PipelineError) -> bool:
     """Tell whether another attempt is worth it, as long as there is one."""
-    return isinstance(error, CallFailed | Internal)
+    return isinstance(error, CallFailed | Internal | Stubborn)
 
 
 def stage_of(error: PipelineError) -> str:

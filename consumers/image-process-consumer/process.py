@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, cast
 from breaker import Breaker
 from deliveries import Delivery
 from invoke import ClassifierClient
-from outcomes import Deadly, Outcome, internal, may_work_later, outcome_of, stage_of
+from outcomes import Deadly, NotNow, Outcome, internal, may_work_later, outcome_of, stage_of
+from patience import Patience
 from pipeline import crashes, events, topics
 from pipeline.broker import Publisher
 from pipeline.dead_letters import encode_failed, encode_failure, reason_of
@@ -51,6 +52,7 @@ class Processor:
         self._results = results
         self._policy = policy
         self._breaker = breaker
+        self._patience = Patience()
         self._clock = clock
 
     def process(self, batch: Sequence[Delivery]) -> list[Delivery]:
@@ -139,6 +141,8 @@ class Processor:
 
     def _fail(self, delivery: Delivery, outcome: Outcome) -> Event:
         error = cast(PipelineError, outcome)  # results are no failures
+        if isinstance(error, NotNow):
+            error = self._patience.wait(delivery.origin, error)
         if isinstance(error, Unavailable):
             raise error
         # Bytes that are no event say nothing about those who work: they do not stop them.
@@ -174,6 +178,9 @@ class Processor:
     def _complete(self, delivery: Delivery, result: dict[str, Any]) -> Event:
         event = cast(ImageUploaded, delivery.event)  # what has no event has no result
         self._breaker.note_success()
+        self._patience.forget(delivery.origin)
+        if not (event.duplicate or event.redelivered or event.attempt > 1):
+            self._patience.note_new()
         key = result_key(event.tenant_id, event.image_id, result["modelId"])
         value = events.encode_classified(event, result, f"{RESULT_BUCKET}/{key}")
         EVENTS.labels("completed").inc()
