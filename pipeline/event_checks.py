@@ -24,6 +24,8 @@ from pipeline.telemetry import is_traceparent
 
 STORAGE_PROVIDER = "minio"
 MAX_FILE_NAME_CHARACTERS = 255
+# Nothing is tried or replayed so often.
+MAX_COUNT = 1_000_000
 
 _PATTERNS = {
     "tenantId": TENANT_PATTERN,
@@ -32,9 +34,8 @@ _PATTERNS = {
 }
 _EXTENSIONS = {kind.mime_type: kind.extension for kind in (JPEG, PNG, GIF, BMP, WEBP)}
 _TYPES: dict[str, type] = {"file_size": int, "duplicate": bool}
-# Nothing that is stored is larger, and nothing is tried so often.
+# Nothing that is stored is larger.
 _MAX_FILE_BYTES = 2**40
-_MAX_COUNT = 1_000_000
 # Control characters and halves of surrogate pairs.
 _NO_NAME = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _EVENT_ID = re.compile(r"[0-9a-f]{32}")
@@ -64,9 +65,9 @@ def counted(event: Mapping[str, Any], name: str, smallest: int) -> int:
         MalformedEvent: it is something else.
     """
     value = event.get(name, smallest)
-    if type(value) is not int or not smallest <= value <= _MAX_COUNT:
+    if type(value) is not int or not smallest <= value <= MAX_COUNT:
         found = _shown(value)
-        raise MalformedEvent(f"{name} is {found}; a whole number from {smallest} to {_MAX_COUNT}")
+        raise MalformedEvent(f"{name} is {found}; a whole number from {smallest} to {MAX_COUNT}")
     return value
 
 

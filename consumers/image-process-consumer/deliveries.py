@@ -13,6 +13,7 @@ from confluent_kafka import Message
 
 from outcomes import internal
 from pipeline.errors import MalformedEvent, PipelineError
+from pipeline.event_checks import MAX_COUNT
 from pipeline.events import ImageUploaded, Origin, decode_uploaded
 from progress import NOTHING, Mark, Place
 
@@ -95,7 +96,7 @@ def read(
         return Delivery(raw, origin, None, internal(error))
     if redelivered:
         event = replace(event, redelivered=True)
-    event = replace(event, attempt=event.attempt + died.begun)
+    event = replace(event, attempt=min(event.attempt + died.begun, MAX_COUNT))
     wait_seconds = min(event.not_before - time.time(), longest_wait_seconds)
     due = time.monotonic() + wait_seconds
     alone = 1 < max_attempts <= event.attempt

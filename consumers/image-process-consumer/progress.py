@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pipeline import strict_json
+from pipeline.event_checks import MAX_COUNT
 
 Place = tuple[str, int]
 
@@ -15,8 +16,6 @@ Place = tuple[str, int]
 CAREFUL_FROM = 2
 
 _MAX_METADATA_BYTES = 4096
-# More than any budget of attempts.
-_MAX_BEGUN = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Mark:
         """Read what was committed; metadata of another hand count as none."""
         try:
             values = strict_json.parse((metadata or "{}").encode(), _MAX_METADATA_BYTES)
-            begun = min(max(0, int(values.get("begun", 0))), _MAX_BEGUN)
+            begun = min(max(0, int(values.get("begun", 0))), MAX_COUNT)
         except (ValueError, TypeError, AttributeError):
             return cls(offset)
         return cls(offset, begun, values.get("alone") is True)

@@ -102,6 +102,17 @@ def test_an_image_that_says_nothing_gets_one_job(house: House) -> None:
     assert house.job_ids.read(event.job_id, "default").model_id == event.model_id == MODEL
 
 
+def test_an_object_comes_back_whatever_is_said_of_its_type(house: House) -> None:
+    house.upload("a")
+    house.lose()
+    ((place, described),) = house.store.described.items()
+    house.store.described[place] = replace(described, content_type="text/html\r\nx: y")
+
+    house.work().run()
+
+    assert [event.mime_type for event in house.events()] == ["image/jpeg"]
+
+
 def test_a_job_id_that_is_not_genuine_is_not_believed(house: House) -> None:
     data = pictures.jpeg()
     image = ids.image_id(data)
