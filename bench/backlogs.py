@@ -18,6 +18,8 @@ from pipeline.storage import ObjectStore
 # One for each worker: more would not be shared out evenly.
 PARTITIONS = 2
 
+_JOBS = ids.JobIds("nobody asks for these jobs")
+
 _TIMEOUT_SECONDS = 30.0
 _TOGETHER = 8
 
@@ -59,7 +61,7 @@ def _event(data: bytes, tenant: str, model_id: str) -> ImageUploaded:
     image = ids.image_id(data)
     return ImageUploaded(
         tenant_id=tenant,
-        job_id=f"{tenant}-{image}",
+        job_id=_JOBS.reissue(tenant, image, model_id, time.time()).job_id,
         image_id=image,
         model_id=model_id,
         original_file_name="photo.jpg",

@@ -22,7 +22,6 @@ from pipeline.ids import (
     FAILURES_PREFIX,
     INPUT_BUCKET,
     RESULT_BUCKET,
-    failure_key,
     image_and_model,
     result_key,
 )
@@ -121,7 +120,6 @@ class Audit:
             if not any(each.begins(image) for each in (accepted, *states)):
                 yield stored
         self._settle(accepted.before(None), *states)
-        self._confirm_missing()
 
     def _settle(
         self, lines: Iterator[str], results: Cursor, failures: Cursor, in_flight: Cursor
@@ -163,15 +161,6 @@ class Audit:
                 failures.add(f"{result_key(tenant, *about)} {job}")
         return failures
 
-    def _confirm_missing(self) -> None:
-        """Ask for failures of jobs whose ids do not say what they are about: none of ours."""
-        for line in list(self.missing):
-            key, _, job = line.partition(" ")
-            if self.store.exists(RESULT_BUCKET, failure_key(key.partition("/")[0], job)):
-                self.missing.remove(line)
-                self.balance.missing -= 1
-                self.balance.failed += 1
-
 
 def image_prefix(tenant: str, image: str) -> str:
     """Name what the lines about an image begin with."""
@@ -186,7 +175,6 @@ def line_of(event: ImageUploaded) -> str:
 def _line_of(raw: bytes) -> str | None:
     """Write the job of an event; what is no event is a dead letter, and no job."""
     try:
-        line = line_of(decode_uploaded(raw))
+        return line_of(decode_uploaded(raw))
     except MalformedEvent:
         return None
-    return line if line.isprintable() else None

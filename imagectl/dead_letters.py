@@ -1,4 +1,4 @@
-"""`imagectl dead-letters`: what failed and why, and how it is tried again."""
+"""`imagectl dead-letters`: what failed and why, how it is tried again, or stepped over."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ from imagectl.letters import Filter, Letters
 from imagectl.moments import MOMENT
 from imagectl.replay import replay as send_again
 from imagectl.settings import patient, settings_of
-from pipeline.broker import Publisher
+from imagectl.skip import Skipping, place_of
+from pipeline.broker import BrokerProbe, Publisher
+from pipeline.cache import ResultCache
 from pipeline.errors import NotFound
+from pipeline.results import Results
+from pipeline.storage import ObjectStore
 from pipeline.topic_reader import TopicReader
 
 # Wide enough for every column where the output is no terminal.
@@ -31,7 +35,7 @@ Command = Callable[..., None]
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """Messages that could not be worked off: list them, show one, replay them.
+    """Messages that could not be worked off: list, show, replay or make one.
 
     A letter is called by its own id, by the id of its job or image, or, when its message is no
     event, by the topic/partition/offset where that was read.
@@ -114,6 +118,29 @@ def replay(
     else:
         did = f"would replay {total}" if dry_run else f"replayed {replayed}"
         click.echo(f"{did}; {before} had been replayed before")
+        if not dry_run and replayed < total:
+            click.echo(f"{total - replayed} cannot be: their messages are too large", err=True)
+
+
+@dead_letters.command()
+@click.argument("place", metavar="TOPIC/PARTITION/OFFSET")
+@click.option("--why", default="an operator stepped over it", help="What the letter says.")
+@click.option("--wait", default=60.0, show_default=True, help="Seconds for consumers to be gone.")
+def skip(place: str, why: str, wait: float) -> None:
+    """Step over the one message that the consumer does not come past.
+
+    It becomes a dead letter, which can be replayed, and its job says failed. It must be the next of
+    its partition, and no consumer may be at work: stop them first, and start them again after it.
+    """
+    origin, settings = place_of(place), patient(settings_of(os.environ))
+    reader, publisher = TopicReader(settings), Publisher(settings)
+    try:
+        results = Results(ObjectStore(settings), ResultCache(settings))
+        skipping = Skipping(reader, publisher, results, BrokerProbe(settings), wait)
+        click.echo(f"stepped over {place}; its letter is {skipping.skip(origin, why)}")
+    finally:
+        publisher.close()
+        reader.close()
 
 
 def _replay(letters: Letters, total: int) -> int:

@@ -13,7 +13,7 @@ from imagectl.letters import Shown
 from pipeline.dead_letters import DeadLetter
 
 _COLUMNS = ("letter", "given up at", "tenant", "image", "attempts", "reason", "detail", "replayed")
-_MESSAGE = ("originalEvent", "originalBytes")
+_MESSAGE = ("originalEvent", "originalBytes", "originalStart")
 _IMAGE_CHARACTERS = 12
 _DETAIL_CHARACTERS = 60
 _BYTES_A_ROW = 16
@@ -66,7 +66,13 @@ def lines(shown: Shown) -> Iterable[str]:
     origin = letter.origin
     yield f"read at      {origin.topic}/{origin.partition}/{origin.offset}"
     if letter.uploaded is None:
-        yield f"message      {len(letter.raw)} bytes that are no event"
+        if letter.is_whole:
+            yield f"message      {len(letter.raw)} bytes that are no event"
+        else:
+            size, digest = data.get("originalSize"), printable(str(data.get("originalDigest")))
+            what = "could not be read" if size is None else f"{size} bytes, too many to be kept"
+            yield f"message      {what}; it cannot be replayed"
+            yield f"digest       {digest}; its first bytes:"
         yield from _dump(letter.raw)
         return
     event = letter.uploaded.to_cloud_event()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 
 from pipeline.broker import Publisher
 from pipeline.dead_letters import DeadLetter
+from pipeline.errors import Refused
+
+logger = logging.getLogger(__name__)
 
 # So many wait for their acknowledgement together, and no more bytes than this.
 _TOGETHER = 256
@@ -16,16 +20,23 @@ def replay(letters: Iterable[DeadLetter], publisher: Publisher) -> Iterator[Dead
     """Send letters' messages again, with their whole budget; yield each that is marked.
 
     A kill in between leaves a message without its mark: it is sent again by the next replay, and
-    its job ends with the same result.
+    its job ends with the same result. Letters that do not hold their message are passed over, as
+    are those whose message Kafka does not take.
 
     Raises:
         Unavailable: Kafka did not acknowledge; what was yielded is done, the rest is not marked.
     """
-    for batch in _batches(letters):
+    for batch in _batches(letter for letter in letters if letter.is_whole):
         sent = [(letter, publisher.send(*letter.message())) for letter in batch]
         marks = []
         for letter, acknowledgement in sent:
-            publisher.wait(acknowledgement)
+            try:
+                publisher.wait(acknowledgement)
+            except Refused as error:
+                logger.warning(
+                    "not taken", extra={"letter": letter.letter_id, "reason": str(error)}
+                )
+                continue
             marks.append((letter, publisher.send(*letter.mark())))
         for letter, acknowledgement in marks:
             publisher.wait(acknowledgement)

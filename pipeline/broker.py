@@ -13,7 +13,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from pipeline.errors import Unavailable
+from pipeline.errors import PipelineError, Refused, Unavailable
 from pipeline.settings import Settings
 from pipeline.topics import TOPICS
 
@@ -33,6 +33,10 @@ _POLL_SECONDS = 0.5
 _STUCK_SECONDS = 6.0
 # Room for a burst of events of at most 4 KB; beyond it `publish` says Unavailable at once.
 _QUEUE_MESSAGES = 20_000
+# Said of the event itself.
+_FINAL = frozenset(
+    {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError._INVALID_ARG}
+)
 # How long the partitions of a killed consumer wait for another; and longer than a killed broker is
 # away, so that the consumer is still a member when it comes back.
 _SESSION_TIMEOUT_MILLISECONDS = 8_000
@@ -67,21 +71,25 @@ class Publisher:
     def send(self, topic: str, key: str, value: bytes) -> Future[None]:
         """Hand an event to the producer; the future ends when the broker has acknowledged it.
 
-        Its exception, if any, is Unavailable; the event may have been written nevertheless.
+        Its exception, if any, is Unavailable, and the event may have been written nevertheless; or
+        Refused, and it was not.
         """
         sent: Future[None] = Future()
 
         def acknowledged(error: KafkaError | None, message: Message) -> None:
-            self._note(message, error)
+            # Who refuses an event answers.
+            self._note(message, None if error and error.code() in _FINAL else error)
             if error is None:
                 sent.set_result(None)
             else:
-                sent.set_exception(Unavailable(f"Kafka did not acknowledge: {error.str()}"))
+                sent.set_exception(_meaning(error))
 
         try:
             self._producer.produce(topic, value, key, on_delivery=acknowledged)
         except BufferError:
             sent.set_exception(Unavailable("Kafka is slower than the events that come in"))
+        except KafkaException as error:
+            sent.set_exception(_meaning(error.args[0]))
         return sent
 
     def publish(self, topic: str, key: str, value: bytes) -> None:
@@ -89,6 +97,7 @@ class Publisher:
 
         Raises:
             Unavailable: not acknowledged in time; the event may have been written nevertheless.
+            Refused: it never will be.
         """
         self.wait(self.send(topic, key, value))
 
@@ -97,6 +106,7 @@ class Publisher:
 
         Raises:
             Unavailable: not acknowledged in time.
+            Refused: it never will be.
         """
         try:
             # librdkafka gives up at the same timeout, and says so up to a second later.
@@ -137,6 +147,12 @@ class Publisher:
         self._producer = self._make()
 
 
+def _meaning(error: KafkaError) -> PipelineError:
+    if error.code() in _FINAL:
+        return Refused(f"Kafka takes no such event: {error.str()}")
+    return Unavailable(f"Kafka did not acknowledge: {error.str()}")
+
+
 def _make_producer(settings: Settings) -> Producer:
     return Producer(
         {
@@ -169,6 +185,8 @@ def make_consumer(settings: Settings, on_commit: OnCommit) -> Consumer:
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
             "on_commit": on_commit,
+            # Nothing here is written in transactions: one that does not end would hold up the rest.
+            "isolation.level": "read_uncommitted",
             "enable.auto.offset.store": False,
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": _SESSION_TIMEOUT_MILLISECONDS,

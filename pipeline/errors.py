@@ -83,3 +83,9 @@ class Unavailable(PipelineError):
     ) -> None:
         super().__init__(message, code=code, found=found, allowed=allowed)
         self.retry_after_seconds = retry_after_seconds
+
+
+class Refused(PipelineError):
+    """A dependency took the request and said no for good: trying again does not help."""
+
+    code = "refused"

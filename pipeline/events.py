@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from pipeline import event_checks, strict_json
 from pipeline.errors import MalformedEvent
-from pipeline.formats import EXTENSIONS
-from pipeline.ids import IMAGE_ID_PATTERN, INPUT_BUCKET, MODEL_ID_PATTERN, TENANT_PATTERN, input_key
 
 CONTENT_TYPE = "application/cloudevents+json"
 BATCH_CONTENT_TYPE = "application/cloudevents-batch+json"
@@ -102,7 +101,7 @@ def decode_uploaded(raw: bytes) -> ImageUploaded:
         MalformedEvent: it is not one this system wrote; the text says what is wrong.
     """
     try:
-        event = json.loads(raw)
+        event = strict_json.parse(raw, MAX_EVENT_BYTES)
     except ValueError as error:
         raise MalformedEvent(f"the event is not JSON: {error}") from error
     return parse_uploaded(event)
@@ -112,24 +111,26 @@ def parse_uploaded(event: object) -> ImageUploaded:
     """Check a parsed CloudEvent and take its fields.
 
     Raises:
-        MalformedEvent: a field is missing or not what it must be.
+        MalformedEvent: a field is missing or not what it must be, or two do not belong together.
     """
     if not isinstance(event, dict) or event.get("type") != UPLOADED:
         raise MalformedEvent(f"the event is not a CloudEvent of type {UPLOADED}")
     data = event.get("data")
     if not isinstance(data, dict):
         raise MalformedEvent("the event has no data object")
-    values = {field: _typed(data, field, name) for field, name in _DATA_FIELDS.items()}
-    uploaded = ImageUploaded(
+    values = {field: event_checks.typed(data, field, name) for field, name in _DATA_FIELDS.items()}
+    event_checks.check_data(data)
+    event_checks.check_envelope(event, data)
+    return ImageUploaded(
         **values,
-        traceparent=str(event.get("traceparent", "")),
-        attempt=_counted(event, "attempt", 1),
-        not_before=_seconds(event["notbefore"]) if "notbefore" in event else 0.0,
+        traceparent=event.get("traceparent", ""),
+        attempt=event_checks.counted(event, "attempt", 1),
+        not_before=event_checks.moment(event["notbefore"], "notbefore")
+        if "notbefore" in event
+        else 0.0,
         redelivered=event.get("redelivered") is True,
-        replays=_counted(event, "replays", 0),
+        replays=event_checks.counted(event, "replays", 0),
     )
-    _check_names(uploaded)
-    return uploaded
 
 
 def encode_classified(uploaded: ImageUploaded, result: Mapping[str, Any], path: str) -> bytes:
@@ -194,40 +195,3 @@ def event_id(kind: str, identity: str) -> str:
 def dump(event: Mapping[str, Any]) -> bytes:
     """Render a CloudEvent as it goes to Kafka."""
     return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _typed(data: Mapping[str, Any], field: str, name: str) -> Any:
-    wanted: type = {"file_size": int, "duplicate": bool}.get(field, str)
-    value = data.get(name)
-    if type(value) is not wanted:
-        raise MalformedEvent(f"data.{name} is {type(value).__name__}; it must be {wanted.__name__}")
-    return value
-
-
-def _counted(event: Mapping[str, Any], name: str, smallest: int) -> int:
-    value = event.get(name, smallest)
-    if type(value) is not int or value < smallest:
-        raise MalformedEvent(f"{name} is not a whole number from {smallest}")
-    return value
-
-
-def _seconds(text: object) -> float:
-    try:
-        return datetime.fromisoformat(str(text)).timestamp()
-    except ValueError as error:
-        raise MalformedEvent(f"notbefore is no time: {error}") from error
-
-
-def _check_names(event: ImageUploaded) -> None:
-    """Refuse names that would lead outside the tenant's objects."""
-    patterns = (
-        ("tenantId", TENANT_PATTERN, event.tenant_id),
-        ("imageId", IMAGE_ID_PATTERN, event.image_id),
-        ("modelId", MODEL_ID_PATTERN, event.model_id),
-    )
-    for name, pattern, value in patterns:
-        if not pattern.fullmatch(value):
-            raise MalformedEvent(f"data.{name} is not well formed")
-    own = input_key(event.tenant_id, event.image_id, event.extension)
-    if event.extension not in EXTENSIONS or event.storage_path != f"{INPUT_BUCKET}/{own}":
-        raise MalformedEvent("data.storagePath is not the image's own object")

@@ -76,7 +76,8 @@ def image_and_model(job_id: str) -> tuple[str, str] | None:
     if len(payload) <= _HEAD_BYTES or payload[0] != _VERSION:
         return None
     image = payload[_HEAD_BYTES - _IMAGE_BYTES : _HEAD_BYTES].hex()
-    return image, payload[_HEAD_BYTES:].decode(errors="replace")
+    model = payload[_HEAD_BYTES:].decode(errors="replace")
+    return (image, model) if MODEL_ID_PATTERN.fullmatch(model) else None
 
 
 class JobIds:

@@ -10,10 +10,14 @@ from collections.abc import Callable, Mapping
 from pipeline import events
 from pipeline.errors import MalformedEvent, NotFound
 from pipeline.events import ImageUploaded
+from pipeline.formats import BMP, GIF, JPEG, PNG, WEBP
 from pipeline.ids import INPUT_BUCKET, JobIds
 from pipeline.s3 import Described
 
 _OWN_KEY = re.compile(r"([^/]+)/([0-9a-f]{2})/(\2[0-9a-f]{62})\.([a-z0-9]+)")
+
+# What the object says of its type is whatever was said when it was put or copied.
+_MIME_TYPES = {kind.extension: kind.mime_type for kind in (JPEG, PNG, GIF, BMP, WEBP)}
 
 _JOB = "job-id"
 _NAME = "file-name"  # base64url of its UTF-8: headers are ASCII, and S3 keeps 2 KB of them
@@ -51,7 +55,7 @@ def recall(
     named = image_of(key)
     if named is None:
         raise MalformedEvent(f"{INPUT_BUCKET}/{key} is not named as an image is")
-    tenant, image, _ = named
+    tenant, image, extension = named
     said = stored.metadata
     try:
         job = job_ids.read(said.get(_JOB, ""), tenant)
@@ -68,7 +72,7 @@ def recall(
         original_file_name=_file_name(said),
         storage_path=f"{INPUT_BUCKET}/{key}",
         file_size=stored.size,
-        mime_type=stored.content_type,
+        mime_type=_MIME_TYPES.get(extension, ""),
         uploaded_at=said.get(_TIME) or events.datetime_text(stored.stored_at),
         duplicate=False,
         traceparent=said.get(_TRACE, ""),

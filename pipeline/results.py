@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline import crashes
+from pipeline import crashes, strict_json
 from pipeline.cache import Key, ResultCache
 from pipeline.ids import RESULT_BUCKET, failure_key, result_key
 from pipeline.storage import ObjectStore
 
 JSON = "application/json"
+
+_MAX_FAILURE_BYTES = 65_536
 
 
 @dataclass(frozen=True)
@@ -110,4 +111,8 @@ class Results:
 
 
 def _reason(failure: bytes) -> object:
-    return json.loads(failure).get("error", {}).get("code")
+    """Take the code out of a failure; what is none of ours has none, and is replaced."""
+    try:
+        return strict_json.parse(failure, _MAX_FAILURE_BYTES)["error"]["code"]
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,7 +1,8 @@
-"""What S3 says beside the bytes: a page of a bucket's listing, and what it knows of an object."""
+"""What S3 says beside the bytes: a page of a listing, what it knows of an object, why it fails."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,32 @@ METADATA = "x-amz-meta-"
 
 _NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 _PAGE = {"list-type": "2", "max-keys": "1000", "encoding-type": "url"}
+
+# About this one request, whatever the rest of the world does. 403 is not: keys, clocks and policies
+# are mended by whoever operates the store, and fail every image alike. Nor is 501, nor 404 and 409.
+_FINAL = frozenset({405, 410, 411, 413, 414, 415, 416, 422, 431})
+_CODE = re.compile(rb"<Code>(\w{1,60})</Code>")
+# A 400 is final as well where S3 itself says it, but for these: of bytes that were changed or cut
+# on their way, and of credentials.
+_NOT_FINAL_CODES = frozenset(
+    {
+        b"AuthorizationHeaderMalformed",
+        b"BadDigest",
+        b"ExpiredToken",
+        b"IncompleteBody",
+        b"InvalidToken",
+        b"RequestTimeout",
+        b"XAmzContentSHA256Mismatch",
+    }
+)
+
+
+def is_final(status: int, body: bytes) -> bool:
+    """Tell whether an error that the store answered would be answered again, for ever."""
+    if status == 400:
+        code = _CODE.search(body[:1000])
+        return code is not None and code[1] not in _NOT_FINAL_CODES
+    return status in _FINAL
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from urllib3.exceptions import HTTPError
 
 from pipeline import snowball, telemetry
 from pipeline.connections import Answer, Connections, Request
-from pipeline.errors import Unavailable
+from pipeline.errors import Refused, Unavailable
 from pipeline.ids import BUCKETS
-from pipeline.s3 import METADATA, Described, Listed, Page, page_query, read_page
+from pipeline.s3 import METADATA, Described, Listed, Page, is_final, page_query, read_page
 from pipeline.settings import Settings
 from pipeline.signing import Signer
 
@@ -31,7 +31,10 @@ _CREATE = {"if-none-match": "*"}
 
 
 class ObjectStore:
-    """One connection pool to MinIO; safe to share between threads."""
+    """One connection pool to MinIO; safe to share between threads.
+
+    Whatever raises Unavailable raises Refused where trying again would not help: `s3.is_final`.
+    """
 
     def __init__(self, settings: Settings) -> None:
         access, secret = settings.secret("minio-access-key"), settings.secret("minio-secret-key")
@@ -222,7 +225,8 @@ class ObjectStore:
             # 404 of a missing bucket is no answer about an object.
             if answer.status not in expected or b"NoSuchBucket" in answer.body[:300]:
                 said = answer.body[:300].decode(errors="replace")
-                raise Unavailable(f"MinIO answered {answer.status} to {request.name}: {said}")
+                meaning = Refused if is_final(answer.status, answer.body) else Unavailable
+                raise meaning(f"MinIO answered {answer.status} to {request.name}: {said}")
         return answers
 
 

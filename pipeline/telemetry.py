@@ -48,6 +48,11 @@ def trace_id(traceparent: str | None) -> str:
     return match.group(1) if match else secrets.token_hex(16)
 
 
+def is_traceparent(text: str) -> bool:
+    """Tell whether this is a W3C traceparent of the version that is written here."""
+    return _TRACEPARENT.fullmatch(text) is not None
+
+
 def child_traceparent(trace: str) -> str:
     """Make the traceparent of a new span in this trace (W3C Trace Context, sampled)."""
     return f"00-{trace}-{secrets.token_hex(8)}-01"
@@ -74,7 +79,9 @@ class JsonFormatter(logging.Formatter):
         )
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        text = json.dumps(line, default=str, ensure_ascii=False)
+        # Half of a surrogate pair is written as an escape rather than lose the line.
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def configure(service: str, level: str) -> None:

@@ -10,7 +10,7 @@ from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from pipeline.errors import Unavailable
+from pipeline.errors import Rejected, Unavailable
 from pipeline.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -18,6 +18,13 @@ logger = logging.getLogger(__name__)
 _ANSWER_SECONDS = 10.0
 _MESSAGES_AT_ONCE = 500
 _QUEUED_KILOBYTES = 4_096
+_HAS_MEMBERS = frozenset(
+    {
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.REBALANCE_IN_PROGRESS,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,8 @@ class TopicReader:
                 # What retention took away meanwhile is passed over.
                 "auto.offset.reset": "earliest",
                 "enable.partition.eof": True,
+                # As the consumer does.
+                "isolation.level": "read_uncommitted",
                 "fetch.wait.max.ms": 50,
                 "queued.max.messages.kbytes": _QUEUED_KILOBYTES,
             },
@@ -103,6 +112,21 @@ class TopicReader:
             replace(span, first=max(span.first, partition.offset))
             for span, partition in zip(spans, found, strict=True)
         ]
+
+    def commit(self, topic: str, partition: int, offset: int) -> None:
+        """Set how far the consumer group is; it must have no member.
+
+        Raises:
+            Rejected: it has one.
+            Unavailable: Kafka does not answer.
+        """
+        wanted = [TopicPartition(topic, partition, offset)]
+        try:
+            self._consumer.commit(offsets=wanted, asynchronous=False)
+        except KafkaException as error:
+            if error.args[0].code() in _HAS_MEMBERS:
+                raise Rejected("the consumer group has members; stop the consumers") from error
+            raise _unavailable(error.args[0]) from error
 
     def read(self, span: Span) -> Iterator[Record]:
         """Read a span, holding little of it in memory.

@@ -39,6 +39,8 @@ class Topic:
         return {
             "retention.ms": str(self.retention_days * _DAY_MILLISECONDS),
             "max.message.bytes": str(self.max_event_bytes),
+            # Unpacked by the broker: a limit of packed bytes bounds nothing that a reader holds.
+            "compression.type": "uncompressed",
         }
 
 

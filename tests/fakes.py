@@ -13,24 +13,25 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.errors import PipelineError, Unavailable
+from pipeline.errors import Refused, Unavailable
 from pipeline.events import ImageUploaded
 from pipeline.s3 import Described, Listed
 from pipeline.topic_reader import Record, Span
 
 
 class MemoryStore:
-    """An object store in a dict; `down` makes it answer nothing."""
+    """An object store in a dict; `down` makes it answer nothing, `refused` are keys it refuses."""
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], bytes] = {}
+        self.refused: set[str] = set()
         self.described: dict[tuple[str, str], Described] = {}
         self.now = time.time
         self.down = False
         self._creating = threading.Lock()
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
-        self._answer()
+        self._answer(key)
         self._write(bucket, key, data, content_type, {})
 
     def create(
@@ -41,7 +42,7 @@ class MemoryStore:
         content_type: str,
         metadata: Mapping[str, str] | None = None,
     ) -> bool:
-        self._answer()
+        self._answer(key)
         with self._creating:  # of many threads one wins, as on the real one
             if (bucket, key) in self.objects:
                 return False
@@ -58,7 +59,7 @@ class MemoryStore:
         return {key: self.create(bucket, key, data, content_type) for key, data in objects.items()}
 
     def get(self, bucket: str, key: str) -> bytes | None:
-        self._answer()
+        self._answer(key)
         return self.objects.get((bucket, key))
 
     def get_many(self, bucket: str, keys: Sequence[str]) -> list[bytes | None]:
@@ -97,9 +98,11 @@ class MemoryStore:
         described = Described(len(data), content_type, self.now(), dict(metadata))
         self.described[bucket, key] = described
 
-    def _answer(self) -> None:
+    def _answer(self, key: str = "") -> None:
         if self.down:
             raise Unavailable("the store is down")
+        if key in self.refused:
+            raise Refused("the store answered 400")
 
 
 class MemoryCache:
@@ -125,16 +128,23 @@ class MemoryCache:
 
 
 class StubBroker:
-    """A publisher that keeps what it was given; `down` acknowledges nothing."""
+    """A publisher that keeps what it was given; `down` acknowledges nothing.
+
+    Attributes:
+        refused: values and topics that it takes for too large.
+    """
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str, bytes]] = []
+        self.refused: set[str | bytes] = set()
         self.down = False
 
     def send(self, topic: str, key: str, value: bytes) -> Future[None]:
         sent: Future[None] = Future()
         if self.down:
             sent.set_exception(Unavailable("the broker is down"))
+        elif self.refused & {topic, value}:
+            sent.set_exception(Refused("it is too large"))
         else:
             self.sent.append((topic, key, value))
             sent.set_result(None)
@@ -156,12 +166,14 @@ class StubReader:
     Attributes:
         position: what the consumer group has committed, by topic.
         written_at: the time of every message.
+        unreadable: raised by whoever reads.
     """
 
     def __init__(self, broker: StubBroker) -> None:
         self._broker = broker
         self.position: dict[str, int] = {}
         self.written_at = 0.0
+        self.unreadable: Exception | None = None
 
     def spans(self, topic: str) -> list[Span]:
         return [Span(topic, 0, 0, len(self._broker.values(topic)))]
@@ -169,7 +181,12 @@ class StubReader:
     def committed(self, spans: Sequence[Span]) -> list[Span]:
         return [replace(span, first=self.position.get(span.topic, 0)) for span in spans]
 
+    def commit(self, topic: str, partition: int, offset: int) -> None:
+        self.position[topic] = offset
+
     def read(self, span: Span) -> Iterator[Record]:
+        if self.unreadable:
+            raise self.unreadable
         for offset, value in enumerate(self._broker.values(span.topic)[: span.end]):
             if offset >= span.first:
                 yield Record(span.partition, offset, self.written_at, value)
@@ -179,7 +196,8 @@ class ScriptedClassifier:
     """Answers `completed`, or what was scripted for an image: an error or an answer's fields."""
 
     def __init__(self) -> None:
-        self.script: dict[str, PipelineError | dict[str, Any]] = {}
+        self.script: dict[str, Exception | dict[str, Any]] = {}
+        self.default: dict[str, Any] = {}
         self.calls: list[list[str]] = []
 
     def classify(self, batch: Sequence[ImageUploaded]) -> list[dict[str, Any]]:
@@ -188,8 +206,8 @@ class ScriptedClassifier:
 
     def _answer(self, event: ImageUploaded) -> dict[str, Any]:
         scripted = self.script.get(event.image_id)
-        if isinstance(scripted, PipelineError):
+        if isinstance(scripted, Exception):
             raise scripted
         result = {"modelId": event.model_id, "labels": [{"label": "star", "score": 0.9}]}
         completed = {"status": "completed", "result": result}
-        return {"jobId": event.job_id, **(scripted or completed)}
+        return {"jobId": event.job_id, **(scripted or self.default or completed)}

@@ -90,5 +90,7 @@ def _read_partition(consumer: Consumer, partition: TopicPartition) -> list[Recor
         message = consumer.poll(_TIMEOUT_SECONDS)
         assert message is not None, f"{partition} ended before its watermark"
         assert message.error() is None, message.error()
-        records.append(Record((message.key() or b"").decode(), message.value() or b""))
+        records.append(
+            Record((message.key() or b"").decode(errors="replace"), message.value() or b"")
+        )
     return records

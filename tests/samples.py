@@ -6,20 +6,33 @@ import hashlib
 from typing import Any
 
 from pipeline.events import ImageUploaded
-from pipeline.ids import INPUT_BUCKET, input_key
+from pipeline.ids import INPUT_BUCKET, JobIds, input_key
 
+MODEL_ID = "demonstration-0123456789ab"
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def image_id(name: str) -> str:
+    """The id of an image of this name."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def job_id(
+    name: str = "a", tenant: str = "default", model: str = MODEL_ID, submission: int = 0
+) -> str:
+    """The id of a job for this image, the same every time."""
+    return JobIds("key").reissue(tenant, image_id(name), model, 1.8e9 + submission).job_id
 
 
 def uploaded(name: str = "a", **changes: Any) -> ImageUploaded:
     """The event of an accepted image; its id follows from the name."""
-    image = hashlib.sha256(name.encode()).hexdigest()
-    tenant = changes.pop("tenant_id", "default")
+    image = image_id(name)
+    tenant, model = changes.get("tenant_id", "default"), changes.get("model_id", MODEL_ID)
     fields: dict[str, Any] = {
         "tenant_id": tenant,
-        "job_id": f"job-{name}",
+        "job_id": job_id(name, tenant, model),
         "image_id": image,
-        "model_id": "demonstration-0123456789ab",
+        "model_id": model,
         "original_file_name": f"{name}.jpg",
         "storage_path": f"{INPUT_BUCKET}/{input_key(tenant, image, 'jpg')}",
         "file_size": 1234,

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 # Said of the store. Whatever else makes an image invalid is said of its bytes, and a classifier
 # that works may say it of any number of images.
-_OF_THE_STORE = frozenset({"image-missing", "image-changed"})
+_OF_THE_STORE = frozenset({"image-missing", "image-changed", "store-refused"})
 
 
 class Breaker:

@@ -24,8 +24,9 @@ from pipeline.health import serve
 from pipeline.results import Results
 from pipeline.settings import Settings
 from pipeline.storage import ObjectStore
-from process import LARGEST_JITTER, Processor, RetryPolicy
+from process import Processor
 from progress import CAREFUL_FROM, Assignment, Place
+from retries import LARGEST_JITTER, RetryPolicy
 from window import Window
 from workers import Workers
 
@@ -73,7 +74,8 @@ class ImageProcessConsumer:
         self._commits = Commits(self._assignment)
         self._consumer = make_consumer(settings, self._commits.answered)
         self._pending = Pending()
-        self._workers = Workers(processor, self._pending, batches, self._batch_size, pool)
+        size, most = self._batch_size, settings.max_attempts
+        self._workers = Workers(processor, self._pending, batches, size, pool, most)
         self._breaker = breaker
         self._membership = membership or Membership(partial(ask_broker, settings))
         self._max_attempts = settings.max_attempts
@@ -229,9 +231,7 @@ def main() -> None:
     publisher = broker.Publisher(settings)
     results = Results(ObjectStore(settings), ResultCache(settings))
     breaker = Breaker(settings.breaker_failures, settings.breaker_rest_seconds, classifier.works)
-    policy = RetryPolicy(
-        settings.max_attempts, settings.retry_base_seconds, settings.retry_max_seconds
-    )
+    policy = RetryPolicy.from_settings(settings)
     processor = Processor(classifier, publisher, results, policy, breaker)
     consumer = ImageProcessConsumer(settings, processor, breaker)
     for number in (signal.SIGTERM, signal.SIGINT):

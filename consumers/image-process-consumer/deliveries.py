@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Collection
@@ -10,9 +11,13 @@ from typing import cast
 
 from confluent_kafka import Message
 
-from pipeline.errors import MalformedEvent
+from outcomes import internal
+from pipeline.errors import MalformedEvent, PipelineError
+from pipeline.event_checks import MAX_COUNT
 from pipeline.events import ImageUploaded, Origin, decode_uploaded
 from progress import NOTHING, Mark, Place
+
+logger = logging.getLogger(__name__)
 
 Key = tuple[str, str]
 
@@ -22,18 +27,21 @@ class Delivery:
     """A message, the event in it or what is wrong with it, and when it may be worked on.
 
     Attributes:
+        problem: why it fails untried, if it does.
         due: monotonic seconds before which it waits.
         was_alone: a consumer died while it worked on this and on nothing else.
         alone: nothing else is to be worked on at once, so that it is known whose crash it was.
+        bugs: how often work on this and on nothing else ended in a bug.
     """
 
     raw: bytes
     origin: Origin
     event: ImageUploaded | None
-    problem: MalformedEvent | None = None
+    problem: PipelineError | None = None
     due: float = 0.0
     was_alone: bool = False
     alone: bool = False
+    bugs: int = 0
 
     @property
     def place(self) -> Place:
@@ -82,9 +90,13 @@ def read(
         event = decode_uploaded(raw)
     except MalformedEvent as problem:
         return Delivery(raw, origin, None, problem)
+    except Exception as error:
+        # A bug: the message is dead-lettered, or it would end every consumer that ever reads it.
+        logger.exception("event not read", extra={"origin": str(origin)})
+        return Delivery(raw, origin, None, internal(error))
     if redelivered:
         event = replace(event, redelivered=True)
-    event = replace(event, attempt=event.attempt + died.begun)
+    event = replace(event, attempt=min(event.attempt + died.begun, MAX_COUNT))
     wait_seconds = min(event.not_before - time.time(), longest_wait_seconds)
     due = time.monotonic() + wait_seconds
     alone = 1 < max_attempts <= event.attempt

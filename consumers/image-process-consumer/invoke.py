@@ -50,7 +50,7 @@ class ClassifierClient:
 
         Raises:
             Unavailable: no replica took the call.
-            CallFailed: a replica took it and did not answer.
+            CallFailed: a replica took it and did not answer, or not for these jobs.
         """
         response = self._post(batch)
         if response.status_code in _NOT_NOW:
@@ -86,6 +86,8 @@ class ClassifierClient:
             # Refused, or cut by a gateway that went away: the gateway, not an image, is the cause;
             # when a replica dies the gateway lives on and answers 502.
             raise Unavailable("image-classifier cannot be reached") from error
+        except requests.RequestException as error:
+            raise CallFailed(f"no answer that can be read: {type(error).__name__}") from error
 
 
 def _good_picture() -> bytes:
@@ -98,7 +100,7 @@ def _answers(response: requests.Response, batch: Sequence[ImageUploaded]) -> lis
     try:
         answers = response.json()
         jobs = [answer["jobId"] for answer in answers]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise CallFailed("image-classifier answered something else than a list") from error
     if jobs != [event.job_id for event in batch]:
         raise CallFailed("image-classifier answered for other jobs than it was asked for")

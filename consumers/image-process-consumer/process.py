@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 from breaker import Breaker
 from deliveries import Delivery
-from invoke import CallFailed, ClassifierClient
+from invoke import ClassifierClient
+from outcomes import Deadly, NotNow, Outcome, internal, may_work_later, outcome_of, stage_of
+from patience import Patience
 from pipeline import crashes, events, topics
 from pipeline.broker import Publisher
-from pipeline.dead_letters import encode_failed
-from pipeline.errors import InvalidImage, MalformedEvent, PipelineError, Unavailable
+from pipeline.dead_letters import encode_failed, encode_failure, reason_of
+from pipeline.errors import MalformedEvent, PipelineError, Refused, Unavailable
 from pipeline.events import ImageUploaded
 from pipeline.ids import RESULT_BUCKET, result_key
 from pipeline.results import Results
 from pipeline.telemetry import EVENTS
+from retries import RetryPolicy
 
 logger = logging.getLogger(__name__)
-
-LARGEST_JITTER = 1.2
-
-# What is known of one image after a call: its result, or what stood in the way.
-Outcome = dict[str, Any] | PipelineError
 
 
 class Event(NamedTuple):
@@ -36,26 +33,6 @@ class Event(NamedTuple):
     topic: str
     key: str
     value: bytes
-
-
-class Deadly(PipelineError):
-    """Nobody who worked on this image lived to say what became of it."""
-
-    code = "deadly"
-
-
-@dataclass(frozen=True)
-class RetryPolicy:
-    """How often an image is tried and how long each wait is; jitter is ±20 %."""
-
-    max_attempts: int
-    base_seconds: float
-    max_seconds: float
-
-    def wait_seconds(self, attempt: int) -> float:
-        """Choose the wait after this attempt."""
-        wait = min(self.base_seconds * 2.0 ** (attempt - 1), self.max_seconds)
-        return wait * random.uniform(0.8, LARGEST_JITTER)
 
 
 class Processor:
@@ -75,6 +52,7 @@ class Processor:
         self._results = results
         self._policy = policy
         self._breaker = breaker
+        self._patience = Patience()
         self._clock = clock
 
     def process(self, batch: Sequence[Delivery]) -> list[Delivery]:
@@ -85,32 +63,29 @@ class Processor:
             and is tried again, at no cost in attempts. Of everything else the result, the retry
             or the dead letter is acknowledged.
         """
-        settled: list[tuple[Delivery, Outcome, Event]] = []
+        settled: list[tuple[Delivery, Event]] = []
         unfinished: list[Delivery] = []
         for delivery, outcome in self._outcomes(batch):
             try:
-                settled.append((delivery, outcome, self._settle(delivery, outcome)))
+                settled.append((delivery, self._settle(delivery, outcome)))
             except Unavailable as error:
                 _log_waiting(delivery, error)
                 unfinished.append(delivery)
         # Handed over in one go, so that the producer sends many together without waiting for them.
-        sent = [self._publisher.send(*event) for _, _, event in settled]
-        for (delivery, outcome, _), acknowledgement in zip(settled, sent, strict=True):
+        sent = [self._publisher.send(*event) for _, event in settled]
+        for (delivery, event), acknowledgement in zip(settled, sent, strict=True):
             try:
-                self._publisher.wait(acknowledgement)
+                self._acknowledge(delivery, event, acknowledgement)
             except Unavailable as error:
                 _log_waiting(delivery, error)
                 unfinished.append(delivery)
-            else:
-                if self._is_buried(delivery, outcome):
-                    crashes.point("consumer.dead-lettered")
         return unfinished
 
     def _outcomes(self, batch: Sequence[Delivery]) -> Iterator[tuple[Delivery, Outcome]]:
         images: list[tuple[Delivery, ImageUploaded]] = []
         for delivery in batch:
             event = delivery.event
-            if event is None:
+            if event is None or delivery.problem is not None:
                 yield delivery, delivery.problem or MalformedEvent("there is no event")
             elif delivery.was_alone and event.attempt > self._policy.max_attempts:
                 yield delivery, Deadly("the consumer died each time it worked on this image")
@@ -126,50 +101,86 @@ class Processor:
         try:
             answers = self._classifier.classify([event for _, event in images])
             crashes.point("consumer.answered")
-        except CallFailed as error:
+            outcomes = [outcome_of(answer) for answer in answers]
+        except Unavailable as error:
+            yield from ((delivery, error) for delivery, _ in images)
+        except Exception as error:  # a bug of ours may lie in the way of one image, too
             if len(images) == 1:
-                yield images[0][0], error
+                yield images[0][0], _cause(images[0][0], error)
                 return
             # One by one: the image at fault must not drag the others along.
             for image in images:
                 yield from self._classify([image])
-        except Unavailable as error:
-            yield from ((delivery, error) for delivery, _ in images)
         else:
-            for (delivery, _), answer in zip(images, answers, strict=True):
-                yield delivery, _outcome(answer)
+            for (delivery, _), outcome in zip(images, outcomes, strict=True):
+                yield delivery, outcome
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> Event:
         """Tell what is to be published of an outcome, and store what goes before it.
 
+        A bug that is met here costs this image an attempt, and its message is never met again
+        without an end: if even the image's failure cannot be written, its bytes are buried.
+
         Raises:
             Unavailable: a dependency does not answer.
         """
-        if isinstance(outcome, Unavailable):
-            raise outcome
-        if not isinstance(outcome, PipelineError):
-            return self._complete(delivery, outcome)
-        self._breaker.let_fail(outcome)
+        causes: list[PipelineError] = []
+        for settle in (self._end, self._fail, self._bury_unreadable):
+            try:
+                return settle(delivery, causes[-1] if causes else outcome)
+            except Unavailable:
+                raise
+            except Exception as error:
+                causes.append(_cause(delivery, error))
+        raise Unavailable(f"not even a dead letter can be written: {causes[-1]}")
+
+    def _end(self, delivery: Delivery, outcome: Outcome) -> Event:
+        if isinstance(outcome, PipelineError):
+            return self._fail(delivery, outcome)
+        return self._complete(delivery, outcome)
+
+    def _fail(self, delivery: Delivery, outcome: Outcome) -> Event:
+        error = cast(PipelineError, outcome)  # results are no failures
+        if isinstance(error, NotNow):
+            error = self._patience.wait(delivery.origin, error)
+        if isinstance(error, Unavailable):
+            raise error
+        # Bytes that are no event say nothing about those who work: they do not stop them.
+        if not isinstance(error, MalformedEvent):
+            self._breaker.let_fail(error)
         if delivery.event is None:
-            return self._bury_unreadable(delivery, outcome)
-        if isinstance(outcome, Deadly):
+            return self._bury_unreadable(delivery, error)
+        if isinstance(error, Deadly):
             # No attempt was made since, however often a consumer died while it wrote this down.
             spent = replace(delivery.event, attempt=self._policy.max_attempts)
-            return self._bury(delivery, spent, outcome)
-        if self._is_buried(delivery, outcome):
-            return self._bury(delivery, delivery.event, outcome)
-        return self._retry(delivery.event, outcome)
+            return self._bury(delivery, spent, error)
+        if may_work_later(error) and delivery.event.attempt < self._policy.max_attempts:
+            return self._retry(delivery.event, error)
+        return self._bury(delivery, delivery.event, error)
 
-    def _is_buried(self, delivery: Delivery, outcome: Outcome) -> bool:
-        """Tell whether trying again would not help, or has been done often enough."""
-        if not isinstance(outcome, PipelineError) or isinstance(outcome, Unavailable):
-            return False
-        spent = delivery.event is None or delivery.event.attempt >= self._policy.max_attempts
-        return spent or not isinstance(outcome, CallFailed)
+    def _acknowledge(self, delivery: Delivery, event: Event, sent: Future[None]) -> None:
+        """Wait until an event is acknowledged; one that Kafka refuses is a dead letter instead.
+
+        Raises:
+            Unavailable: it is not, or not even the dead letter is taken.
+        """
+        try:
+            self._publisher.wait(sent)
+        except Refused as error:
+            if event.topic == topics.FAILURES.name:
+                raise Unavailable(f"the dead letter is not taken: {error}") from error
+            event = self._settle(delivery, error)
+            self._acknowledge(delivery, event, self._publisher.send(*event))
+            return
+        if event.topic == topics.FAILURES.name:
+            crashes.point("consumer.dead-lettered")
 
     def _complete(self, delivery: Delivery, result: dict[str, Any]) -> Event:
         event = cast(ImageUploaded, delivery.event)  # what has no event has no result
         self._breaker.note_success()
+        self._patience.forget(delivery.origin)
+        if not (event.duplicate or event.redelivered or event.attempt > 1):
+            self._patience.note_new()
         key = result_key(event.tenant_id, event.image_id, result["modelId"])
         value = events.encode_classified(event, result, f"{RESULT_BUCKET}/{key}")
         EVENTS.labels("completed").inc()
@@ -184,49 +195,34 @@ class Processor:
 
     def _bury(self, delivery: Delivery, event: ImageUploaded, error: PipelineError) -> Event:
         """Write the failure, from which the job's state is told, then the dead letter."""
-        reason = {"code": error.code, "detail": str(error)}
-        failure = {
-            "jobId": event.job_id,
-            "imageId": event.image_id,
-            "modelId": event.model_id,
-            "status": "failed",
-            "error": {**reason, "attempts": event.attempt},
-            "failedAt": events.datetime_text(self._clock()),
-        }
-        body = json.dumps(failure, ensure_ascii=False).encode()
-        self._results.save_failure(event.tenant_id, event.job_id, body)
-        letter = encode_failed(delivery.raw, event, reason, delivery.origin, stage=_stage(error))
+        reason = reason_of(error)
+        try:
+            failure = encode_failure(event, reason, self._clock())
+            self._results.save_failure(event.tenant_id, event.job_id, failure)
+        except Refused as refused:
+            # Its job will never say so, but the letter does.
+            logger.error("failure refused", extra=_names(event) | {"reason": str(refused)})
+        letter = encode_failed(delivery.raw, event, reason, delivery.origin, stage=stage_of(error))
         EVENTS.labels("dead-lettered").inc()
         logger.error("dead-lettered", extra=_names(event) | {"reason": str(error)})
         return Event(topics.FAILURES.name, event.image_id, letter)
 
-    def _bury_unreadable(self, delivery: Delivery, error: PipelineError) -> Event:
-        origin = delivery.origin
-        reason = {"code": error.code, "detail": str(error)}
-        letter = encode_failed(delivery.raw, None, reason, origin, stage=_stage(error))
+    def _bury_unreadable(self, delivery: Delivery, outcome: Outcome) -> Event:
+        origin, error = delivery.origin, cast(PipelineError, outcome)
+        reason = reason_of(error)
+        letter = encode_failed(delivery.raw, None, reason, origin, stage=stage_of(error))
         EVENTS.labels("unreadable").inc()
         logger.error("unreadable", extra={"origin": str(origin), "reason": reason["detail"]})
         place = f"{origin.topic}/{origin.partition}/{origin.offset}"
         return Event(topics.FAILURES.name, place, letter)
 
 
-def _outcome(answer: dict[str, Any]) -> Outcome:
-    if answer["status"] == "completed":
-        result: dict[str, Any] = answer["result"]
-        return result
-    error = answer.get("error", {})
-    detail = str(error.get("detail", ""))
-    if answer["status"] == "invalid":
-        return InvalidImage(detail, code=str(error.get("code", InvalidImage.code)))
-    return Unavailable(detail)
-
-
-def _stage(error: PipelineError) -> str:
-    """Tell how far an image came before it failed."""
-    if isinstance(error, InvalidImage):
-        return "fetch" if error.code in ("image-missing", "image-changed") else "decode"
-    stages: dict[type[PipelineError], str] = {MalformedEvent: "read", Deadly: "consume"}
-    return stages.get(type(error), "invoke")
+def _cause(delivery: Delivery, error: Exception) -> PipelineError:
+    """Tell what an error means for this message alone; one that nobody meant is a bug."""
+    if isinstance(error, PipelineError):
+        return error
+    logger.exception("a bug", exc_info=error, extra={"origin": str(delivery.origin)})
+    return internal(error)
 
 
 def _log_waiting(delivery: Delivery, error: Unavailable) -> None:

@@ -6,11 +6,16 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from pipeline import strict_json
+from pipeline.event_checks import MAX_COUNT
+
 Place = tuple[str, int]
 
 # From the second time on that a consumer died at one offset, what it may have been working on is
 # worked off one by one: then the image that kills it is found, and no other is blamed.
 CAREFUL_FROM = 2
+
+_MAX_METADATA_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -36,10 +41,11 @@ class Mark:
     def from_committed(cls, offset: int, metadata: str | None) -> Mark:
         """Read what was committed; metadata of another hand count as none."""
         try:
-            values = json.loads(metadata or "{}")
-            return cls(offset, int(values.get("begun", 0)), values.get("alone") is True)
+            values = strict_json.parse((metadata or "{}").encode(), _MAX_METADATA_BYTES)
+            begun = min(max(0, int(values.get("begun", 0))), MAX_COUNT)
         except (ValueError, TypeError, AttributeError):
             return cls(offset)
+        return cls(offset, begun, values.get("alone") is True)
 
 
 NOTHING = Mark(-1)

@@ -7,9 +7,10 @@ import math
 import time
 from collections.abc import Callable, Iterator, Set
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from deliveries import Delivery, Pending
+from outcomes import internal
 from pipeline import crashes
 from pipeline.telemetry import EVENTS_IN_FLIGHT
 from process import Processor
@@ -38,7 +39,11 @@ class _Running:
 
 
 class Workers:
-    """Takes batches from the pending deliveries, works them off in threads."""
+    """Takes batches from the pending deliveries, works them off in threads.
+
+    Args:
+        most_bugs: how often a bug may be met over one message before it fails untried.
+    """
 
     def __init__(
         self,
@@ -47,11 +52,13 @@ class Workers:
         batches: int,
         size: int,
         pool: Executor | None = None,
+        most_bugs: int = 5,
     ) -> None:
         self._processor = processor
         self._pending = pending
         self._batches = batches
         self._size = size
+        self._most_bugs = most_bugs
         self._pool = pool or ThreadPoolExecutor(batches, thread_name_prefix="batch")
         self._running: list[_Running] = []
         self._image_seconds: float | None = None  # of a call for each of its images
@@ -85,13 +92,15 @@ class Workers:
             self._running.remove(running)
             self._note_time(running)
             self._pending.release(running.batch)
-            again = {id(delivery) for delivery in self._unfinished(running)}
+            unfinished, bug = self._unfinished(running)
+            again = {id(delivery) for delivery in unfinished}
             due = time.monotonic() + _REST_SECONDS
             for delivery in running.batch:
                 if id(delivery) not in again:
                     yield delivery
                 elif delivery.place not in running.dropped:
-                    self._pending.add(delivery.later(due))
+                    later = delivery.later(due)
+                    self._pending.add(self._after_bug(later, running, bug) if bug else later)
 
     def drop(self, places: Set[Place]) -> None:
         """Forget what is of partitions that were taken away, and take nothing of it up again.
@@ -131,11 +140,23 @@ class Workers:
         """Start nothing more; a batch still being worked on is another consumer's to repeat."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _unfinished(self, running: _Running) -> list[Delivery]:
+    def _unfinished(self, running: _Running) -> tuple[list[Delivery], Exception | None]:
         try:
-            return running.unfinished.result()
-        except Exception:
-            # A bug, and nothing is known of the batch: it must neither be committed nor end the
-            # process, which would only meet it again.
+            return running.unfinished.result(), None
+        except Exception as bug:
+            # Nothing is known of the batch: it must neither be committed nor end the process, which
+            # would only meet it again.
             logger.exception("batch failed", extra={"images": len(running.batch)})
-            return running.batch
+            return running.batch, bug
+
+    def _after_bug(self, delivery: Delivery, running: _Running, bug: Exception) -> Delivery:
+        """Let it be worked on alone, so that it is known whose bug it is, and not for ever.
+
+        At last it fails untried; and if that meets a bug, too, its bytes are buried.
+        """
+        bugs = delivery.bugs + (len(running.batch) == 1)
+        event, problem = delivery.event, delivery.problem
+        if bugs >= self._most_bugs:
+            problem = internal(bug)
+            event = replace(event, attempt=bugs) if event and bugs == self._most_bugs else None
+        return replace(delivery, event=event, problem=problem, alone=True, bugs=bugs)

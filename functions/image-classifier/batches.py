@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
-from typing import Any, NoReturn
-
-from pipeline import events
+from pipeline import events, strict_json
 from pipeline.errors import Rejected
 
 MAX_EVENTS = 64
 # An event has at most MAX_EVENT_BYTES in Kafka; the consumer adds what it knows of the delivery.
 MAX_BYTES = MAX_EVENTS * 2 * events.MAX_EVENT_BYTES
-
-_HALF_A_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+# Whole batches have no more brackets: how deep each goes need not be looked for.
+_MAX_DEPTH = 4 * MAX_EVENTS
 
 
 def parse(body: bytes) -> list[events.ImageUploaded]:
@@ -31,7 +27,10 @@ def parse(body: bytes) -> list[events.ImageUploaded]:
             found=len(body),
             allowed=MAX_BYTES,
         )
-    batch = _json(body)
+    try:
+        batch = strict_json.parse(body, MAX_BYTES, _MAX_DEPTH)
+    except ValueError as error:
+        raise Rejected(f"the batch is not JSON in UTF-8: {error}", code="bad-batch") from error
     if not isinstance(batch, list) or not 1 <= len(batch) <= MAX_EVENTS:
         found = len(batch) if isinstance(batch, list) else type(batch).__name__
         raise Rejected(
@@ -41,21 +40,3 @@ def parse(body: bytes) -> list[events.ImageUploaded]:
             allowed=f"1 to {MAX_EVENTS}",
         )
     return [events.parse_uploaded(event) for event in batch]
-
-
-def _json(body: bytes) -> Any:
-    try:
-        text = body.decode()
-        batch = json.loads(text, parse_constant=_refuse)
-        if _HALF_A_CHARACTER.search(text):
-            # Two halves make a character; one alone could be written nowhere.
-            json.dumps(batch, ensure_ascii=False).encode()
-    except ValueError as error:
-        raise Rejected(f"the batch is not JSON in UTF-8: {error}", code="bad-batch") from error
-    except RecursionError as error:
-        raise Rejected("the batch is nested too deeply", code="bad-batch", allowed=3) from error
-    return batch
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number")

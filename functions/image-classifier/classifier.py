@@ -12,10 +12,10 @@ from typing import Any
 import answers
 from engine import Decoded, Engine, Seen
 from engines import Engines
-from fetching import Fetched, Fetching
+from fetching import Fetched, Fetching, refused_by_store
 from pipeline import inferences
 from pipeline.cache import Key
-from pipeline.errors import InvalidImage, Unavailable
+from pipeline.errors import InvalidImage, Refused, Unavailable
 from pipeline.events import ImageUploaded
 from pipeline.results import Results
 from pipeline.storage import ObjectStore
@@ -91,6 +91,8 @@ class Classifier:
             return self._results.find_stored(*_key(event))
         except Unavailable as error:
             return error
+        except Refused as error:
+            return refused_by_store(error)
 
     def _classify_group(
         self,

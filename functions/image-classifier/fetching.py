@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from pipeline import crashes, ids
-from pipeline.errors import InvalidImage, Unavailable
+from pipeline.errors import InvalidImage, Refused, Unavailable
 from pipeline.events import ImageUploaded
 from pipeline.ids import INPUT_BUCKET
 from pipeline.storage import ObjectStore
@@ -66,7 +66,17 @@ class Fetching:
             found = self._store.get_many(INPUT_BUCKET, keys)
         except Unavailable as error:
             return [(event, error) for event in chunk]
+        except Refused as error:
+            if len(chunk) == 1:
+                return [(chunk[0], refused_by_store(error))]
+            # One by one: the object at fault must not drag the others along.
+            return [fetched for event in chunk for fetched in self._fetch([event])]
         return [(event, _checked(event, data)) for event, data in zip(chunk, found, strict=True)]
+
+
+def refused_by_store(error: Refused) -> InvalidImage:
+    """Say of an image that the store refuses what is asked of it for this image."""
+    return InvalidImage(str(error), code="store-refused")
 
 
 def _checked(event: ImageUploaded, data: bytes | None) -> bytes | InvalidImage:

@@ -13,9 +13,10 @@ from typing import TypeVar
 
 import answers
 from engine import Decoded, Seen
+from fetching import refused_by_store
 from pipeline import ids
 from pipeline.cache import Key
-from pipeline.errors import InvalidImage, Unavailable
+from pipeline.errors import InvalidImage, Refused, Unavailable
 from pipeline.events import ImageUploaded
 from pipeline.ids import PROCESSED_BUCKET
 from pipeline.manifest import Manifest
@@ -112,6 +113,10 @@ class Storing:
             saved |= self._results.save_many(strays)
         except Unavailable as error:
             return {each.key: error for each in chunk}
+        except Refused as error:
+            if len(chunk) > 1:
+                raise  # the batch fails, and is asked for again image by image
+            return {chunk[0].key: refused_by_store(error)}
         for each in chunk:
             label = each.seen.labels[0].label
             names = {"image_id": each.event.image_id, "job_id": each.event.job_id, "label": label}

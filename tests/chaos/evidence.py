@@ -12,6 +12,8 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from pipeline import topics
+from pipeline.errors import MalformedEvent
+from pipeline.events import decode_uploaded
 from pipeline.ids import image_id
 from tests.chaos import buckets
 from tests.chaos.traces import Classified, Evidence, Inference, Letter
@@ -182,17 +184,15 @@ def _consumer(stack: Stack, group: str = "") -> Consumer:
 
 def _take_upload(evidence: Evidence, message: Message) -> None:
     try:
-        event = json.loads(message.value() or b"")
-        data = event["data"]
-        key = (data["tenantId"], data["imageId"], data["modelId"])
-    except (ValueError, KeyError, TypeError):
+        event = decode_uploaded(message.value() or b"")
+    except MalformedEvent:
         return  # no event: the consumer makes a dead letter of it
     if message.topic() == topics.RETRY.name:
         evidence.retries += 1
     else:
-        evidence.uploaded[data["jobId"]] = key
-    if event.get("replays"):
-        evidence.replayed.add(data["jobId"])
+        evidence.uploaded[event.job_id] = (event.tenant_id, event.image_id, event.model_id)
+    if event.replays:
+        evidence.replayed.add(event.job_id)
 
 
 def _take_classified(evidence: Evidence, message: Message) -> None:

@@ -115,9 +115,9 @@ BUGS = (
         (
             Edit(
                 f"{_CONSUMER}/process.py",
-                "        sent = [self._publisher.send(*event) for _, _, event in settled]\n",
-                "        settled = [it for it in settled if it[2].topic != topics.FAILURES.name]\n"
-                "        sent = [self._publisher.send(*event) for _, _, event in settled]\n",
+                "        sent = [self._publisher.send(*event) for _, event in settled]\n",
+                "        settled = [it for it in settled if it[1].topic != topics.FAILURES.name]\n"
+                "        sent = [self._publisher.send(*event) for _, event in settled]\n",
             ),
         ),
     ),
@@ -140,11 +140,11 @@ BUGS = (
         (
             Edit(
                 f"{_CONSUMER}/process.py",
-                "                self._publisher.wait(acknowledgement)\n"
+                "                self._acknowledge(delivery, event, acknowledgement)\n"
                 "            except Unavailable as error:\n"
                 "                _log_waiting(delivery, error)\n"
                 "                unfinished.append(delivery)\n",
-                "                self._publisher.wait(acknowledgement)\n"
+                "                self._acknowledge(delivery, event, acknowledgement)\n"
                 "            except Unavailable as error:\n"
                 "                _log_waiting(delivery, error)\n",
             ),

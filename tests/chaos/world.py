@@ -31,9 +31,10 @@ from pipeline.ids import JobIds
 from pipeline.images import Limits
 from pipeline.results import Results
 from pipeline.settings import Settings
-from process import Processor, RetryPolicy
+from process import Processor
 from published import PublishedModels
 from results import States
+from retries import RetryPolicy
 from tests.chaos.moments import Clock, Killed, Moments
 from tests.chaos.puppet import Batch, Puppet, finish, leave_unfinished
 from tests.chaos.stand_ins import (
@@ -120,9 +121,7 @@ class World:
         puppet = Puppet(self.kafka, self.clock, lambda: self.commits_land)
         client = ClassifierClient(SETTINGS)
         client._session.mount("http://", self.gateway)
-        policy = RetryPolicy(
-            SETTINGS.max_attempts, SETTINGS.retry_base_seconds, SETTINGS.retry_max_seconds
-        )
+        policy = RetryPolicy.from_settings(SETTINGS)
         breaker = Breaker(
             SETTINGS.breaker_failures,
             SETTINGS.breaker_rest_seconds,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import Unavailable
+from pipeline.errors import Refused, Unavailable
 from pipeline.storage import ObjectStore
 from tests.fakes import MemoryStore
 from tests.nowhere import unanswered
@@ -151,6 +151,12 @@ def test_a_store_that_does_not_answer_in_time_is_asked_once(stack: Stack, key: s
 def test_a_missing_bucket_is_no_missing_object(stack: Stack, key: str) -> None:
     with pytest.raises(Unavailable, match="NoSuchBucket"):
         stack.store.get("no-such-bucket", key)
+
+
+@pytest.mark.parametrize("key", ["failures/default/../../../x.json", "a/./b", "a" * 1100])
+def test_a_key_that_no_store_takes_is_refused_and_not_waited_for(stack: Stack, key: str) -> None:
+    with pytest.raises(Refused, match="400"):
+        stack.store.create(BUCKET, key, b"data", TYPE)
 
 
 def test_making_buckets_again_changes_nothing(stack: Stack, key: str) -> None:

@@ -14,7 +14,7 @@ EVENT = uploaded().encode()
 
 
 def test_a_batch_is_read_in_its_order() -> None:
-    first, second = uploaded(job_id="first"), uploaded(job_id="second")
+    first, second = uploaded("a"), uploaded("b")
     body = b"[" + first.encode() + b"," + second.encode() + b"]"
 
     assert batches.parse(body) == [first, second]

@@ -15,7 +15,7 @@ from engine import Decoded, Seen
 from engines import Engines
 from model import Prediction
 from pipeline import ids
-from pipeline.errors import InvalidImage
+from pipeline.errors import InvalidImage, Refused
 from pipeline.events import ImageUploaded
 from pipeline.manifest import Input, Manifest, Preprocessing, Source
 from pipeline.results import Results
@@ -171,6 +171,27 @@ def test_an_object_with_other_bytes_than_were_sent_is_invalid(bench: Bench) -> N
     (answer,) = bench.classifier.classify([event])
 
     assert (answer["status"], answer["error"]["code"]) == ("invalid", "image-changed")
+
+
+def test_an_object_that_the_store_refuses_is_invalid_and_no_other_is(bench: Bench) -> None:
+    batch = [bench.store_image(name) for name in ("a", "b", "c")]
+    bench.store.refused.add(batch[1].storage_path.partition("/")[2])
+
+    answers = bench.classifier.classify(batch)
+
+    assert [answer["status"] for answer in answers] == ["completed", "invalid", "completed"]
+    assert answers[1]["error"]["code"] == "store-refused"
+
+
+def test_a_result_that_the_store_refuses_is_found_image_by_image(bench: Bench) -> None:
+    good, bad = bench.store_image("a"), bench.store_image("b")
+    bench.store.refused.add(ids.result_key("default", bad.image_id, MANIFEST.model_id))
+
+    with pytest.raises(Refused):
+        bench.classifier.classify([good, bad])
+
+    (first,), (second,) = (bench.classifier.classify([each]) for each in (good, bad))
+    assert (first["status"], second["status"]) == ("completed", "invalid")
 
 
 def test_a_store_that_is_down_makes_images_unavailable_not_invalid(bench: Bench) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import events
 from pipeline.errors import MalformedEvent
-from tests.samples import TRACEPARENT, uploaded
+from tests.samples import TRACEPARENT, job_id, uploaded
 
 
 def test_an_event_is_read_back_as_it_was_written() -> None:
@@ -46,7 +46,7 @@ def test_its_id_depends_on_the_job_alone() -> None:
 
 
 def test_the_longest_file_name_keeps_it_under_4_kb() -> None:
-    event = uploaded(original_file_name="\N{GRINNING FACE}" * 255, job_id="j" * 220)
+    event = uploaded(original_file_name="\N{GRINNING FACE}" * 255, model_id="m" * 100)
 
     assert len(event.encode()) < events.MAX_EVENT_BYTES
 
@@ -70,6 +70,8 @@ def _changed(**changes: Any) -> bytes:
         (_changed(tenantId="../other"), "data.tenantId is not well formed"),
         (_changed(imageId="ABC"), "data.imageId is not well formed"),
         (_changed(modelId="a/b"), "data.modelId is not well formed"),
+        (_changed(jobId="../../../x"), "data.jobId is not well formed"),
+        (_changed(jobId=job_id("b")), "data.jobId is about another image or model"),
         (_changed(storagePath="input-images/other/aa/x.jpg"), "not the image's own object"),
         (_changed(storagePath="secrets/key.jpg"), "not the image's own object"),
     ],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
+import pytest
+
 from pipeline.results import Results
 from tests.fakes import MemoryCache, MemoryStore
 
@@ -36,3 +38,12 @@ def test_a_job_that_fails_for_another_reason_says_so() -> None:
     first, other = failure("image-missing", "10:00"), failure("damaged-image", "10:01")
 
     assert Bench().saved(first, other) == other
+
+
+@pytest.mark.parametrize(
+    "found", [b"", b"[" * 20_000, b"[]", b'{"error":[]}', b'{"error":{}}', b"\xff"], ids=range(6)
+)
+def test_what_is_no_failure_gives_way_to_one(found: bytes) -> None:
+    other = failure("damaged-image", "10:01")
+
+    assert Bench().saved(found, other) == other

@@ -11,11 +11,11 @@ from imagectl.letter_view import lines, page, printable
 from imagectl.letters import Filter, Letters
 from imagectl.replay import replay
 from pipeline import topics
-from pipeline.dead_letters import DeadLetter, decode, encode_failed
+from pipeline.dead_letters import MAX_KEPT_BYTES, DeadLetter, decode, encode_failed
 from pipeline.errors import Unavailable
 from pipeline.events import ImageUploaded, Origin, decode_uploaded
 from tests.fakes import StubBroker, StubReader
-from tests.samples import uploaded
+from tests.samples import job_id, uploaded
 
 REASON = {"code": "damaged-image", "detail": "it is damaged"}
 FAILURES = topics.FAILURES.name
@@ -58,7 +58,7 @@ def test_a_letter_written_again_after_a_kill_is_one(broker: StubBroker) -> None:
 
     found = letters(broker)
 
-    assert jobs(found) == ["job-a", "job-b"]
+    assert jobs(found) == [job_id("a"), job_id("b")]
     assert found.count(replayed=False) == 2
 
 
@@ -69,7 +69,12 @@ def test_a_replay_gives_the_job_its_whole_budget_again(broker: StubBroker) -> No
 
     (value,) = broker.values(topics.UPLOADS.name)
     event = decode_uploaded(value)
-    assert (event.job_id, event.attempt, event.replays, event.redelivered) == ("job-a", 1, 1, True)
+    assert (event.job_id, event.attempt, event.replays, event.redelivered) == (
+        job_id("a"),
+        1,
+        1,
+        True,
+    )
 
 
 def test_replaying_twice_sends_nothing_twice(broker: StubBroker) -> None:
@@ -91,6 +96,20 @@ def test_an_unreadable_message_is_replayed_as_it_was(broker: StubBroker) -> None
     assert broker.values(topics.UPLOADS.name) == [b"\xff\x00"]
 
 
+def test_what_cannot_be_sent_again_holds_back_no_other(broker: StubBroker) -> None:
+    too_large = b"\xff" * (MAX_KEPT_BYTES + 1)
+    fail_unreadable(broker, too_large, offset=1)
+    fail_unreadable(broker, b"refused", offset=2)
+    fail(broker, uploaded("a"))
+    broker.refused.add(b"refused")
+
+    (sent,) = replayed(broker)
+
+    assert sent.uploaded
+    assert sent.uploaded.job_id == job_id("a")
+    assert letters(broker).count(replayed=False) == 2
+
+
 def test_a_replay_that_fails_again_is_a_new_letter(broker: StubBroker) -> None:
     fail(broker, uploaded("a"))
     (first,) = replayed(broker)
@@ -100,7 +119,7 @@ def test_a_replay_that_fails_again_is_a_new_letter(broker: StubBroker) -> None:
 
     assert again.letter.letter_id != first.letter_id
     assert again.letter.reason["code"] == "newer"
-    assert len(list(letters(broker, "job-a").read(replayed=True))) == 2
+    assert len(list(letters(broker, job_id("a")).read(replayed=True))) == 2
 
 
 def test_a_letter_written_again_after_its_replay_stays_closed(broker: StubBroker) -> None:
@@ -124,11 +143,11 @@ def test_no_mark_is_written_when_the_message_is_not_acknowledged(broker: StubBro
 @pytest.mark.parametrize(
     ("filters", "expected"),
     [
-        ({"tenant": "other"}, ["job-b"]),
-        ({"reason": "newer"}, ["job-c"]),
+        ({"tenant": "other"}, [job_id("b", "other")]),
+        ({"reason": "newer"}, [job_id("c")]),
         ({"since": 4e9}, []),
-        ({"until": 4e9}, ["job-a", "job-b", "job-c"]),
-        ({"tenant": "default", "reason": "damaged-image"}, ["job-a"]),
+        ({"until": 4e9}, [job_id("a"), job_id("b", "other"), job_id("c")]),
+        ({"tenant": "default", "reason": "damaged-image"}, [job_id("a")]),
     ],
 )
 def test_filters_choose(broker: StubBroker, filters: dict[str, Any], expected: list[str]) -> None:
@@ -143,11 +162,11 @@ def test_a_letter_is_found_by_each_of_its_names(broker: StubBroker) -> None:
     event = uploaded("a")
     fail(broker, event)
     fail(broker, uploaded("b"))
-    (shown,) = letters(broker, "job-a").read()
+    (shown,) = letters(broker, job_id("a")).read()
 
     for name in (event.image_id, shown.letter.letter_id):
-        assert jobs(letters(broker, name)) == ["job-a"]
-    assert letters(broker, "job-a", "nobody").unknown_names() == ["nobody"]
+        assert jobs(letters(broker, name)) == [job_id("a")]
+    assert letters(broker, job_id("a"), "nobody").unknown_names() == ["nobody"]
 
 
 def test_what_is_no_letter_is_counted_and_passed_over(broker: StubBroker) -> None:
@@ -157,7 +176,7 @@ def test_what_is_no_letter_is_counted_and_passed_over(broker: StubBroker) -> Non
 
     found = letters(broker)
 
-    assert jobs(found) == ["job-a"]
+    assert jobs(found) == [job_id("a")]
     assert found.foreign == 5
 
 

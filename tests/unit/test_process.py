@@ -3,56 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
 
 import pytest
 
-from breaker import Breaker
-from deliveries import Delivery, read
+from deliveries import read
 from invoke import CallFailed
 from pipeline import topics
 from pipeline.errors import Unavailable
-from pipeline.events import ImageUploaded, Origin, decode_uploaded
-from pipeline.results import Results
-from process import Processor, RetryPolicy
+from pipeline.events import Origin, decode_uploaded
 from progress import Mark
-from tests.fakes import MemoryCache, MemoryStore, ScriptedClassifier, StubBroker
+from tests.processing import NOW, Bench, deliver
 from tests.samples import uploaded
-
-NOW = 1_800_000_000.0
-
-
-class Bench:
-    """A processor with fakes all round."""
-
-    def __init__(self) -> None:
-        self.classifier = ScriptedClassifier()
-        self.broker = StubBroker()
-        self.store = MemoryStore()
-        self.processor = Processor(
-            cast(Any, self.classifier),
-            cast(Any, self.broker),
-            Results(cast(Any, self.store), cast(Any, MemoryCache())),
-            RetryPolicy(max_attempts=3, base_seconds=1.0, max_seconds=10.0),
-            Breaker(60, 30.0, lambda: True),
-            clock=lambda: NOW,
-        )
-
-    def failure(self, event: ImageUploaded) -> dict[str, Any]:
-        key = f"failures/{event.tenant_id}/{event.job_id}.json"
-        return cast(dict[str, Any], json.loads(self.store.objects["classification-results", key]))
 
 
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
-
-
-def deliver(*events: ImageUploaded) -> list[Delivery]:
-    return [
-        read(event.encode(), Origin("image-uploads", 0, offset), redelivered=False)
-        for offset, event in enumerate(events)
-    ]
 
 
 def test_a_completed_image_becomes_a_result_event(bench: Bench) -> None:

@@ -113,7 +113,11 @@ def test_after_two_crashes_at_one_offset_care_is_taken_until_it_is_passed() -> N
     assert not Progress(Mark(7, begun=1), window=2).needs_care
 
 
-@pytest.mark.parametrize("metadata", [None, "", "{", "[]", '{"begun": "x"}', '{"begun": null}'])
+@pytest.mark.parametrize(
+    "metadata",
+    [None, "", "{", "[]", '{"begun": "x"}', '{"begun": null}', "[" * 4000, '{"begun": 1e999}',
+     '{"begun": 1%s}' % ("0" * 4000), '{"begun": NaN}', '{"begun": -7}', "\x00", '"\\ud800"'],
+)  # fmt: skip
 def test_metadata_of_another_hand_count_as_none(metadata: str | None) -> None:
     assert Mark.from_committed(7, metadata) == Mark(7)
 
@@ -135,3 +139,7 @@ def test_an_assignment_counts_what_is_open_in_all_partitions() -> None:
     assignment.remove([("t", 1)])
     assert assignment.open_offsets() == 2
     assert assignment.get(("t", 1)) is None
+
+
+def test_no_count_of_another_hand_is_beyond_reason() -> None:
+    assert Mark.from_committed(7, '{"begun": 999999999999}').begun == 1_000_000

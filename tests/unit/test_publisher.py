@@ -8,12 +8,13 @@ from concurrent.futures import Future
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from pipeline.broker import Publisher
-from pipeline.errors import Unavailable
+from pipeline.errors import Refused, Unavailable
 from pipeline.settings import Settings
 
+TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
 TIMED_OUT = KafkaError(KafkaError._MSG_TIMED_OUT)
 SETTINGS = Settings(produce_timeout_seconds=20.0)
 
@@ -36,11 +37,16 @@ class Client:
 
     def __init__(self) -> None:
         self.stuck: set[str] = set()
+        self.refused: set[str] = set()
+        self.refused_at_once: set[str] = set()
         self._reports: list[Callable[[], None]] = []
         self._something = threading.Event()
 
     def produce(self, topic: str, value: bytes, key: str, on_delivery: Any) -> None:
+        if topic in self.refused_at_once:
+            raise KafkaException(TOO_LARGE)
         error = TIMED_OUT if topic in self.stuck else None
+        error = TOO_LARGE if topic in self.refused else error
         self._reports.append(lambda: on_delivery(error, Sent(topic)))
         self._something.set()
 
@@ -131,3 +137,15 @@ def test_one_failure_long_ago_replaces_nothing(kafka: Kafka) -> None:
 
     assert answers == [True, True]
     assert len(kafka.clients) == 1
+
+
+@pytest.mark.parametrize("where", ["refused", "refused_at_once"])
+def test_what_kafka_never_takes_is_refused_and_is_no_outage(kafka: Kafka, where: str) -> None:
+    (client,) = kafka.clients
+    getattr(client, where).add("image-results")
+
+    for second in range(20):
+        with pytest.raises(Refused, match="takes no such event"):
+            kafka.publish(at=float(second))
+
+    assert kafka.clients == [client]

@@ -12,7 +12,6 @@ from pipeline import ids, topics
 from tests import pictures
 from tests.fakes import MemoryStore
 from tests.house import MODEL, TRACE, House
-from tests.samples import uploaded
 
 UPLOADS = topics.UPLOADS.name
 
@@ -103,6 +102,17 @@ def test_an_image_that_says_nothing_gets_one_job(house: House) -> None:
     assert house.job_ids.read(event.job_id, "default").model_id == event.model_id == MODEL
 
 
+def test_an_object_comes_back_whatever_is_said_of_its_type(house: House) -> None:
+    house.upload("a")
+    house.lose()
+    ((place, described),) = house.store.described.items()
+    house.store.described[place] = replace(described, content_type="text/html\r\nx: y")
+
+    house.work().run()
+
+    assert [event.mime_type for event in house.events()] == ["image/jpeg"]
+
+
 def test_a_job_id_that_is_not_genuine_is_not_believed(house: House) -> None:
     data = pictures.jpeg()
     image = ids.image_id(data)
@@ -184,15 +194,6 @@ def test_what_is_no_image_is_passed_over(house: House) -> None:
         house.store.put("input-images", key, b"", "text/plain")
 
     assert house.figures() == {}
-
-
-def test_a_failure_whose_job_names_no_image_is_found(house: House) -> None:
-    event = uploaded("a")
-    house.broker.publish(UPLOADS, event.image_id, event.encode())
-    house.commit()
-    house.results.save_failure(event.tenant_id, "job-a", b"{}")
-
-    assert house.figures() == {"accepted": 1, "failed": 1}
 
 
 def test_a_timer_spreads_its_listings(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,19 @@ class Finished:
         return []
 
 
+class Buggy:
+    """A processor that one message is too much for, until that fails untried."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Delivery]] = []
+
+    def process(self, batch: list[Delivery]) -> list[Delivery]:
+        self.batches.append(batch)
+        if any(each.origin.offset == 2 and not each.problem for each in batch):
+            raise ZeroDivisionError
+        return []
+
+
 class Clock:
     """Stands in for the time module; goes on when it is told to."""
 
@@ -122,3 +135,23 @@ def test_the_end_of_a_batch_ends_the_wait_for_it(pending: Pending) -> None:
 
         assert one.wait_for_one(60.0)
         assert len(list(one.finished())) == 1
+
+
+def test_a_bug_that_ends_a_batch_costs_one_message_its_attempts(clock: Clock) -> None:
+    pending, bench, buggy = Pending(), Bench(), Buggy()
+    workers = Workers(cast(Any, buggy), pending, 1, 4, cast(Any, bench), most_bugs=3)
+    add(pending, range(4))
+
+    ended: list[Delivery] = []
+    while len(ended) < 4:
+        clock.now += 1.0
+        workers.start(lambda batch, alone: None, alone=False)
+        for batch in bench.unfinished():
+            batch.finish()
+        ended += workers.finished()
+
+    (at_fault,) = [each for each in ended if each.problem]
+    assert at_fault.event
+    assert (at_fault.origin.offset, at_fault.event.attempt) == (2, 3)
+    assert "ZeroDivisionError" in str(at_fault.problem)
+    assert [len(batch) for batch in buggy.batches] == [4, 1, 1, 1, 1, 1, 1, 1]

@@ -1,0 +1,1 @@
+"""What strangers may try, and what is then seen to hold."""

@@ -1,0 +1,81 @@
+"""Whatever comes back from the classifier is an answer for each image, or a failed call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from requests.adapters import BaseAdapter
+
+from invoke import CallFailed, ClassifierClient
+from pipeline.errors import Unavailable
+from pipeline.settings import Settings
+from tests.samples import job_id, uploaded
+
+
+class Wire(BaseAdapter):
+    """Answers every call with this, or raises it."""
+
+    def __init__(self, status: int, body: bytes | Exception) -> None:
+        super().__init__()
+        self.status, self.body = status, body
+
+    def send(self, *_: Any, **__: Any) -> requests.Response:
+        if isinstance(self.body, Exception):
+            raise self.body
+        response = requests.Response()
+        response.status_code, response._content = self.status, self.body
+        return response
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+def classify(folder: Path, status: int, body: bytes | Exception) -> list[dict[str, Any]]:
+    (folder / "internal-secret").write_text("secret")
+    client = ClassifierClient(Settings(secrets_dir=str(folder)))
+    client._session.mount("http://", Wire(status, body))
+    return client.classify([uploaded("a"), uploaded("b")])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"<html>", b"null", b"7", b'"text"', b"{}", b"[]", b"[1, 2]", b'["a", "b"]',
+        b"[{}, {}]", b'[{"jobId": []}, {"jobId": {}}]', b'{"jobId": 1}', b"\xff\xfe\xff",
+        b"[" * 200_000, b"9" * 10_000, f'[{{"jobId": "{job_id()}"}}]'.encode(),
+    ],
+    ids=lambda body: ascii(body[:20]),
+)  # fmt: skip
+def test_what_is_no_list_of_answers_is_a_failed_call(tmp_path: Path, body: bytes) -> None:
+    with pytest.raises(CallFailed):
+        classify(tmp_path, 200, body)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422, 500, 502, 504])
+def test_any_other_status_is_a_failed_call(tmp_path: Path, status: int) -> None:
+    with pytest.raises(CallFailed, match=str(status)):
+        classify(tmp_path, status, b"[]")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_call_that_nobody_took_is_waited_for(tmp_path: Path, status: int) -> None:
+    with pytest.raises(Unavailable):
+        classify(tmp_path, status, b"")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        requests.exceptions.ChunkedEncodingError("cut"),
+        requests.exceptions.ContentDecodingError("no gzip"),
+        requests.exceptions.InvalidHeader("odd"),
+        requests.ReadTimeout("late"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_answer_that_breaks_off_is_a_failed_call(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(CallFailed):
+        classify(tmp_path, 200, error)
