@@ -30,6 +30,7 @@ render() {
     text=${text//'${GATEWAY_ADDRESS}'/8080}
     text=${text//'${PROVIDER_ADDRESS}'/"$provider"}
     text=${text//'${CONSOLE_ADDRESS}'/"$console"}
+    text=${text//'${GATEWAY_CONNECTIONS}'/"${GATEWAY_CONNECTIONS:-1024}"}
     text=${text//'${INTERNAL_SECRET}'/"$(<"$secrets/internal-secret")"}
     printf '%s\n' "$text"
 }
@@ -37,7 +38,7 @@ render() {
 configure() {
     render "$source/nginx.conf" > "$dir/nginx.conf"
     render "$source/console.conf" > "$dir/servers/console.conf"
-    printf '"%s" "%s";\n' "$(<"$secrets/api-key")" default "$(<"$secrets/prove-api-key")" prove \
+    printf '"~^%s$" "%s";\n' "$(<"$secrets/api-key")" default "$(<"$secrets/prove-api-key")" prove \
         > "$dir/api-keys.map"
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -84,7 +83,7 @@ def value_of(body: dict[str, Any]) -> bytes:
         raise Refused(400, "value must be a text, and rawValue a text in base64")
     try:
         return base64.b64decode(raw, validate=True) if raw else text.encode()
-    except binascii.Error as error:
+    except ValueError as error:  # also of characters beyond ASCII
         raise Refused(400, f"rawValue is not base64: {error}") from error
 
 

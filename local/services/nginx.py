@@ -23,13 +23,15 @@ def prepare(stack: Stack) -> None:
         "GATEWAY_ADDRESS": f"127.0.0.1:{stack.ports.gateway}",
         "PROVIDER_ADDRESS": f"127.0.0.1:{stack.ports.provider}",
         "GATEWAY_DIR": str(stack.gateway_dir),
+        "GATEWAY_CONNECTIONS": str(stack.gateway_connections),
         "LOG_DIR": str(stack.logs_dir),
         "WEB_DIR": str(_WEB_DIR),
         "INTERNAL_SECRET": credentials.read(stack, "internal-secret"),
     }
     text = render(_TEMPLATE.read_text(encoding="utf-8"), values)
     files.write(stack.gateway_dir / "nginx.conf", text, files.PRIVATE)
-    rows = [f'"{key}" "{tenant}";\n' for key, tenant in credentials.api_keys(stack).items()]
+    keys = credentials.api_keys(stack)
+    rows = [f'"~^{re.escape(key)}$" "{tenant}";\n' for key, tenant in keys.items()]
     files.write(stack.gateway_dir / "api-keys.map", "".join(rows), files.PRIVATE)
 
 
