@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -169,8 +168,7 @@ async def answer_expectation(request: web.Request) -> web.Response | None:
 
 def basic_auth(secrets: Secrets) -> Any:
     """Return the middleware that lets only the user of the secrets store in."""
-    user, password = secrets.basic_auth()
-    expected = b"Basic " + base64.b64encode(f"{user}:{password}".encode())
+    expected = secrets.authorization().encode()
 
     @web.middleware
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -185,7 +183,7 @@ def basic_auth(secrets: Secrets) -> Any:
 
 def create_app(functions: Functions, host: Host) -> web.Application:
     bodies = Bodies()
-    proxy = Proxy(functions, host.session, bodies)
+    proxy = Proxy(functions, host, bodies)
     api = Api(functions, host, bodies)
     system = web.Application(middlewares=[basic_auth(host.secrets), answer_refusals])
     system.add_routes(

@@ -14,6 +14,7 @@ from local.provider import paths
 from local.provider.bodies import Bodies
 from local.provider.function import Full, Function
 from local.provider.functions import Functions
+from local.provider.host import Host
 from local.provider.problem import Problem, answer, call_id_of
 from local.provider.refusal import Refused
 from local.provider.relay import forwarded_headers, is_small, relay
@@ -28,11 +29,10 @@ MAX_IN_FLIGHT = 1024
 class Proxy:
     """Bounds what is in flight, and forwards it."""
 
-    def __init__(
-        self, functions: Functions, session: aiohttp.ClientSession, bodies: Bodies
-    ) -> None:
+    def __init__(self, functions: Functions, host: Host, bodies: Bodies) -> None:
         self._functions = functions
-        self._session = session
+        self._session = host.session
+        self._login = host.secrets.authorization()
         self._bodies = bodies
         self._in_flight = 0
 
@@ -73,6 +73,8 @@ class Proxy:
     ) -> web.StreamResponse:
         function.invocations += 1
         headers = forwarded_headers(request, call_id)
+        if headers.get("Authorization") == self._login:  # for /system, sent here by mistake
+            headers.popall("Authorization")
         deadline = time.monotonic() + function.patience_seconds
         avoid: Replica | None = None
         may_replay = True

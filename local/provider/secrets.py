@@ -59,10 +59,11 @@ class Secrets:
         for name in names:
             replace(folder / name, (self.folder / name).read_bytes(), folder.parent)
 
-    def basic_auth(self) -> tuple[str, str]:
-        """Return user and password of /system; raise OSError where a file is missing."""
-        user, password = ((self.folder / f"{RESERVED_PREFIX}{x}") for x in ("user", "password"))
-        return user.read_text().strip(), password.read_text().strip()
+    def authorization(self) -> str:
+        """Return the header of whoever may use /system; raise OSError where a file is missing."""
+        files = (self.folder / f"{RESERVED_PREFIX}{name}" for name in ("user", "password"))
+        login = ":".join(file.read_text().strip() for file in files)
+        return f"Basic {base64.b64encode(login.encode()).decode()}"
 
 
 def check_name(name: str) -> None:

@@ -100,6 +100,10 @@ class Stack:
         return self.state_dir / "prove-api-key"
 
     @property
+    def gateway_master_key_file(self) -> Path:
+        return self.state_dir / "gateway-master-key"
+
+    @property
     def logs_dir(self) -> Path:
         return self.state_dir / "logs"
 

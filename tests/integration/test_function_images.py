@@ -15,7 +15,7 @@ import requests
 from local import shrinkwrap
 from local.services.progress import StepFailed
 from local.stack import load
-from tests import faas_cli
+from tests import faas_cli, tokens
 from tests.compose import daemon, images
 from tests.local_stack import LocalStack
 from tests.stack import ROOT, free_ports, until
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.timeout(2400)
 
 PICTURE = (ROOT / "models" / "demonstration" / "example.png").read_bytes()
 FUNCTIONS = ("image-upload", "image-classifier", "image-results")
+CLASSIFIER_KEYS = ("image-classifier-key", "consumer-classifier-key")
 LARGEST_BYTES = 400_000_000
 
 
@@ -54,7 +55,7 @@ def _built(_docker: None, tmp_path_factory: pytest.TempPathFactory) -> None:
 def secrets(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stack's secrets, as an orchestrator mounts them: for whoever runs in the container."""
     folder = tmp_path_factory.mktemp("secrets")
-    for name in ("minio-access-key", "minio-secret-key", "internal-secret"):
+    for name in ("minio-access-key", "minio-secret-key", *CLASSIFIER_KEYS):
         (folder / name).write_text(stack.secret(name))
     folder.chmod(0o755)
     return folder
@@ -66,7 +67,7 @@ class Classifier:
     def __init__(self, stack: LocalStack, secrets: Path) -> None:
         port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{port}"
-        self.internal_secret = stack.secret("internal-secret")
+        self.settings = stack.settings
         environment = {
             "PORT": str(port),
             "HOST": "127.0.0.1",
@@ -91,7 +92,7 @@ class Classifier:
             return False
 
     def classify(self) -> requests.Response:
-        headers = {"X-Internal-Secret": self.internal_secret, "X-Tenant": "default"}
+        headers = tokens.of_gateway(self.settings, "image-classifier")
         return requests.post(self.url, data=PICTURE, headers=headers, timeout=30)
 
     def state(self) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -40,7 +40,7 @@ def test_the_committed_configuration_is_rendered_for_its_owner_alone(stack: Stac
     assert rendered.stat().st_mode & 0o777 == 0o600
     keys = [file.read_text() for file in (stack.api_key_file, stack.prove_api_key_file)]
     rows = [
-        f'"~^{re.escape(key)}$" "{tenant}";\n'
+        f'"{hashlib.sha256(key.encode()).hexdigest()}" "{tenant}";\n'
         for key, tenant in zip(keys, ("default", "prove"), strict=True)
     ]
     assert (stack.gateway_dir / "api-keys.map").read_text() == "".join(rows)
