@@ -155,17 +155,6 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
         return answer(request, problem, call_id_of(request))
 
 
-async def answer_expectation(request: web.Request) -> web.Response | None:
-    """Let the body come; no other expectation can be met."""
-    expectation = request.headers.get("Expect", "")
-    if expectation.lower() == "100-continue":
-        if request.version == HttpVersion11:
-            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return None
-    detail = f"Expect is {expectation[:80]!r}; allowed is 100-continue"
-    return answer(request, Problem(HTTPStatus.EXPECTATION_FAILED, detail), call_id_of(request))
-
-
 def basic_auth(secrets: Secrets) -> Any:
     """Return the middleware that lets only the user of the secrets store in."""
     expected = secrets.authorization().encode()
@@ -207,9 +196,6 @@ def create_app(functions: Functions, host: Host) -> web.Application:
     app.add_subapp(SYSTEM, system)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/metrics", api.metrics)  # the gateway does not pass it on
-    for path, handler in (
-        ("/async-function/{name:[^/]+}{path:.*}", refuse_asynchronous),
-        ("/function/{name:[^/]+}{path:.*}", proxy.invoke),
-    ):
-        app.router.add_route("*", path, handler, expect_handler=answer_expectation)
+    app.router.add_route("*", "/async-function/{name:[^/]+}{path:.*}", refuse_asynchronous)
+    app.router.add_route("*", "/function/{name:[^/]+}{path:.*}", proxy.invoke)
     return app

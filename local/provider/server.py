@@ -99,7 +99,8 @@ class Server(web.Server):
     """Takes connections, up to a number."""
 
     def __init__(self, application: web.Server, most: int, head_seconds: float) -> None:
-        super().__init__(application.request_handler, request_factory=application.request_factory)
+        super().__init__(self._handle, request_factory=application.request_factory)
+        self._application = application
         self._most_connections = most
         self.head_seconds = head_seconds
 
@@ -115,6 +116,14 @@ class Server(web.Server):
             max_field_size=MAX_LINE_BYTES,
             max_headers=MAX_HEADERS,
         )
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._application.request_handler(request)
+        except web.HTTPExpectationFailed:  # before any middleware is asked
+            detail = f"Expect is {request.headers['Expect'][:80]!r}; allowed is 100-continue"
+            problem = Problem(HTTPStatus.EXPECTATION_FAILED, detail)
+            return answer(request, problem, call_id_of(request))
 
     def has_room(self) -> bool:
         """Tell whether there are no more connections than there may be."""

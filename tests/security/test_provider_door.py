@@ -193,6 +193,9 @@ UNREADABLE = {
     "an expectation": (
         b"POST /function/mirror HTTP/1.1\r\nHost: a\r\nExpect: cookies\r\n\r\n", 417
     ),
+    "an expectation of nobody": (
+        b"POST /nothing HTTP/1.1\r\nHost: a\r\nExpect: cookies\r\n\r\n", 417
+    ),
     "a header name beyond ASCII": (
         b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-\xe9Tenant: a\r\n\r\n", 400
     ),
