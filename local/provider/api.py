@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
-from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from local.provider import document, log_request, paths
@@ -141,8 +141,6 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
         if not paths.is_canonical(request.raw_path):
             detail = f"the path can be read in more than one way; allowed is {paths.ALLOWED}"
             raise Problem(HTTPStatus.BAD_REQUEST, detail)
-        if request.version not in (HttpVersion10, HttpVersion11):
-            raise Problem(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "allowed are HTTP/1.0 and 1.1")
         return await handler(request)
     except web.HTTPException as error:
         if request.path.startswith(SYSTEM):

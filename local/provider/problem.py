@@ -11,7 +11,11 @@ from http import HTTPStatus
 from aiohttp import web
 
 # Where the next request begins is not known.
-UNREAD = {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT}
+UNREAD = {
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
+}
 CALL_ID = re.compile(r"[!-~]{1,200}")
 TRACE_ID = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 TRY_AGAIN = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}

@@ -7,7 +7,7 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from local.provider.problem import Problem, answer, call_id_of
@@ -118,6 +118,10 @@ class Server(web.Server):
         )
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request._version not in (HttpVersion10, HttpVersion11):
+            request._version = HttpVersion10  # that of the answer, and the connection ends
+            problem = Problem(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "allowed: HTTP/1.0 and 1.1")
+            return answer(request, problem, call_id_of(request))
         try:
             return await self._application.request_handler(request)
         except web.HTTPExpectationFailed:  # before any middleware is asked
