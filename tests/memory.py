@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from local.services import processes
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def resident_bytes(state_dir: Path) -> dict[str, int]:
@@ -15,3 +18,10 @@ def resident_bytes(state_dir: Path) -> dict[str, int]:
         pid = int(json.loads(path.read_text())["pid"])
         found[path.stem] = processes.memory_bytes(pid)
     return found
+
+
+def of_process(pid: int) -> int:
+    """Resident memory of one process and of those that it started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    own = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+    return own + sum(of_process(int(child)) for child in children)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import resource
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from local.services import processes
+from tests import memory
 from tests.gateway import Answer, Connection, Gateway, running_gateway
 from tests.stack import until
 
 AT_ONCE = 40
 LARGE_AT_ONCE = 64
-HALF_OPEN = 3000
+HALF_OPEN = 4600
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def begun(gateway: Gateway, target: str, length: int, sent: int) -> bytes:
 
 def memory_bytes(gateway: Gateway) -> int:
     assert gateway.process is not None
-    return processes.memory_bytes(gateway.process.pid)
+    return memory.of_process(gateway.process.pid)
 
 
 @pytest.mark.parametrize("target", ["/system/functions", "/async-function/x", "/readyz"])
@@ -102,6 +103,8 @@ def test_unfinished_bodies_take_little_memory(gateway: Gateway) -> None:
 
 
 def test_connections_that_never_finish_a_header_keep_nobody_out(gateway: Gateway) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2 * HALF_OPEN)), hard))
     with unfinished(gateway, HALF_OPEN, b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-"):
         assert gateway.ask("/function/guest").seen["path"] == "/"
         assert gateway.ask("/healthz").status == 200
