@@ -11,12 +11,24 @@ from bench.checks import BenchFailed
 from bench.stack import BenchStack
 from local.deploy import Gateway
 from local.services import processes
+from pipeline.identity import CLASSIFY, GATEWAY, TOKEN_HEADER, Signer
+from pipeline.settings import Settings
 
 CLASSIFIER = "image-classifier"
 
+_ROUNDS_SECONDS = 24 * 3600.0
 _READY_SECONDS = 120.0
 _POLL_SECONDS = 0.02
 _KEPT = ("image", "envProcess", "envVars", "labels", "secrets", "limits", "annotations")
+
+
+def classifier_token(settings: Settings) -> dict[str, str]:
+    """The header of calls that go round the gateway, for as long as a measurement takes."""
+    signer = Signer(GATEWAY, CLASSIFIER, settings.secret(f"{CLASSIFIER}-key"))
+    token = signer.sign(
+        "POST", "/", scopes=(CLASSIFY,), lifetime_seconds=_ROUNDS_SECONDS, tenant="default"
+    )
+    return {TOKEN_HEADER: token}
 
 
 class Functions:

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 from pipeline import events, telemetry, web
+from pipeline.identity import Verifier
 from pipeline.settings import Settings
 
 LABELS = [{"label": "stub", "score": 1.0}]
@@ -20,6 +21,7 @@ LABELS = [{"label": "stub", "score": 1.0}]
 settings = Settings.from_env(os.environ)
 telemetry.configure("image-classifier", settings.log_level)
 _image_seconds = float(os.environ["STUB_SECONDS"])
+_verifier = Verifier.of_gateway_and_consumer(settings, "image-classifier")
 _lock = threading.Lock()
 
 
@@ -38,7 +40,7 @@ def close() -> None:
 
 
 def _answer(call: web.Call) -> web.Response:
-    call.require_secret(settings.secret("internal-secret"))
+    call.caller(_verifier)
     if call.headers.get("Content-Type") != events.BATCH_CONTENT_TYPE:
         return web.respond(200, {"labels": LABELS})
     batch = [events.parse_uploaded(event) for event in json.loads(call.body)]

@@ -30,15 +30,24 @@ render() {
     text=${text//'${GATEWAY_ADDRESS}'/8080}
     text=${text//'${PROVIDER_ADDRESS}'/"$provider"}
     text=${text//'${CONSOLE_ADDRESS}'/"$console"}
-    text=${text//'${INTERNAL_SECRET}'/"$(<"$secrets/internal-secret")"}
+    text=${text//'${GATEWAY_CONNECTIONS}'/"${GATEWAY_CONNECTIONS:-1024}"}
+    text=${text//'${NJS_MODULE}'/"/usr/lib/nginx/modules/ngx_http_js_module.so"}
+    text=${text//'${IDENTITY_JS}'/"$source/identity.js"}
     printf '%s\n' "$text"
+}
+
+digest() {
+    printf '%s' "$(<"$secrets/$1")" | sha256sum | cut -d ' ' -f 1
 }
 
 configure() {
     render "$source/nginx.conf" > "$dir/nginx.conf"
     render "$source/console.conf" > "$dir/servers/console.conf"
-    printf '"%s" "%s";\n' "$(<"$secrets/api-key")" default "$(<"$secrets/prove-api-key")" prove \
+    printf '"%s" "%s";\n' "$(digest api-key)" default "$(digest prove-api-key)" prove \
         > "$dir/api-keys.map"
+    for function in image-upload image-classifier image-results; do
+        printf '%s "%s";\n' "$function" "$(<"$secrets/$function-key")"
+    done > "$dir/function-keys.map"
 }
 
 stop() {

@@ -1,8 +1,7 @@
-"""What every function speaks over HTTP: the caller's tenant, JSON answers, problems (RFC 9457)."""
+"""What every function speaks over HTTP: who calls, JSON answers, problems (RFC 9457)."""
 
 from __future__ import annotations
 
-import hmac
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -10,15 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import telemetry
-from pipeline.errors import PipelineError, Rejected, Unauthorized, Unavailable
-from pipeline.ids import TENANT_PATTERN
+from pipeline.errors import PipelineError, Rejected, Unavailable
+from pipeline.identity import TOKEN_HEADER, Caller, Verifier
 
 logger = logging.getLogger(__name__)
 
 Response = dict[str, Any]
 
-TENANT_HEADER = "X-Tenant"
-SECRET_HEADER = "X-Internal-Secret"
 UNSUPPORTED_ENCODING = "unsupported-encoding"
 MAX_FOUND_CHARACTERS = 200
 
@@ -34,34 +31,14 @@ class Call:
     body: bytes
     trace_id: str
 
-    def tenant(self, internal_secret: str) -> str:
-        """Tell whose request it is; only the gateway, which knows the secret, may say so.
+    def caller(self, verifier: Verifier) -> Caller:
+        """Tell whose request it is, from the token that was signed for it.
 
         Raises:
-            Unauthorized: the secret is missing or wrong, or the tenant is no tenant's name.
+            Unauthorized: the token is missing or not for this request.
         """
-        self.require_secret(internal_secret)
-        name = self.headers.get(TENANT_HEADER, "")
-        if not TENANT_PATTERN.fullmatch(name):
-            raise Unauthorized("the request names no tenant; send it through the gateway")
-        return name
-
-    def require_secret(self, internal_secret: str) -> None:
-        """Refuse a caller that is not part of this system.
-
-        Raises:
-            Unauthorized: the secret is missing or wrong.
-        """
-        if not self.carries_secret(internal_secret):
-            raise Unauthorized(
-                f"{SECRET_HEADER} is missing or wrong; send the request through the gateway",
-                allowed="requests through the gateway, with X-Api-Key",
-            )
-
-    def carries_secret(self, internal_secret: str) -> bool:
-        """Tell whether the caller is part of this system."""
-        given = self.headers.get(SECRET_HEADER, "")
-        return hmac.compare_digest(given.encode(), internal_secret.encode())
+        token = self.headers.get(TOKEN_HEADER, "")
+        return verifier.verify(token, self.method, self.path)
 
     def require_method(self, *allowed: str) -> None:
         """Refuse another method.

@@ -17,10 +17,9 @@ from typing import Any
 from bench import judged, plain_tensorflow, rounds
 from bench.checks import BenchFailed
 from bench.figures import ratios
-from bench.functions import CLASSIFIER, Functions, until
+from bench.functions import CLASSIFIER, Functions, classifier_token, until
 from bench.scenario import Context, Outcome
 from bench.warm import Warm, warm_stack
-from pipeline.web import SECRET_HEADER
 
 GOAL = "P10"
 
@@ -68,7 +67,7 @@ def _run_files(warm: Warm) -> set[Path]:
 def _first_answer(warm: Warm, port: int) -> Any:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     headers = {
-        SECRET_HEADER: warm.stack.settings.secret("internal-secret"),
+        **classifier_token(warm.stack.settings),
         "Content-Type": "image/jpeg",
     }
     while time.monotonic() < deadline:

@@ -19,14 +19,13 @@ from bench import environment, judged, rounds
 from bench.checks import check_labels
 from bench.closed_loop import Target, closed_loop
 from bench.figures import median, milliseconds, ratios
-from bench.functions import CLASSIFIER, Functions
+from bench.functions import CLASSIFIER, Functions, classifier_token
 from bench.http_peers import PEERS, WORKERS, Peer
 from bench.processes import spending
 from bench.report import table
 from bench.scenario import Context, Figure, Outcome
 from bench.warm import Warm, warm_stack
 from local.services import processes
-from pipeline.web import SECRET_HEADER
 
 GOAL = "P14"
 
@@ -66,7 +65,7 @@ def _ours(bench: _Bench) -> Arms:
     stack = bench.warm.stack
     recorded = processes.recorded(stack.run_dir).items()
     ports = [each.ports["http"] for name, each in recorded if name.startswith(CLASSIFIER)]
-    secret = {SECRET_HEADER: stack.settings.secret("internal-secret")}
+    secret = classifier_token(stack.settings)
     path, key = f"/function/{CLASSIFIER}", {"X-Api-Key": stack.api_key}
     direct = Target(ports, "/", secret)
     provider = Target([stack.ports["PROVIDER"]], path, secret)

@@ -13,8 +13,8 @@ from PIL import Image
 from pipeline import events, telemetry
 from pipeline.errors import PipelineError, Unavailable
 from pipeline.events import ImageUploaded
+from pipeline.identity import CLASSIFY, CONSUMER, REFERENCES, TOKEN_HEADER, Signer
 from pipeline.settings import Settings
-from pipeline.web import SECRET_HEADER
 
 _CONNECT_SECONDS = 1.0
 # Said by the gateway or the function before any work was done: waited for, costs no attempt.
@@ -39,7 +39,9 @@ class ClassifierClient:
         self._session.trust_env = False
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=settings.batches_in_flight)
         self._session.mount("http://", adapter)
-        self._session.headers[SECRET_HEADER] = settings.secret("internal-secret")
+        self._lifetime_seconds = settings.invoke_timeout_seconds
+        key = settings.secret("consumer-classifier-key")
+        self._signer = Signer(CONSUMER, "image-classifier", key)
 
     def classify(self, batch: Sequence[ImageUploaded]) -> list[dict[str, Any]]:
         """Classify a batch.
@@ -75,6 +77,13 @@ class ClassifierClient:
         headers = {
             "Content-Type": content_type,
             "traceparent": telemetry.child_traceparent(trace),
+            TOKEN_HEADER: self._signer.sign(
+                "POST",
+                "/",
+                scopes=(REFERENCES, CLASSIFY),
+                lifetime_seconds=self._lifetime_seconds,
+                trace_id=trace,
+            ),
         }
         try:
             return self._session.post(self._url, body, headers=headers, timeout=self._timeout)

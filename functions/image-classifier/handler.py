@@ -16,6 +16,7 @@ from pipeline import bundles, crashes, events, inferences, telemetry, web
 from pipeline.cache import ResultCache
 from pipeline.entry import Entry
 from pipeline.errors import Rejected
+from pipeline.identity import CLASSIFY, CONSUMER, REFERENCES, Caller, Verifier
 from pipeline.images import Limits
 from pipeline.manifest import ModelRefused
 from pipeline.results import Results
@@ -32,7 +33,7 @@ class Function:
     """The model and the clients of one process."""
 
     def __init__(self, settings: Settings) -> None:
-        self.internal_secret = settings.secret("internal-secret")
+        self.verifier = Verifier.of_gateway_and_consumer(settings, "image-classifier")
         store = ObjectStore(settings)
         model_id = bundles.current_model_id(settings, store)
         engine = _load(settings, store, model_id)
@@ -46,14 +47,14 @@ class Function:
     def answer(self, call: web.Call) -> web.Response:
         """Answer references to the consumer, an image to anybody else."""
         call.require_method("POST")
-        call.require_secret(self.internal_secret)
+        caller = call.caller(self.verifier)
         if call.headers.get("Content-Type") == events.BATCH_CONTENT_TYPE:
-            return self._classify_references(call)
+            return self._classify_references(call, caller)
+        caller.require(CLASSIFY)
         return self._classify_bytes(call)
 
-    def _classify_references(self, call: web.Call) -> web.Response:
-        if web.TENANT_HEADER in call.headers:
-            # The gateway names a tenant in every request it passes on, the consumer in none.
+    def _classify_references(self, call: web.Call, caller: Caller) -> web.Response:
+        if caller.sender != CONSUMER or REFERENCES not in caller.scopes:
             raise Rejected(
                 "references are taken from inside only; send the image itself",
                 code="references-refused",

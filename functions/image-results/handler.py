@@ -11,6 +11,7 @@ from pipeline import bundles, telemetry, web
 from pipeline.cache import ResultCache
 from pipeline.entry import Entry
 from pipeline.errors import NotFound
+from pipeline.identity import READ, Verifier
 from pipeline.ids import JobIds
 from pipeline.results import Results
 from pipeline.settings import Settings
@@ -28,7 +29,7 @@ class Function:
 
     def __init__(self, settings: Settings) -> None:
         store, cache = ObjectStore(settings), ResultCache(settings)
-        self.internal_secret = settings.secret("internal-secret")
+        self.verifier = Verifier.of_gateway(settings, "image-results")
         self.model_id = bundles.current_model_id(settings, store)
         self.states = States(
             results=Results(store, cache),
@@ -45,7 +46,9 @@ class Function:
         kind, _, name = call.path.strip("/").partition("/")
         if kind == "readyz" and not name:
             return self._ready()
-        tenant = call.tenant(self.internal_secret)
+        caller = call.caller(self.verifier)
+        caller.require(READ)
+        tenant = caller.tenant
         if kind == "jobs" and name:
             return _respond(self.states.job(tenant, name))
         if kind == "images" and name:

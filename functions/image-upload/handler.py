@@ -15,6 +15,7 @@ from pipeline.broker import Publisher
 from pipeline.cache import ResultCache
 from pipeline.entry import Entry
 from pipeline.errors import PipelineError, Unavailable
+from pipeline.identity import UPLOAD, Verifier
 from pipeline.ids import Job, JobIds
 from pipeline.images import Limits
 from pipeline.results import Found, Results
@@ -35,7 +36,7 @@ class Function:
 
     def __init__(self, settings: Settings) -> None:
         store = ObjectStore(settings)
-        self.internal_secret = settings.secret("internal-secret")
+        self.verifier = Verifier.of_gateway(settings, "image-upload")
         self.publisher = Publisher(settings)
         self.uploads = Uploads(
             limits=Limits.from_settings(settings),
@@ -52,11 +53,12 @@ class Function:
     def upload(self, call: web.Call) -> web.Response:
         """Answer one upload: 202, or 200 with the result when the client preferred to wait."""
         call.require_method("POST")
-        tenant = call.tenant(self.internal_secret)
+        caller = call.caller(self.verifier)
+        caller.require(UPLOAD)
         crashes.point("upload.read")
         try:
             with self.admission.one():
-                job = self.uploads.accept(tenant, read_file(call), call.trace_id)
+                job = self.uploads.accept(caller.tenant, read_file(call), call.trace_id)
         except PipelineError as error:
             telemetry.UPLOADS.labels(error.code).inc()
             raise

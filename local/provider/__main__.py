@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import logging
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -20,8 +21,8 @@ from local.provider.api import create_app
 from local.provider.functions import Functions
 from local.provider.host import Host
 from local.provider.logs import JsonFormatter
-from local.provider.proxy import Proxy
 from local.provider.secrets import Secrets
+from local.provider.server import Runner
 from local.provider.settings import Settings
 
 logger = logging.getLogger("local.provider")
@@ -29,6 +30,9 @@ logger = logging.getLogger("local.provider")
 KEEPALIVE_SECONDS = (
     60  # less than waitress' 120: the provider ends idle connections, not the replica
 )
+
+
+FILES = 8192  # connections, and the pipes of replicas
 
 
 class CannotStart(Exception):
@@ -49,8 +53,8 @@ async def run(settings: Settings) -> None:
         stack.callback(limits.close)
         host = Host(settings, secrets, await stack.enter_async_context(session), limits)
         functions = Functions(host)
-        app = create_app(functions, host, Proxy(functions, host.session))
-        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        app = create_app(functions, host)
+        runner = Runner(app)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, settings.host, settings.port)
@@ -83,6 +87,14 @@ def lock_state(settings: Settings) -> IO[str]:
     return lock
 
 
+def allow_many_files() -> None:
+    """Open as many files as are needed, where the machine lets anybody."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def main() -> int:
     output = logging.StreamHandler(sys.stdout)
     output.setFormatter(JsonFormatter())
@@ -92,6 +104,7 @@ def main() -> int:
         for tool in (process.DIE_WITH_PROVIDER[0], "prlimit"):
             if shutil.which(tool) is None:
                 raise CannotStart(f"{tool} is missing; it is in the package util-linux")
+        allow_many_files()
         settings.make_folders()
         with lock_state(settings):
             leftovers.clear(settings)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
-import json
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from local.provider import log_request
+from local.provider import document, log_request, paths
+from local.provider.bodies import Bodies, check_encoding
 from local.provider.functions import Functions
 from local.provider.host import Host
 from local.provider.log_request import LogRequest
 from local.provider.metrics import registry_of
-from local.provider.problem import refuse_asynchronous
+from local.provider.problem import Problem, answer, call_id_of, refuse_asynchronous
 from local.provider.proxy import Proxy
 from local.provider.refusal import Refused
 from local.provider.scaling import number_of_replicas
@@ -24,6 +24,7 @@ from local.provider.secrets import Secrets, value_of
 from local.provider.spec import NAMESPACE, Spec, check_namespace
 
 RELEASE = "0.1.0"
+SYSTEM = "/system/"
 MAX_API_BODY_BYTES = 1024 * 1024
 INFO = {
     "provider": "local",
@@ -35,8 +36,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Api:
-    def __init__(self, functions: Functions, host: Host) -> None:
+    def __init__(self, functions: Functions, host: Host, bodies: Bodies) -> None:
         self.functions = functions
+        self.bodies = bodies
         self.host = host
         self.secrets = host.secrets
         self.registry = registry_of(functions)
@@ -51,21 +53,21 @@ class Api:
         return web.json_response(self.functions.find(request.match_info["name"]).describe())
 
     async def create(self, request: web.Request) -> web.Response:
-        await self.functions.create(Spec.from_request(await read_json(request)))
+        await self.functions.create(Spec.from_request(await self.read_json(request)))
         return web.Response(status=202)
 
     async def update(self, request: web.Request) -> web.Response:
-        await self.functions.update(Spec.from_request(await read_json(request)))
+        await self.functions.update(Spec.from_request(await self.read_json(request)))
         return web.Response(status=202)
 
     async def remove(self, request: web.Request) -> web.Response:
         check_namespace(request.query.get("namespace"))
-        self.functions.remove(str((await read_json(request)).get("functionName", "")))
+        self.functions.remove(str((await self.read_json(request)).get("functionName", "")))
         return web.Response(status=202)
 
     async def scale(self, request: web.Request) -> web.Response:
         check_namespace(request.query.get("namespace"))
-        replicas = number_of_replicas((await read_json(request)).get("replicas"))
+        replicas = number_of_replicas((await self.read_json(request)).get("replicas"))
         self.functions.scale(request.match_info["name"], replicas)
         return web.Response(status=202)
 
@@ -81,17 +83,17 @@ class Api:
         return web.json_response([{"name": name, "namespace": NAMESPACE} for name in names])
 
     async def create_secret(self, request: web.Request) -> web.Response:
-        name, body = await read_secret(request)
+        name, body = await self.read_secret(request)
         self.secrets.create(name, value_of(body))
         return web.Response(status=201)
 
     async def update_secret(self, request: web.Request) -> web.Response:
-        name, body = await read_secret(request)
+        name, body = await self.read_secret(request)
         self.secrets.update(name, value_of(body))
         return web.Response(status=202)
 
     async def remove_secret(self, request: web.Request) -> web.Response:
-        name, _ = await read_secret(request)
+        name, _ = await self.read_secret(request)
         await self.functions.remove_secret(name)
         return web.Response(status=202)
 
@@ -105,21 +107,17 @@ class Api:
         headers = {"Content-Type": CONTENT_TYPE_LATEST}
         return web.Response(body=generate_latest(self.registry), headers=headers)
 
+    async def read_json(self, request: web.Request) -> dict[str, Any]:
+        body = await self.bodies.read(request, MAX_API_BODY_BYTES)
+        try:
+            return document.parse(body, request.charset)
+        finally:
+            self.bodies.give_back(len(body))
 
-async def read_secret(request: web.Request) -> tuple[str, dict[str, Any]]:
-    body = await read_json(request)
-    check_namespace(body.get("namespace"))
-    return str(body.get("name", "")), body
-
-
-async def read_json(request: web.Request) -> dict[str, Any]:
-    try:
-        body = await request.json()
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise Refused(400, f"the body is not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise Refused(400, "the body must be a JSON object")
-    return body
+    async def read_secret(self, request: web.Request) -> tuple[str, dict[str, Any]]:
+        body = await self.read_json(request)
+        check_namespace(body.get("namespace"))
+        return str(body.get("name", "")), body
 
 
 async def healthz(request: web.Request) -> web.Response:
@@ -130,15 +128,34 @@ async def healthz(request: web.Request) -> web.Response:
 async def answer_refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer in plain text, which faas-cli shows to its user."""
     try:
+        check_encoding(request)
         return await handler(request)
-    except Refused as error:
+    except (Refused, Problem) as error:
         return web.Response(status=error.status, text=f"{error}\n")
+
+
+@web.middleware
+async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Take requests that can be read in one way; what no route answers is a problem."""
+    try:
+        if not paths.is_canonical(request.raw_path):
+            detail = f"the path can be read in more than one way; allowed is {paths.ALLOWED}"
+            raise Problem(HTTPStatus.BAD_REQUEST, detail)
+        return await handler(request)
+    except web.HTTPException as error:
+        if request.path.startswith(SYSTEM):
+            raise  # plain text
+        status = HTTPStatus(error.status)
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        problem = Problem(status, f"{status.description or status.phrase}", headers)
+        return answer(request, problem, call_id_of(request))
+    except Problem as problem:
+        return answer(request, problem, call_id_of(request))
 
 
 def basic_auth(secrets: Secrets) -> Any:
     """Return the middleware that lets only the user of the secrets store in."""
-    user, password = secrets.basic_auth()
-    expected = b"Basic " + base64.b64encode(f"{user}:{password}".encode())
+    expected = secrets.authorization().encode()
 
     @web.middleware
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -151,8 +168,10 @@ def basic_auth(secrets: Secrets) -> Any:
     return authenticate
 
 
-def create_app(functions: Functions, host: Host, proxy: Proxy) -> web.Application:
-    api = Api(functions, host)
+def create_app(functions: Functions, host: Host) -> web.Application:
+    bodies = Bodies()
+    proxy = Proxy(functions, host, bodies)
+    api = Api(functions, host, bodies)
     system = web.Application(middlewares=[basic_auth(host.secrets), answer_refusals])
     system.add_routes(
         [
@@ -171,8 +190,8 @@ def create_app(functions: Functions, host: Host, proxy: Proxy) -> web.Applicatio
             web.get("/logs", api.logs),
         ]
     )
-    app = web.Application(client_max_size=MAX_API_BODY_BYTES)
-    app.add_subapp("/system/", system)
+    app = web.Application(middlewares=[answer_problems])
+    app.add_subapp(SYSTEM, system)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/metrics", api.metrics)  # the gateway does not pass it on
     app.router.add_route("*", "/async-function/{name:[^/]+}{path:.*}", refuse_asynchronous)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from aiohttp import web
 from local.provider.log_history import LONG_AGO, History
 from local.provider.refusal import Refused
 from local.provider.replica_log import Feed, Line, Reader
+from local.provider.server import Stream
 from local.provider.settings import Settings
 from local.provider.spec import NAMESPACE
 
@@ -47,17 +49,16 @@ class LogRequest:
 def moment(text: str) -> str:
     """Return an RFC 3339 time as log lines are stamped."""
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Refused(400, f"since is {text!r}; write it as 2026-01-31T12:00:00Z") from error
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        time = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise Refused(400, f"since is {text[:80]!r}; write it as 2026-01-31T12:00:00Z") from error
+    return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def number_of_lines(text: str) -> int | None:
-    try:
-        lines = int(text)
-    except ValueError as error:
-        raise Refused(400, f"tail is {text!r}; it must be a number of lines") from error
+    if not re.fullmatch(r"-?[0-9]{1,9}", text):
+        raise Refused(400, f"tail is {text[:80]!r}; it must be a number of lines")
+    lines = int(text)
     return min(lines, MAX_TAIL_LINES) if lines > 0 else None
 
 
@@ -67,14 +68,14 @@ async def stream(
     """Answer one JSON object a line, until the end of the log or of the client's interest."""
     if wanted.follows and len(feed) >= MAX_FOLLOWERS:
         raise Refused(503, f"{MAX_FOLLOWERS} requests follow logs already, as many as are allowed")
-    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    response = Stream(headers={"Content-Type": "application/x-ndjson"})
     with feed.follow(wanted.name) as reader, contextlib.suppress(ConnectionError):
         # Nothing is awaited between the two: no line is missed, and none told twice.
         with History(settings.logs_dir, wanted.name, wanted.instance) as history:
             await response.prepare(request)
             async for batch in history.batches(wanted.since, wanted.tail):
                 await response.write(encode(wanted.name, batch))
-        if wanted.follows:
+        if wanted.follows and request.method != "HEAD":
             await follow(request, response, wanted, reader)
         await response.write_eof()
     return response

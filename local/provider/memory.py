@@ -13,7 +13,9 @@ from local.provider.refusal import Refused
 
 logger = logging.getLogger(__name__)
 
-QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(|k|M|G|T|Ki|Mi|Gi|Ti)")  # as Kubernetes writes it
+QUANTITY = re.compile(
+    r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(|k|M|G|T|Ki|Mi|Gi|Ti)"
+)  # as Kubernetes writes it
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 UNITS |= {f"{letter}i": 1024**power for power, letter in enumerate("KMGT", start=1)}
 LEAST_BYTES = 4 * 1024 * 1024
@@ -29,7 +31,7 @@ def in_bytes(quantity: str) -> int:
     size = int(float(match[1]) * UNITS[match[2]]) if match else 0
     if size < LEAST_BYTES:
         raise Refused(
-            400, f"limits.memory {quantity!r} is not possible; write it as 128Mi, at least 4Mi"
+            400, f"limits.memory {quantity[:40]!r} is not possible; write it as 128Mi, at least 4Mi"
         )
     return size
 

@@ -7,7 +7,7 @@ import re
 
 from local.provider.refusal import Refused
 
-QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(m?)")  # as Kubernetes writes it
+QUANTITY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(m?)")  # as Kubernetes writes it
 STEP = 1.25  # by how much one nice value changes a process' weight
 LEAST = 19
 # A session is a scheduling group of its own where the kernel has autogroups, and then only the
@@ -24,7 +24,9 @@ def nice_value(quantity: str) -> int:
     match = QUANTITY.fullmatch(quantity)
     cores = float(match[1]) / (1000 if match[2] else 1) if match else 0.0
     if not cores:
-        raise Refused(400, f"requests.cpu {quantity!r} is not possible; write it as 250m or 0.25")
+        raise Refused(
+            400, f"requests.cpu {quantity[:40]!r} is not possible; write it as 250m or 0.25"
+        )
     return min(LEAST, max(0, round(-math.log(cores, STEP))))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from http import HTTPStatus
 
@@ -11,8 +10,11 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from local.provider import paths
+from local.provider.bodies import Bodies
 from local.provider.function import Full, Function
 from local.provider.functions import Functions
+from local.provider.host import Host
 from local.provider.problem import Problem, answer, call_id_of
 from local.provider.refusal import Refused
 from local.provider.relay import forwarded_headers, is_small, relay
@@ -21,20 +23,18 @@ from local.provider.spec import NAMESPACE
 
 logger = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 20 * 1024 * 1024  # as Nginx allows
-MAX_HELD_BYTES = 512 * 1024 * 1024  # of all request bodies together, which are kept for a replay
 MAX_IN_FLIGHT = 1024
-TARGET = re.compile(r"(?:https?://[^/]*)?/function/([^/?.]+)(?:\.([^/?]+))?(/[^?]*)?(\?.*)?")
 
 
 class Proxy:
     """Bounds what is in flight, and forwards it."""
 
-    def __init__(self, functions: Functions, session: aiohttp.ClientSession) -> None:
+    def __init__(self, functions: Functions, host: Host, bodies: Bodies) -> None:
         self._functions = functions
-        self._session = session
+        self._session = host.session
+        self._login = host.secrets.authorization()
+        self._bodies = bodies
         self._in_flight = 0
-        self._held_bytes = 0
 
     async def invoke(self, request: web.Request) -> web.StreamResponse:
         """Answer ANY /function/NAME[.NAMESPACE][/path][?query]."""
@@ -57,31 +57,24 @@ class Proxy:
     async def _within_bounds(
         self, request: web.Request, function: Function, path: str, call_id: str
     ) -> web.StreamResponse:
-        held_bytes = self._room_for(request)
+        if self._in_flight >= MAX_IN_FLIGHT:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests are in flight")
         self._in_flight += 1
-        self._held_bytes += held_bytes
+        body = b""
         try:
-            return await self._forward(request, function, path, call_id)
+            body = await self._bodies.read(request)
+            return await self._forward(request, body, function, path, call_id)
         finally:
             self._in_flight -= 1
-            self._held_bytes -= held_bytes
-
-    def _room_for(self, request: web.Request) -> int:
-        """Return how many bytes the request's body may take; raise Problem if that is too much."""
-        size = 0
-        if request.can_read_body:
-            size = MAX_BODY_BYTES if request.content_length is None else request.content_length
-        check_size(size)
-        if self._in_flight >= MAX_IN_FLIGHT or self._held_bytes + size > MAX_HELD_BYTES:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests are in flight")
-        return size
+            self._bodies.give_back(len(body))
 
     async def _forward(
-        self, request: web.Request, function: Function, path: str, call_id: str
+        self, request: web.Request, body: bytes, function: Function, path: str, call_id: str
     ) -> web.StreamResponse:
         function.invocations += 1
-        body = await read_body(request)
         headers = forwarded_headers(request, call_id)
+        if headers.get("Authorization") == self._login:  # for /system, sent here by mistake
+            headers.popall("Authorization")
         deadline = time.monotonic() + function.patience_seconds
         avoid: Replica | None = None
         may_replay = True
@@ -119,7 +112,7 @@ class Proxy:
 
     def _target(self, request: web.Request) -> tuple[Function, str]:
         """Return the function, and the path and query that are left for it."""
-        match = TARGET.fullmatch(request.raw_path)
+        match = paths.FUNCTION.fullmatch(request.raw_path)
         if match is None or (match[2] or NAMESPACE) != NAMESPACE:
             raise Problem(HTTPStatus.NOT_FOUND, f"{request.path} names no function")
         try:
@@ -138,18 +131,3 @@ async def borrow(function: Function, avoid: Replica | None, deadline: float) -> 
         detail = f"function {function.name} has no ready replica"
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail)
     return replica
-
-
-def check_size(size: int) -> None:
-    if size > MAX_BODY_BYTES:
-        detail = f"body is {size} bytes; the limit is {MAX_BODY_BYTES} bytes"
-        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
-
-
-async def read_body(request: web.Request) -> bytes:
-    pieces, size = [], 0
-    async for piece in request.content.iter_any():
-        size += len(piece)
-        check_size(size)
-        pieces.append(piece)
-    return b"".join(pieces)

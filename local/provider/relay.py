@@ -8,6 +8,8 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from local.provider.server import Stream
+
 logger = logging.getLogger(__name__)
 
 MAX_WHOLE_ANSWER_BYTES = 1024 * 1024  # a larger one is passed on piece by piece
@@ -29,7 +31,20 @@ def end_to_end(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
     """Return the headers without those that are about one connection only."""
     named = {name.strip().lower() for name in headers.get("Connection", "").split(",")}
     dropped = HOP_BY_HOP | named
-    return CIMultiDict((key, value) for key, value in headers.items() if key.lower() not in dropped)
+    return CIMultiDict(
+        (key, value if value.isascii() else as_text(value))
+        for key, value in headers.items()
+        if key.lower() not in dropped
+    )
+
+
+def as_text(value: str) -> str:
+    """Read as Latin-1, as HTTP does, what is no UTF-8: written as it is, it would be left out."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode(errors="surrogateescape").decode("latin-1")
+    return value
 
 
 def forwarded_headers(request: web.Request, call_id: str) -> CIMultiDict[str]:
@@ -58,7 +73,7 @@ async def relay(
     if whole:
         headers.popall("Content-Length", None)
         return web.Response(status=status, reason=reason, headers=headers, body=whole)
-    response = web.StreamResponse(status=status, reason=reason, headers=headers)
+    response = Stream(status=status, reason=reason, headers=headers)
     await response.prepare(request)
     try:
         async for piece in upstream.content.iter_any():

@@ -41,6 +41,6 @@ class Scaling:
 
 def number_of_replicas(value: Any) -> int:
     """Read a number of replicas from a label or a scale request."""
-    if not re.fullmatch(r"\d{1,4}", str(value)) or int(value) > MAX_REPLICAS:
+    if not re.fullmatch(r"[0-9]{1,4}", str(value)) or int(value) > MAX_REPLICAS:
         raise Refused(400, f"{value!r} replicas are not possible; 0 to {MAX_REPLICAS} are")
     return int(value)

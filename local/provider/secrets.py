@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -60,10 +59,11 @@ class Secrets:
         for name in names:
             replace(folder / name, (self.folder / name).read_bytes(), folder.parent)
 
-    def basic_auth(self) -> tuple[str, str]:
-        """Return user and password of /system; raise OSError where a file is missing."""
-        user, password = ((self.folder / f"{RESERVED_PREFIX}{x}") for x in ("user", "password"))
-        return user.read_text().strip(), password.read_text().strip()
+    def authorization(self) -> str:
+        """Return the header of whoever may use /system; raise OSError where a file is missing."""
+        files = (self.folder / f"{RESERVED_PREFIX}{name}" for name in ("user", "password"))
+        login = ":".join(file.read_text().strip() for file in files)
+        return f"Basic {base64.b64encode(login.encode()).decode()}"
 
 
 def check_name(name: str) -> None:
@@ -84,7 +84,7 @@ def value_of(body: dict[str, Any]) -> bytes:
         raise Refused(400, "value must be a text, and rawValue a text in base64")
     try:
         return base64.b64decode(raw, validate=True) if raw else text.encode()
-    except binascii.Error as error:
+    except ValueError as error:  # also of characters beyond ASCII
         raise Refused(400, f"rawValue is not base64: {error}") from error
 
 

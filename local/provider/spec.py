@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -74,7 +75,7 @@ class Spec:
     def timeout_seconds(self) -> float:
         """How long a replica may take to answer: what it allows itself, and a margin."""
         given = self.env.get("EXEC_TIMEOUT", "")
-        is_number = re.fullmatch(r"\d+(\.\d+)?", given)
+        is_number = re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,9})?", given)
         return (float(given) if is_number else EXEC_TIMEOUT_SECONDS) + MARGIN_SECONDS
 
     @property
@@ -149,8 +150,15 @@ def check_shape(request: dict[str, Any]) -> None:
 def check_values(spec: Spec) -> None:
     """Raise Refused where a label, limit or annotation cannot be kept."""
     _ = spec.scaling, spec.memory_bytes, spec.nice_value
+    try:
+        shlex.split(spec.process)
+    except ValueError as error:
+        raise Refused(400, f"envProcess {spec.process[:80]!r} is no command: {error}") from error
+    for name in spec.env:
+        if not re.fullmatch(r"[^=]+", name):
+            raise Refused(400, f"envVars has the name {name[:80]!r}, which no variable can have")
     in_flight = spec.annotations.get(MAX_IN_FLIGHT, "1")
-    if not re.fullmatch(r"[1-9]\d{0,4}", in_flight):
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", in_flight):
         raise Refused(400, f"{MAX_IN_FLIGHT} is {in_flight!r}; it must be a number from 1")
     for key, path in ((HEALTH_PATH, spec.health_path), (READY_PATH, spec.ready_path)):
         if not re.fullmatch(r"/[!-~]*", path):

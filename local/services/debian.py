@@ -19,6 +19,8 @@ _JAVA_PACKAGE = "openjdk-17-jre-headless"
 _MAVEN = ("mvn", "usr/share/maven/bin/mvn", "maven")
 _REDIS = ("redis-server", "usr/bin/redis-check-rdb", "redis-tools")
 _SETPRIV = ("setpriv", "usr/bin/setpriv", "util-linux")
+_NGINX = Path("usr/sbin/nginx")
+_NGINX_JS = Path("usr/lib/nginx/modules/ngx_http_js_module.so")
 _OLDEST_JAVA = 17  # Kafka 4 runs on no older one
 _JAVA_VERSION = re.compile(r'^JAVA_VERSION="(\d+)', re.MULTILINE)
 
@@ -53,9 +55,19 @@ def setpriv() -> Path:
 
 
 def nginx(stack: Stack) -> Path:
-    """Nginx: installed, or unpacked in the cache by `install`."""
-    found = find("nginx", "usr/sbin/nginx")
-    return found or stack.cache_dir / "nginx" / "usr" / "sbin" / "nginx"
+    """Nginx: Debian's with its JavaScript module, or both unpacked in the cache by `install`."""
+    return _nginx_root(stack) / _NGINX
+
+
+def nginx_js(stack: Stack) -> Path:
+    """The JavaScript module that fits this Nginx."""
+    return _nginx_root(stack) / _NGINX_JS
+
+
+def _nginx_root(stack: Stack) -> Path:
+    """Where both are: a module is loaded by no Nginx but that it was built for."""
+    installed = all((Path("/") / each).exists() for each in (_NGINX, _NGINX_JS))
+    return Path("/") if installed else stack.cache_dir / "nginx-js"
 
 
 def install(stack: Stack) -> None:
@@ -79,7 +91,7 @@ def install(stack: Stack) -> None:
                 *("install", "-y", "--no-upgrade", "--no-install-recommends", *packages),
             )
         if without_nginx:
-            _unpack_nginx(stack.cache_dir / "nginx")
+            _unpack_nginx(_nginx_root(stack))
 
 
 def _find_java() -> Path | None:
@@ -119,14 +131,15 @@ def _unpack_nginx(folder: Path) -> None:
     unfinished.chmod(0o755)
     try:
         run(
-            "Nginx: downloading Debian's package",
-            ["apt-get", "download", "nginx"],
+            "Nginx: downloading Debian's packages",
+            ["apt-get", "download", "nginx", "libnginx-mod-http-js"],
             folder=unfinished,
         )
-        package = next(unfinished.glob("nginx_*.deb"))
-        run("Nginx: unpacking", ["dpkg", "-x", package, unfinished])
-        package.unlink()
-        _check_libraries(unfinished / "usr" / "sbin" / "nginx")
+        for package in sorted(unfinished.glob("*.deb")):
+            run("Nginx: unpacking", ["dpkg", "-x", package, unfinished])
+            package.unlink()
+        for binary in (_NGINX, _NGINX_JS):
+            _check_libraries(unfinished / binary)
         unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

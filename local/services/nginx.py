@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ from local.services import credentials, debian, files
 from local.services.settings import ROOT, Stack
 
 _TEMPLATE = ROOT / "gateway" / "nginx.conf"
+_IDENTITY = ROOT / "gateway" / "identity.js"
 _WEB_DIR = ROOT / "gateway" / "web"
 # Upper case in braces is ours; $lower_case is Nginx' own.
 _PLACEHOLDER = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
@@ -23,14 +25,20 @@ def prepare(stack: Stack) -> None:
         "GATEWAY_ADDRESS": f"127.0.0.1:{stack.ports.gateway}",
         "PROVIDER_ADDRESS": f"127.0.0.1:{stack.ports.provider}",
         "GATEWAY_DIR": str(stack.gateway_dir),
+        "GATEWAY_CONNECTIONS": str(stack.gateway_connections),
         "LOG_DIR": str(stack.logs_dir),
         "WEB_DIR": str(_WEB_DIR),
-        "INTERNAL_SECRET": credentials.read(stack, "internal-secret"),
+        "NJS_MODULE": str(debian.nginx_js(stack)),
+        "IDENTITY_JS": str(stack.gateway_dir / _IDENTITY.name),
     }
     text = render(_TEMPLATE.read_text(encoding="utf-8"), values)
     files.write(stack.gateway_dir / "nginx.conf", text, files.PRIVATE)
-    rows = [f'"{key}" "{tenant}";\n' for key, tenant in credentials.api_keys(stack).items()]
+    keys = credentials.api_keys(stack)
+    rows = [f'"{_digest(key)}" "{tenant}";\n' for key, tenant in keys.items()]
     files.write(stack.gateway_dir / "api-keys.map", "".join(rows), files.PRIVATE)
+    rows = [f'{name} "{key}";\n' for name, key in credentials.function_keys(stack).items()]
+    files.write(stack.gateway_dir / "function-keys.map", "".join(rows), files.PRIVATE)
+    files.write(stack.gateway_dir / _IDENTITY.name, _IDENTITY.read_text(encoding="utf-8"))
 
 
 def render(template: str, values: dict[str, str]) -> str:
@@ -45,6 +53,10 @@ def render(template: str, values: dict[str, str]) -> str:
     if unknown:
         raise ValueError(f"{_TEMPLATE.name} has unknown placeholders: {', '.join(unknown)}")
     return _PLACEHOLDER.sub(lambda found: values[found[1]], "".join(code))
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def command(stack: Stack) -> list[str]:

@@ -12,6 +12,7 @@ BEHIND_PROXIES = ("provider", "minio", "kafka", "redis")
 
 _EVERY = "RECONCILE_EVERY_SECONDS"
 _AUTOSCALE = "AUTOSCALE"
+_CONNECTIONS = "GATEWAY_CONNECTIONS"
 
 
 class SettingsError(Exception):
@@ -42,6 +43,7 @@ class Stack:
         listening: where the services listen: there, unless <NAME>_LISTEN_PORT says otherwise.
         reconcile_every_seconds: how often lost images are looked for; 0: never.
         autoscale: whether image-classifier gets as many replicas as its backlog needs.
+        gateway_connections: requests of one address that the gateway works at, at a time.
     """
 
     state_dir: Path
@@ -51,6 +53,7 @@ class Stack:
     listening: Ports
     reconcile_every_seconds: int = 600
     autoscale: bool = True
+    gateway_connections: int = 1024
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Stack:
@@ -63,11 +66,14 @@ class Stack:
         cache_dir = environment.get("CACHE_DIR") or Path(home_cache) / "image-pipeline"
         every = environment.get(_EVERY) or str(cls.reconcile_every_seconds)
         autoscale = environment.get(_AUTOSCALE) or "1"
+        connections = environment.get(_CONNECTIONS) or str(cls.gateway_connections)
         wrong = []
         if not every.isdecimal():
             wrong.append(f"{_EVERY}={every!r}: expected seconds, a whole number, or 0 for never")
         if autoscale not in ("0", "1"):
             wrong.append(f"{_AUTOSCALE}={autoscale!r}: expected 1, or 0 for never")
+        if not (connections.isdecimal() and int(connections)):
+            wrong.append(f"{_CONNECTIONS}={connections!r}: expected a whole number from 1")
         told, listening = _ports(environment, wrong)
         return cls(
             state_dir=Path(environment.get("STATE_DIR") or ROOT / ".local").absolute(),
@@ -78,6 +84,7 @@ class Stack:
             listening=listening,
             reconcile_every_seconds=int(every),
             autoscale=autoscale == "1",
+            gateway_connections=int(connections),
         )
 
     @property
@@ -91,6 +98,10 @@ class Stack:
     @property
     def prove_api_key_file(self) -> Path:
         return self.state_dir / "prove-api-key"
+
+    @property
+    def gateway_master_key_file(self) -> Path:
+        return self.state_dir / "gateway-master-key"
 
     @property
     def logs_dir(self) -> Path:

@@ -143,7 +143,13 @@ def test_every_volume_has_a_name_of_the_project(project: ComposeStack) -> None:
 
 
 def test_no_secret_is_in_an_environment_or_a_command(project: ComposeStack) -> None:
-    names = ("api-key", "basic-auth-password", "internal-secret", "minio-secret-key")
+    names = (
+        "api-key",
+        "basic-auth-password",
+        "image-upload-key",
+        "consumer-classifier-key",
+        "minio-secret-key",
+    )
     secrets = [project.secret(name) for name in names]
 
     shown = "".join(json.dumps(each.told) for each in project.containers())

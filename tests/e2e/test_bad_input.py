@@ -13,7 +13,7 @@ import requests
 
 from pipeline import ids, topics
 from pipeline.cache import ResultCache
-from tests import pictures
+from tests import pictures, tokens
 from tests.chaos import evidence
 from tests.kafka import count_events, events_of, read_topic
 from tests.sending import accepted, publish
@@ -143,8 +143,8 @@ def test_it_is_refused_by_name_and_nothing_is_left_behind(stack: Stack, name: st
     assert _left_behind(stack) == before
 
 
-def test_tenant_and_secret_cannot_be_claimed_from_outside(stack: Stack) -> None:
-    claimed = {"X-Api-Key": "", "X-Tenant": "default", "X-Internal-Secret": "guess"}
+def test_a_token_is_of_no_use_from_outside(stack: Stack) -> None:
+    claimed = {"X-Api-Key": "", **tokens.of_gateway(stack.settings, "image-upload")}
 
     assert stack.request("POST", UPLOADS, data=JPEG, headers=claimed).status_code == 401
 

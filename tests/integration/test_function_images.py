@@ -16,7 +16,7 @@ import requests
 from local import shrinkwrap
 from local.services.progress import StepFailed
 from local.stack import load
-from tests import faas_cli
+from tests import faas_cli, tokens
 from tests.checkout import with_bugs
 from tests.compose import daemon, images
 from tests.local_stack import LocalStack
@@ -29,6 +29,7 @@ pytestmark = pytest.mark.timeout(2400)
 
 PICTURE = (ROOT / "models" / "demonstration" / "example.png").read_bytes()
 FUNCTIONS = ("image-upload", "image-classifier", "image-results")
+CLASSIFIER_KEYS = ("image-classifier-key", "consumer-classifier-key")
 LARGEST_BYTES = 400_000_000
 GRACE_SECONDS = 5
 
@@ -59,7 +60,7 @@ def _built(_docker: None, tmp_path_factory: pytest.TempPathFactory) -> None:
 def secrets(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stack's secrets, as an orchestrator mounts them: for whoever runs in the container."""
     folder = tmp_path_factory.mktemp("secrets")
-    for name in ("minio-access-key", "minio-secret-key", "internal-secret"):
+    for name in ("minio-access-key", "minio-secret-key", *CLASSIFIER_KEYS):
         (folder / name).write_text(stack.secret(name))
     folder.chmod(0o755)
     return folder
@@ -72,10 +73,7 @@ class Classifier:
         (self.port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
         self.serves_until = math.inf
-        self.headers = {
-            "X-Internal-Secret": stack.secret("internal-secret"),
-            "X-Tenant": "default",
-        }
+        self.settings = stack.settings
         environment = {
             "PORT": str(self.port),
             "HOST": "127.0.0.1",
@@ -102,11 +100,15 @@ class Classifier:
             return False
 
     def classify(self) -> requests.Response:
-        return requests.post(self.url, data=PICTURE, headers=self.headers, timeout=60)
+        return requests.post(self.url, data=PICTURE, headers=self.headers(), timeout=60)
 
     def classify_on(self) -> list[int]:
         """Send the picture until the container need not answer any more; every status."""
-        return answered_until(lambda: self.serves_until, self.port, PICTURE, self.headers)
+        return answered_until(lambda: self.serves_until, self.port, PICTURE, self.headers())
+
+    def headers(self) -> dict[str, str]:
+        """What a request carries that came through the gateway."""
+        return tokens.of_gateway(self.settings, "image-classifier")
 
     def state(self) -> dict[str, object]:
         found: dict[str, object] = json.loads(

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
-from tests import pictures
+from tests import pictures, tokens
 from tests.local_stack import LocalStack
 from tests.stack import until
 
@@ -60,8 +60,7 @@ def call(
     given = {
         "body": base64.b64encode(body).decode(),
         "headers": {
-            "X-Tenant": "default",
-            "X-Internal-Secret": stack.secret("internal-secret"),
+            **tokens.of_gateway(settings, name, method, path),
             **{key.replace("_", "-"): value for key, value in headers.items()},
         },
         "method": method,

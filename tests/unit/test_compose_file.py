@@ -101,10 +101,13 @@ def test_secrets_for_containers_are_kept_by_their_folder(tmp_path: Path) -> None
     credentials.make_for_containers(folder)
 
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o444}
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    assert modes.pop(credentials.MASTER_KEY) == 0o600  # no container reads it
+    assert set(modes.values()) == {0o444}
     assert made == {path.name: path.read_text() for path in folder.iterdir()}
     declared = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["secrets"]
-    assert made.keys() == declared.keys()
+    assert made.keys() - {credentials.MASTER_KEY} == declared.keys()
+    assert (credentials.MASTER_KEY in made, credentials.MASTER_KEY in declared) == (True, False)
 
 
 @pytest.mark.parametrize(

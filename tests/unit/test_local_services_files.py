@@ -89,7 +89,9 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
 
     assert {path.name: path.read_text() for path in stack.secrets_dir.iterdir()} == first
     assert first.keys() == {
-        *("minio-access-key", "minio-secret-key", "internal-secret", "job-signing-key"),
+        *("minio-access-key", "minio-secret-key", "job-signing-key"),
+        *("image-upload-key", "image-classifier-key", "image-results-key"),
+        "consumer-classifier-key",
         *("basic-auth-user", "basic-auth-password"),
     }
     assert _mode(stack.secrets_dir) == 0o700
@@ -99,6 +101,20 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
         keys[0].read_text(): "default",
         keys[1].read_text(): "prove",
     }
+
+
+def test_an_older_stack_gets_the_keys_it_lacks_and_keeps_its_own(tmp_path: Path) -> None:
+    stack = Stack.from_env({"STATE_DIR": str(tmp_path / "state")})
+    files.write(stack.api_key_file, "An.old+key/\n", files.PRIVATE)
+    files.write(stack.secrets_dir / "internal-secret", "of old", files.PRIVATE)
+
+    credentials.make(stack)
+
+    assert credentials.api_keys(stack)["An.old+key/"] == "default"
+    keys = [*credentials.function_keys(stack).values()]
+    keys += [credentials.read(stack, "consumer-classifier-key")]
+    assert len(set(keys)) == 4
+    assert not (stack.secrets_dir / credentials.MASTER_KEY).exists()  # no function can ask for it
 
 
 def test_a_log_that_grew_too_large_is_emptied_under_its_writer(tmp_path: Path) -> None:

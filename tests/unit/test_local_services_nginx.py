@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -35,11 +36,14 @@ def test_the_committed_configuration_is_rendered_for_its_owner_alone(stack: Stac
     nginx.prepare(stack)
 
     rendered = stack.gateway_dir / "nginx.conf"
-    assert "listen 127.0.0.1:18080;" in rendered.read_text()
+    assert "listen 127.0.0.1:18080 " in rendered.read_text()
     assert rendered.stat().st_mode & 0o777 == 0o600
     keys = [file.read_text() for file in (stack.api_key_file, stack.prove_api_key_file)]
-    rows = f'"{keys[0]}" "default";\n"{keys[1]}" "prove";\n'
-    assert (stack.gateway_dir / "api-keys.map").read_text() == rows
+    rows = [
+        f'"{hashlib.sha256(key.encode()).hexdigest()}" "{tenant}";\n'
+        for key, tenant in zip(keys, ("default", "prove"), strict=True)
+    ]
+    assert (stack.gateway_dir / "api-keys.map").read_text() == "".join(rows)
 
 
 def test_jars_that_are_not_the_locked_ones_are_named(tmp_path: Path) -> None:

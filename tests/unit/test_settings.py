@@ -45,9 +45,9 @@ def test_a_number_that_is_none_is_refused() -> None:
 
 
 def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:
-    (tmp_path / "internal-secret").write_text("s3cret\n")
+    (tmp_path / "image-upload-key").write_text("s3cret\n")
 
-    assert Settings(secrets_dir=str(tmp_path)).secret("internal-secret") == "s3cret"
+    assert Settings(secrets_dir=str(tmp_path)).secret("image-upload-key") == "s3cret"
 
 
 @pytest.mark.parametrize("content", [None, "", "\n"])

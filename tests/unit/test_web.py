@@ -11,6 +11,7 @@ import pytest
 
 from pipeline import telemetry, web
 from pipeline.errors import InvalidImage, Rejected, Unauthorized, Unavailable
+from pipeline.identity import GATEWAY, Signer, Verifier
 from tests.samples import TRACEPARENT
 
 TRACE = TRACEPARENT.split("-")[1]
@@ -21,24 +22,15 @@ def call(**headers: str) -> web.Call:
     return web.Call("POST", "/", {}, named, b"", TRACE)
 
 
-def test_the_gateway_names_the_tenant() -> None:
-    assert call(X_Tenant="default", X_Internal_Secret="s").tenant("s") == "default"
+def test_a_caller_is_who_its_token_says() -> None:
+    token = Signer(GATEWAY, "image-upload", "key").sign(
+        "POST", "/", scopes=("upload",), lifetime_seconds=60, tenant="default"
+    )
+    verifier = Verifier("image-upload", {GATEWAY: "key"})
 
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"X_Tenant": "default"},
-        {"X_Tenant": "default", "X_Internal_Secret": "wrong"},
-        {"X_Tenant": "default", "X_Internal_Secret": "sé"},
-        {"X_Tenant": "../other", "X_Internal_Secret": "s"},
-        {"X_Internal_Secret": "s"},
-    ],
-)
-def test_nobody_else_names_a_tenant(headers: dict[str, str]) -> None:
-    with pytest.raises(Unauthorized):
-        call(**headers).tenant("s")
+    assert call(X_Gateway_Token=token).caller(verifier).tenant == "default"
+    with pytest.raises(Unauthorized, match="is missing"):
+        call(X_Tenant="default").caller(verifier)
 
 
 def answer(error: Exception) -> Any:

@@ -1,0 +1,34 @@
+"""Tokens as the gateway and the consumer sign them, for whoever goes round them in a test."""
+
+from __future__ import annotations
+
+from pipeline.identity import (
+    CLASSIFY,
+    CONSUMER,
+    GATEWAY,
+    READ,
+    REFERENCES,
+    TOKEN_HEADER,
+    UPLOAD,
+    Signer,
+)
+from pipeline.settings import Settings
+
+SECONDS = 60.0
+
+
+def of_gateway(
+    settings: Settings, function: str, method: str = "POST", path: str = "/"
+) -> dict[str, str]:
+    """The header with which a request comes through the gateway, for the tenant `default`."""
+    signer = Signer(GATEWAY, function, settings.secret(f"{function}-key"))
+    scopes = (UPLOAD, READ, CLASSIFY)
+    token = signer.sign(method, path, scopes=scopes, lifetime_seconds=SECONDS, tenant="default")
+    return {TOKEN_HEADER: token}
+
+
+def of_consumer(settings: Settings) -> dict[str, str]:
+    """The header with which the consumer calls the classifier."""
+    signer = Signer(CONSUMER, "image-classifier", settings.secret("consumer-classifier-key"))
+    scopes = (REFERENCES, CLASSIFY)
+    return {TOKEN_HEADER: signer.sign("POST", "/", scopes=scopes, lifetime_seconds=SECONDS)}
