@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import memory
+from local.services import processes
 from tests.gateway import MIRROR, Answer, Connection, exchange
 from tests.provider import PASSWORD, USER, Provider, running_provider
 
@@ -138,13 +138,13 @@ def test_a_packed_body_is_refused_and_not_unpacked(
     provider: Provider, target: str, lines: tuple[str, ...]
 ) -> None:
     assert provider.process is not None
-    before = memory.of_process(provider.process.pid)
+    before = processes.memory_bytes(provider.process.pid)
 
     answer = ask(provider, target, "POST", *lines, body=BOMB)
 
     assert answer.status == 415
     assert b"send the bytes as they are" in answer.body
-    assert memory.of_process(provider.process.pid) < before + 30_000_000
+    assert processes.memory_bytes(provider.process.pid) < before + 30_000_000
 
 
 def test_a_function_gets_the_bytes_as_they_were_sent(provider: Provider) -> None:

@@ -34,7 +34,7 @@ class Wire(BaseAdapter):
 
 
 def classify(folder: Path, status: int, body: bytes | Exception) -> list[dict[str, Any]]:
-    (folder / "internal-secret").write_text("secret")
+    (folder / "consumer-classifier-key").write_text("secret")
     client = ClassifierClient(Settings(secrets_dir=str(folder)))
     client._session.mount("http://", Wire(status, body))
     return client.classify([uploaded("a"), uploaded("b")])
