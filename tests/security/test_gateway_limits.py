@@ -36,10 +36,11 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 @contextmanager
 def unfinished(gateway: Gateway, count: int, data: bytes) -> Iterator[list[Connection]]:
     """Hold connections over which this was sent, and nothing more comes."""
-    held = [Connection(gateway.port) for _ in range(count)]
+    held: list[Connection] = []
     try:
-        for connection in held:
-            connection.send(data)
+        for _ in range(count):
+            held.append(Connection(gateway.port))
+            held[-1].send(data)
         yield held
     finally:
         for connection in held:
