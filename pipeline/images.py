@@ -12,6 +12,7 @@ from PIL import ExifTags, Image
 from pipeline import apart, formats, headers
 from pipeline.errors import InvalidImage
 from pipeline.settings import Settings
+from pipeline.whole import expect_whole
 
 # Pillow's own bomb check only warns, at another size; the limit here is ours and is checked first.
 Image.MAX_IMAGE_PIXELS = None
@@ -133,6 +134,8 @@ def decode_here(
         _check_size(*image.size, limits)  # not what the header said, if Pillow reads it otherwise
         if min_short_side is not None and kind is formats.JPEG:
             image.draft(None, (min_short_side, min_short_side))
+        if kind is formats.JPEG and not info.needs_end:
+            expect_whole(image, data)
         image.load()
         return _on_white(_to_8_bit(_upright(image)))
     except (InvalidImage, MemoryError):

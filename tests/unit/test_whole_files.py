@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import struct
+from io import BytesIO
+from typing import Any
 
 import pytest
+from PIL import Image
 
 from pipeline import images
 from pipeline.errors import InvalidImage
@@ -15,6 +18,59 @@ from tests.security import png_bombs
 
 LIMITS = images.Limits.from_settings(Settings())
 PHOTO = pictures.gradient(640, 480)
+
+
+def _cut_and_closed(data: bytes, part: float) -> bytes:
+    return data[: int(len(data) * part)] + b"\xff\xd9"
+
+
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.9, 0.97])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_cut_off_and_closed_again_is_not_decoded(mode: str, part: float) -> None:
+    data = pictures.encode(PHOTO.convert(mode), "JPEG", quality=95)
+
+    with pytest.raises(InvalidImage, match="lacks the last rows") as refused:
+        images.decode(_cut_and_closed(data, part), LIMITS)
+
+    assert refused.value.code == "truncated-image"
+
+
+@pytest.mark.parametrize("min_short_side", [None, 60, 240])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"quality": 20},
+        {"subsampling": 0},
+        {"progressive": True},
+        {"restart_marker_blocks": 3},
+        {"optimize": True},
+    ],
+)
+def test_a_whole_jpeg_is_decoded_as_it_always_was(
+    options: dict[str, Any], min_short_side: int | None
+) -> None:
+    data = pictures.encode(PHOTO.resize((333, 257)), "JPEG", **options) + b"trailing bytes"
+    with Image.open(BytesIO(data)) as plain:
+        if min_short_side:
+            plain.draft(None, (min_short_side, min_short_side))
+        expected = plain.tobytes()
+
+    assert images.decode(data, LIMITS, min_short_side).tobytes() == expected
+
+
+@pytest.mark.parametrize("size", [(16, 16), (17, 33), (1000, 16), (16, 1000)])
+@pytest.mark.parametrize("color", ["black", "white", (41, 41, 41)])
+def test_a_jpeg_of_one_colour_is_whole(size: tuple[int, int], color: Any) -> None:
+    data = pictures.encode(Image.new("RGB", size, color), "JPEG")
+
+    assert images.decode(data, LIMITS).size == size
+
+
+def test_a_picture_of_several_pictures_is_whole() -> None:
+    data = pictures.encode(PHOTO, "MPO", save_all=True, append_images=[PHOTO.rotate(180)])
+
+    assert images.decode(data, LIMITS).size == PHOTO.size
 
 
 def _at_chunk(data: bytes, name: bytes) -> int:
