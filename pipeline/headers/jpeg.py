@@ -37,8 +37,10 @@ _NEXT = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
 # Measured: nanoseconds for each pixel of three components, and for each pixel of each scan.
 _PIXEL_SECONDS = 10e-9
 _SCAN_PIXEL_SECONDS = 1.5e-9
+_SCAN_BYTE_SECONDS = 30e-9
 # A bit of an arithmetic code may stand for hundreds of decisions; its decoder cannot wait for more.
 _ARITHMETIC_PIXEL_SECONDS = 250e-9
+_ARITHMETIC_SCAN_PIXEL_SECONDS = 40e-9
 _SEGMENT_SECONDS = 3e-6
 # Pillow takes quantisation tables and Photoshop's resources apart in Python.
 _PARSED_BYTE_SECONDS = 85e-9
@@ -71,13 +73,11 @@ def read(data: bytes) -> Header:
     # From the scan on: an embedded thumbnail has an end marker of its own before it.
     if not has_scans and data.rfind(b"\xff\xd9", scan) < 0:
         raise cut_off(JPEG, "end marker FF D9")
-    pixels = walk.width * walk.height
-    if scans * pixels > MAX_SCANNED_MEGAPIXELS * 1e6:
-        megapixels = round(scans * pixels / 1e6)
-        raise too_costly(JPEG, "scans × megapixels", megapixels, MAX_SCANNED_MEGAPIXELS)
-    seconds = walk.seconds + _seconds(walk, scans, pixels)
+    megapixels = scans * walk.width * walk.height / 1e6
+    if megapixels > MAX_SCANNED_MEGAPIXELS:
+        raise too_costly(JPEG, "scans × megapixels", round(megapixels), MAX_SCANNED_MEGAPIXELS)
     needs_end = has_scans or walk.frame in _ARITHMETIC
-    return Header(walk.width, walk.height, seconds, needs_end)
+    return Header(walk.width, walk.height, _seconds(walk, scans, data), needs_end)
 
 
 def _first_scan(data: bytes, walk: _Walk) -> int:
@@ -160,7 +160,11 @@ def _count_scans(data: bytes, scan: int, walk: _Walk) -> int:
                 raise too_costly(JPEG, "scans", scans, MAX_SCANS)
 
 
-def _seconds(walk: _Walk, scans: int, pixels: int) -> float:
-    pixel = _ARITHMETIC_PIXEL_SECONDS if walk.frame in _ARITHMETIC else _PIXEL_SECONDS
-    scanned = scans * _SCAN_PIXEL_SECONDS if scans > 1 else 0.0
-    return pixels * (pixel + scanned) * walk.components / 3 + walk.segments * _SEGMENT_SECONDS
+def _seconds(walk: _Walk, scans: int, data: bytes) -> float:
+    is_arithmetic = walk.frame in _ARITHMETIC
+    pixel = _ARITHMETIC_PIXEL_SECONDS if is_arithmetic else _PIXEL_SECONDS
+    seconds = walk.seconds + walk.segments * _SEGMENT_SECONDS
+    if scans > 1:
+        pixel += scans * (_ARITHMETIC_SCAN_PIXEL_SECONDS if is_arithmetic else _SCAN_PIXEL_SECONDS)
+        seconds += len(data) * _SCAN_BYTE_SECONDS
+    return seconds + walk.width * walk.height * pixel * walk.components / 3

@@ -27,8 +27,9 @@ _CHUNK_SECONDS = 6e-6
 # Text is inflated to a megabyte at most; in all to 64.
 _INFLATED_SECONDS = 4e-3
 _INFLATED = (b"zTXt", b"iTXt", b"iCCP")
-_TEXTS = (b"zTXt", b"tEXt")
-_HIDDEN_EXIF = b"Raw profile type"
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+# Where ImageMagick keeps EXIF: in hexadecimal digits, compressed.
+_HIDDEN_EXIF = b"Raw profile type exif\0"
 
 
 @dataclass

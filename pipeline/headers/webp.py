@@ -18,7 +18,8 @@ _PIXEL_SECONDS = 30e-9
 _LOSSLESS_PIXEL_SECONDS = 1e-6
 _CHUNK_SECONDS = 1e-6
 _LOSSLESS = b"VP8L"
-_ALPHA = b"ALPH"
+# A frame of an animation may hold either of the others.
+_WITH_TABLES = (_LOSSLESS, b"ALPH", b"ANMF")
 
 
 def read(data: bytes) -> Header:
@@ -52,12 +53,8 @@ def _weigh(data: bytes, end: int) -> tuple[float, float]:
         if chunks > MAX_CHUNKS:
             raise too_costly(WEBP, "chunks", chunks, MAX_CHUNKS)
         name, size = struct.unpack_from("<4sI", data, position)
-        if name in (_LOSSLESS, _ALPHA):
+        if name in _WITH_TABLES:
             pixel = _LOSSLESS_PIXEL_SECONDS
-        elif name == b"ANMF":
-            # A frame holds chunks of its own behind 16 bytes of place and time.
-            if any(inner in data[position + 24 : position + 40] for inner in (_LOSSLESS, _ALPHA)):
-                pixel = _LOSSLESS_PIXEL_SECONDS
         elif name == b"EXIF":
             seconds += tiff.seconds(data[position + 8 : position + 8 + size])
         position += 8 + size + size % 2

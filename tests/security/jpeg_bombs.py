@@ -70,9 +70,10 @@ def _whole(marker: int, side: int, components: int, data: bytes) -> bytes:
     return SOI + frame(marker, side, components) + scan(everything, spectrum, data) + EOI
 
 
-def _arithmetic_stages() -> bytes:
-    stages = [scan((1,), spectrum, bytes(64)) for spectrum in (b"\x01\x3f\x02", b"\x01\x3f\x21")]
-    return _whole(_ARITHMETIC_PROGRESSIVE, HUGE_SIDE, 1, bytes(64))[:-2] + b"".join(stages) + EOI
+def _arithmetic_stages(side: int, refinements: int) -> bytes:
+    stages = [b"\x01\x3f\x02", b"\x01\x3f\x21"] + [b"\x01\x3f\x10"] * refinements
+    scans = b"".join(scan((1,), spectrum, bytes(64)) for spectrum in stages)
+    return _whole(_ARITHMETIC_PROGRESSIVE, side, 1, bytes(64))[:-2] + scans + EOI
 
 
 _SMALL_SCAN = scan((1,), b"\x01\x3f\x01", bytes(4))
@@ -126,7 +127,8 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "jpeg, 40 megapixels of dense arithmetic code": lambda: _whole(
         _ARITHMETIC, HUGE_SIDE, 3, bytes(range(250)) * (FULL // 250)
     ),
-    "jpeg, arithmetic code in stages": _arithmetic_stages,
+    "jpeg, arithmetic code in stages": lambda: _arithmetic_stages(HUGE_SIDE, 1),
+    "jpeg, arithmetic code in 90 stages": lambda: _arithmetic_stages(1400, 87),
     "jpeg, two frame headers": lambda: _before_frame(frame(_BASELINE, 64, 1)),
     "jpeg, EXIF whose tags share a value": lambda: _before_frame(
         segment(0xE1, b"Exif\0\0" + exif_bombs.shared_values(65_000))

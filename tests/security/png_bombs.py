@@ -56,10 +56,10 @@ def _more_frames(count: int) -> bytes:
     return (control + chunk(b"fdAT", b"\0\0\0\2")) * count
 
 
-def _hidden_exif() -> bytes:
+def _hidden_exif(name: bytes, between: bytes) -> bytes:
     tags = exif_bombs.shared_values(400_000, tags=30_000).hex().encode()
     text = b"\nexif\n  400000\n" + tags + b"\n"
-    return chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text, 9))
+    return chunk(name, b"Raw profile type exif" + between + zlib.compress(text, 9))
 
 
 BOMBS: dict[str, Callable[[], bytes]] = {
@@ -93,7 +93,8 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "png, an orientation of millions of values": lambda: png(
         behind=chunk(b"eXIf", exif_bombs.turned(9_000_000))
     ),
-    "png, EXIF in a text": lambda: png(before=_hidden_exif()),
+    "png, EXIF in a text": lambda: png(before=_hidden_exif(b"zTXt", b"\0\0")),
+    "png, EXIF in an international text": lambda: png(before=_hidden_exif(b"iTXt", b"\0\1\0\0\0")),
     "png, no palette": lambda: _file(64, _PALETTE, 8, False, chunk(b"IDAT", zlib.compress(b""))),
     "png, a long palette": lambda: png(before=chunk(b"PLTE", b"\1\2\3" * 1_000_000)),
     "png, a long transparency": lambda: png(before=chunk(b"tRNS", b"\xff" * FULL)),
