@@ -9,7 +9,7 @@ from io import BytesIO
 from PIL import Image
 
 from tests import pictures
-from tests.security import exif_bombs
+from tests.security import exif_bombs, webp_tables
 from tests.security.pixels import FULL, HUGE_SIDE
 
 _RLE8, _RLE4 = 1, 2
@@ -104,6 +104,12 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "webp, 16000 frames of 40 megapixels": lambda: _animation(16_000, HUGE_SIDE),
     "webp, 40 megapixels": lambda: riff(_webp_pixels(HUGE_SIDE)),
     "webp, 40 megapixels without loss": lambda: riff(_webp_pixels(HUGE_SIDE, lossless=True)),
+    "webp, tables as many as are looked at where it is": lambda: riff(
+        riff_chunk(b"VP8L", webp_tables.tables(700))
+    ),
+    "webp, tables as many as there may be": lambda: riff(
+        riff_chunk(b"VP8L", webp_tables.tables(1024))
+    ),
     "webp, EXIF whose tags share a value": lambda: _with_exif(
         exif_bombs.shared_values(FULL, tags=65_000)
     ),
