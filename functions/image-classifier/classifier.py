@@ -27,8 +27,6 @@ from storing import CHUNK_IMAGES, Looked, Outcome, Storing, picture_key
 
 # Repeated images are few, and their results are sought in the store while others are looked for.
 _FIND_THREADS = 4
-# A batch waits no longer for its turn: meanwhile it keeps a call of the consumer's.
-_PATIENCE_SECONDS = 0.5
 # For so long it begins with another costly image: as long as a call is meant to take.
 _COSTLY_SECONDS = 4.0
 
@@ -56,14 +54,12 @@ class Classifier:
         costly: list[ImageUploaded] = []
         with self._turns:
             # Not before: what a killed consumer asked for may be done by now, and is not repeated.
-            outcomes = self._find(list(images.values()))
+            known = [each for each in images.values() if self._costly.knows(each.image_id)]
+            costly.extend(known)
+            outcomes = self._find([each for each in images.values() if each not in known])
             missing: defaultdict[str, list[ImageUploaded]] = defaultdict(list)
             for key, event in images.items():
-                if key in outcomes:
-                    continue
-                if self._costly.knows(event.image_id):
-                    costly.append(event)
-                else:
+                if key not in outcomes and event not in known:
                     missing[event.model_id].append(event)
             for model_id, group in missing.items():
                 outcomes |= self._classify_group(model_id, group, storing, costly)
@@ -85,7 +81,7 @@ class Classifier:
         if not info.is_costly:
             with self._lock:
                 return engine.infer(engine.decode(data, info))
-        with self._costly.turn(wait_seconds=0):
+        with self._costly.turn():
             decoded = engine.decode(data, info)
         with self._lock:
             return engine.infer(decoded)
@@ -96,7 +92,7 @@ class Classifier:
         self._fetching.close()
         self._storing.close()
 
-    def _find(self, images: list[ImageUploaded]) -> dict[Key, Outcome]:
+    def _find(self, images: Sequence[ImageUploaded]) -> dict[Key, Outcome]:
         """Look for results that are there already: in Redis, and in MinIO if they may be."""
         keys = [_key(event) for event in images]
         found: dict[Key, Outcome] = {}
@@ -150,12 +146,15 @@ class Classifier:
     ) -> dict[Key, Outcome]:
         """Classify images one by one while other batches are looked at.
 
-        Those that have no turn in time come again, and cost nobody an attempt.
+        Those that have no turn now come again, and cost nobody an attempt: waiting here, they would
+        keep calls that others need.
         """
         outcomes: dict[Key, Outcome] = {_key(event): busy() for event in images}
-        with suppress(Unavailable), self._costly.turn(_PATIENCE_SECONDS):
+        with suppress(Unavailable), self._costly.turn():
             until = time.monotonic() + _COSTLY_SECONDS
-            for event in images:
+            found = self._find(images)
+            outcomes |= found
+            for event in (event for event in images if _key(event) not in found):
                 if time.monotonic() >= until:
                     break
                 try:

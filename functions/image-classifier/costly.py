@@ -22,13 +22,13 @@ class Costly:
         self._lock = threading.Lock()
 
     @contextmanager
-    def turn(self, wait_seconds: float) -> Iterator[None]:
+    def turn(self) -> Iterator[None]:
         """Hold the turn.
 
         Raises:
-            Unavailable: somebody else had it all this time.
+            Unavailable: somebody else has it.
         """
-        if not self._turn.acquire(timeout=wait_seconds):
+        if not self._turn.acquire(blocking=False):
             raise busy()
         try:
             yield
@@ -36,7 +36,7 @@ class Costly:
             self._turn.release()
 
     def note(self, image_id: str) -> None:
-        """Remember a costly image: it need not be fetched to know that it has to wait."""
+        """Remember a costly image: nothing need be asked of a store to know that it has to wait."""
         with self._lock:
             self._known[image_id] = None
             while len(self._known) > _REMEMBERED_IMAGES:

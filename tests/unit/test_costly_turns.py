@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -74,9 +75,8 @@ def test_the_others_of_its_batch_are_stored_before_a_costly_image_is_decoded(
 
 
 def test_a_costly_image_whose_turn_is_taken_comes_again_at_no_cost(
-    bench: Bench, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, pool: ThreadPoolExecutor
 ) -> None:
-    monkeypatch.setattr(classifier, "_PATIENCE_SECONDS", 0.01)
     gate = Gate(bench)
     slow = pool.submit(bench.classifier.classify, [bench.store_image("costly 1")])
     gate.wait_until_reached()
@@ -114,10 +114,9 @@ def test_too_costly_an_image_is_invalid_and_costs_its_batch_nothing(bench: Bench
     assert good["status"] == "completed"
 
 
-def test_a_costly_image_that_has_to_wait_is_not_fetched_again(
-    bench: Bench, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+def test_a_costly_image_that_has_to_wait_asks_nothing_of_a_store_again(
+    bench: Bench, pool: ThreadPoolExecutor
 ) -> None:
-    monkeypatch.setattr(classifier, "_PATIENCE_SECONDS", 0.01)
     gate = Gate(bench)
     slow = pool.submit(bench.classifier.classify, [bench.store_image("costly 1")])
     gate.wait_until_reached()
@@ -125,12 +124,22 @@ def test_a_costly_image_that_has_to_wait_is_not_fetched_again(
     bench.classifier.classify([second])
     bench.store.down = True
 
-    (answer,) = bench.classifier.classify([second])
+    (answer,) = bench.classifier.classify([replace(second, redelivered=True)])
     bench.store.down = False
     gate.open()
     slow.result()
 
     assert answer["error"]["code"] == "busy"
+
+
+def test_a_costly_image_seen_before_is_answered_from_its_result(bench: Bench) -> None:
+    event = bench.store_image("costly")
+    bench.classifier.classify([event])
+
+    (answer,) = bench.classifier.classify([event])
+
+    assert answer["status"] == "completed"
+    assert bench.engine.looked_at == [b"costly"]
 
 
 def test_bytes_that_are_costly_are_turned_away_while_another_is_decoded(
