@@ -40,6 +40,9 @@ class Settings:
     max_image_bytes: int = _setting(20_000_000, "bytes", "largest upload", 1)
     max_image_pixels: int = _setting(40_000_000, "pixels", "largest width × height", 1)
     min_image_side_pixels: int = _setting(16, "pixels", "smallest width or height", 1)
+    max_decode_seconds: float = _setting(
+        2.0, "seconds", "of one core, to decode one image; more fails as `too-costly`", 0.1
+    )
 
     store_timeout_seconds: float = _setting(1.5, "seconds", "one MinIO request", 0.01)
     produce_timeout_seconds: float = _setting(1.5, "seconds", "Kafka's acknowledgement", 0.01)

@@ -15,7 +15,8 @@ from typing import Any
 
 from local.services import credentials, nginx
 from local.services.settings import Stack
-from tests.provider import PATIENCE_SECONDS, Provider, free_port, stop
+from tests.ports import free_ports
+from tests.provider import PATIENCE_SECONDS, Provider, stop
 from tests.stack import ROOT, until
 
 # Answers what it was given: what has reached a function can be looked at.
@@ -111,7 +112,7 @@ class Gateway:
 
     def __init__(self, provider: Provider, **settings: str) -> None:
         self.provider = provider
-        self.port = free_port()
+        (self.port,) = free_ports(1)
         environment = {
             **settings,
             "STATE_DIR": str(provider.state_dir),

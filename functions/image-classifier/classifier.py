@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
 import answers
+from costly import Costly, busy
 from engine import Decoded, Engine, Seen
 from engines import Engines
 from fetching import Fetched, Fetching, refused_by_store
@@ -24,6 +27,8 @@ from storing import CHUNK_IMAGES, Looked, Outcome, Storing, picture_key
 
 # Repeated images are few, and their results are sought in the store while others are looked for.
 _FIND_THREADS = 4
+# For so long it begins with another costly image: as long as a call is meant to take.
+_COSTLY_SECONDS = 4.0
 
 
 class Classifier:
@@ -40,20 +45,26 @@ class Classifier:
         # Held for a whole batch: held per image, two batches in flight would end together and
         # leave the core idle while both are stored.
         self._lock = threading.Lock()
+        self._costly = Costly()
 
     def classify(self, batch: Sequence[ImageUploaded]) -> list[dict[str, Any]]:
         """Answer for each reference in the order asked; equal images are looked at once."""
         images = {_key(event): event for event in reversed(batch)}
         storing: list[Future[dict[Key, Outcome]]] = []
+        costly: list[ImageUploaded] = []
         with self._turns:
             # Not before: what a killed consumer asked for may be done by now, and is not repeated.
-            outcomes = self._find(list(images.values()))
+            known = [each for each in images.values() if self._costly.knows(each.image_id)]
+            costly.extend(known)
+            outcomes = self._find([each for each in images.values() if each not in known])
             missing: defaultdict[str, list[ImageUploaded]] = defaultdict(list)
             for key, event in images.items():
-                if key not in outcomes:
+                if key not in outcomes and event not in known:
                     missing[event.model_id].append(event)
             for model_id, group in missing.items():
-                outcomes |= self._classify_group(model_id, group, storing)
+                outcomes |= self._classify_group(model_id, group, storing, costly)
+        if costly:
+            outcomes |= self._classify_costly(costly, storing)
         for stored in storing:
             outcomes |= stored.result()
         return [_answer(event, outcomes[_key(event)]) for event in batch]
@@ -63,9 +74,17 @@ class Classifier:
 
         Raises:
             InvalidImage: they are no image that can be decoded.
+            Unavailable: they are a costly one, and another is being decoded.
         """
+        engine = self._engines.current
+        info = engine.inspect(data)
+        if not info.is_costly:
+            with self._lock:
+                return engine.infer(engine.decode(data, info))
+        with self._costly.turn():
+            decoded = engine.decode(data, info)
         with self._lock:
-            return self._engines.current.look(data)
+            return engine.infer(decoded)
 
     def close(self) -> None:
         """Finish what is being stored."""
@@ -73,7 +92,7 @@ class Classifier:
         self._fetching.close()
         self._storing.close()
 
-    def _find(self, images: list[ImageUploaded]) -> dict[Key, Outcome]:
+    def _find(self, images: Sequence[ImageUploaded]) -> dict[Key, Outcome]:
         """Look for results that are there already: in Redis, and in MinIO if they may be."""
         keys = [_key(event) for event in images]
         found: dict[Key, Outcome] = {}
@@ -99,25 +118,63 @@ class Classifier:
         model_id: str,
         images: list[ImageUploaded],
         storing: list[Future[dict[Key, Outcome]]],
+        costly: list[ImageUploaded],
     ) -> dict[Key, Outcome]:
         """Classify images whose jobs are pinned to one model.
 
         Args:
             storing: takes what is still being stored at the end.
+            costly: takes those that nobody is to wait for.
 
         Returns:
             What stood in the way, of those that are not stored.
         """
         fetched = self._fetching.begin(images)
         outcomes: dict[Key, Outcome] = {}
+        known = len(costly)
         with self._lock:
             try:
                 engine = self._engines.get(model_id)
             except Unavailable as error:
                 return {_key(event): error for event in images}
             while chunk := dict(islice(fetched, CHUNK_IMAGES)):
-                storing.append(self._look(engine, _decode(engine, chunk, outcomes)))
+                storing.append(self._look(engine, _decode(engine, chunk, outcomes, costly)))
+        for event in costly[known:]:
+            self._costly.note(event.image_id)
         return outcomes
+
+    def _classify_costly(
+        self, images: Sequence[ImageUploaded], storing: list[Future[dict[Key, Outcome]]]
+    ) -> dict[Key, Outcome]:
+        """Classify images one by one while other batches are looked at.
+
+        Those that have no turn now come again, and cost nobody an attempt: waiting here, they would
+        keep calls that others need.
+        """
+        outcomes: dict[Key, Outcome] = {_key(event): busy() for event in images}
+        with suppress(Unavailable), self._costly.turn():
+            until = time.monotonic() + _COSTLY_SECONDS
+            found = self._find(images)
+            outcomes |= found
+            for event in (event for event in images if _key(event) not in found):
+                if time.monotonic() >= until:
+                    break
+                try:
+                    storing.append(self._look_apart(event))
+                except (InvalidImage, Unavailable) as error:
+                    outcomes[_key(event)] = error
+        return outcomes
+
+    def _look_apart(self, event: ImageUploaded) -> Future[dict[Key, Outcome]]:
+        # Fetched anew: to hold on to all costly ones of a batch would take hundreds of megabytes.
+        ((_, data),) = self._fetching.begin([event])
+        if not isinstance(data, bytes):
+            raise data
+        with self._lock:
+            engine = self._engines.get(event.model_id)
+        decoded = engine.decode(data)
+        with self._lock:
+            return self._look(engine, {event: decoded})
 
     def _look(
         self, engine: Engine, chunk: Mapping[ImageUploaded, Decoded]
@@ -138,14 +195,20 @@ def _decode(
     engine: Engine,
     chunk: Mapping[ImageUploaded, Fetched],
     failed: dict[Key, Outcome],
+    costly: list[ImageUploaded],
 ) -> dict[ImageUploaded, Decoded]:
+    """Decode what is ordinary; tell the others apart."""
     decoded: dict[ImageUploaded, Decoded] = {}
     for event, data in chunk.items():
         if not isinstance(data, bytes):
             failed[_key(event)] = data
             continue
         try:
-            decoded[event] = engine.decode(data)
+            info = engine.inspect(data)
+            if info.is_costly:
+                costly.append(event)
+            else:
+                decoded[event] = engine.decode(data, info)
         except InvalidImage as error:
             failed[_key(event)] = error
     return decoded

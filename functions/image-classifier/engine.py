@@ -53,7 +53,7 @@ class Seen:
 
 
 class Engine:
-    """One model with its limits. Not thread-safe: the caller holds a lock."""
+    """One model with its limits. Not thread-safe: the caller holds a lock, but not to decode."""
 
     def __init__(self, model: Model, limits: images.Limits, top_k: int) -> None:
         self._model = model
@@ -73,15 +73,23 @@ class Engine:
         """
         return self.infer(self.decode(data))
 
-    def decode(self, data: bytes) -> Decoded:
-        """Make the picture that the model is to see.
+    def inspect(self, data: bytes) -> images.ImageInfo:
+        """Look at a file's header and parts, decoding nothing.
+
+        Raises:
+            InvalidImage: it can be no image, or a costly one beyond all measure.
+        """
+        return images.inspect(data, self._limits)
+
+    def decode(self, data: bytes, info: images.ImageInfo | None = None) -> Decoded:
+        """Make the picture that the model is to see; `info` is what `inspect` said of it.
 
         Raises:
             InvalidImage: the bytes are no image that can be decoded.
         """
         started = time.perf_counter()
         short_side = self.manifest.preprocessing.min_short_side
-        image = images.decode(data, self._limits, short_side)
+        image = images.decode(data, self._limits, short_side, info)
         picture, array = preprocess(image, self.manifest)
         seconds = time.perf_counter() - started
         crashes.point("classifier.decoded")

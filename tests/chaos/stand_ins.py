@@ -7,36 +7,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-import numpy as np
 import requests
 from confluent_kafka import KafkaException, TopicPartition
-from PIL import Image
 from requests.adapters import BaseAdapter
 
 from classifier import Classifier
-from engine import Decoded, Seen
-from model import Prediction
 from pipeline import crashes
-from pipeline.errors import InvalidImage, Unavailable
+from pipeline.errors import Unavailable
 from pipeline.events import BATCH_CONTENT_TYPE, ImageUploaded, Origin, parse_uploaded
 from pipeline.ids import RESULT_BUCKET, result_key
-from pipeline.manifest import Input, Manifest, Preprocessing, Source
 from tests.chaos.moments import Killed, Moments
-from tests.chaos.watch import Watch, kind_of, readable, verdict
+from tests.chaos.watch import Watch, kind_of, readable
 from tests.fakes import MemoryCache, MemoryStore, StubBroker
 from tests.fakes_kafka import MemoryConsumer, MemoryKafka
-
-MANIFEST = Manifest(
-    name="stub",
-    version="1",
-    demonstration=False,
-    input=Input(16, 16, 3),
-    preprocessing=Preprocessing("minus-one-to-one", 0.875, 16),
-    output="probabilities",
-    digests={"model.tflite": "0" * 64, "labels.txt": "1" * 64},
-    source=Source("stub.tflite", "0" * 64),
-)
-_PICTURE = Image.new("RGB", (16, 16))
 
 # What a call to the classifier may meet. The first three cost no attempt.
 TROUBLES = ("503", "429", "refused", "500", "502", "garbage", "others", "late", "cut")
@@ -148,24 +131,6 @@ class WatchedPublisher(StubBroker):
             self._watch.acknowledges(topic, value)
             sent.set_result(None)
         return sent
-
-
-class StubEngine:
-    """Sees in every image what its bytes say."""
-
-    manifest = MANIFEST
-
-    def decode(self, data: bytes) -> Decoded:
-        kind = kind_of(data)
-        if kind == "cursed":
-            raise Killed("the classifier, by an image")
-        if kind == "poison":
-            raise InvalidImage("the JPEG file is damaged", code="damaged-image")
-        return Decoded(_PICTURE, np.frombuffer(data, np.uint8), 1.0)
-
-    def infer(self, decoded: Decoded) -> Seen:
-        crashes.point("classifier.inferred")
-        return Seen([Prediction(verdict(decoded.array.tobytes()), 0.75)], 1.0, 2.0)
 
 
 class AtOnce:

@@ -38,15 +38,14 @@ from retries import RetryPolicy
 from tests.chaos.moments import Clock, Killed, Moments
 from tests.chaos.puppet import Batch, Puppet, finish, leave_unfinished
 from tests.chaos.stand_ins import (
-    MANIFEST,
     AtOnce,
     Gateway,
-    StubEngine,
     WatchedCache,
     WatchedKafka,
     WatchedPublisher,
     WatchedStore,
 )
+from tests.chaos.stub_engine import MANIFEST, StubEngine
 from tests.chaos.watch import Watch, picture, readable
 from upload import Uploads
 

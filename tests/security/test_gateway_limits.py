@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests import memory
+from local.services import processes
 from tests.gateway import Answer, Connection, Gateway, running_gateway
 from tests.stack import until
 
@@ -54,7 +54,7 @@ def begun(gateway: Gateway, target: str, length: int, sent: int) -> bytes:
 
 def memory_bytes(gateway: Gateway) -> int:
     assert gateway.process is not None
-    return memory.of_process(gateway.process.pid)
+    return processes.memory_bytes(gateway.process.pid)
 
 
 @pytest.mark.parametrize("target", ["/system/functions", "/async-function/x", "/readyz"])

@@ -3,79 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from classifier import Classifier
-from engine import Decoded, Seen
-from engines import Engines
-from model import Prediction
 from pipeline import ids
-from pipeline.errors import InvalidImage, Refused
-from pipeline.events import ImageUploaded
-from pipeline.manifest import Input, Manifest, Preprocessing, Source
-from pipeline.results import Results
-from tests.fakes import MemoryCache, MemoryStore
-from tests.samples import uploaded
-
-MANIFEST = Manifest(
-    name="stub",
-    version="1",
-    demonstration=False,
-    input=Input(32, 32, 3),
-    preprocessing=Preprocessing("minus-one-to-one", 0.875, 512),
-    output="probabilities",
-    digests={"model.tflite": "0" * 64, "labels.txt": "1" * 64},
-    source=Source("stub.tflite", "0" * 64),
-)
-
-OLDER = replace(MANIFEST, name="older")
-
-
-class StubEngine:
-    """Sees in every image what its bytes say; `damaged` ones cannot be decoded."""
-
-    def __init__(self, manifest: Manifest = MANIFEST) -> None:
-        self.manifest = manifest
-        self.looked_at: list[bytes] = []
-
-    def decode(self, data: bytes) -> Decoded:
-        if data.startswith(b"damaged"):
-            raise InvalidImage("the JPEG file is damaged", code="damaged-image")
-        return Decoded(Image.new("RGB", (32, 32)), np.frombuffer(data, np.uint8), 1.0)
-
-    def infer(self, decoded: Decoded) -> Seen:
-        data = decoded.array.tobytes()
-        self.looked_at.append(data)
-        return Seen([Prediction(data.decode(), 0.75)], 1.0, 2.0)
-
-
-class Bench:
-    """A classifier with fakes all round."""
-
-    def __init__(self) -> None:
-        self.engine, self.store, self.cache = StubEngine(), MemoryStore(), MemoryCache()
-        results = Results(cast(Any, self.store), cast(Any, self.cache))
-        self.others: dict[str, StubEngine] = {}
-        engines = Engines(cast(Any, self.engine), cast(Any, self.load))
-        self.classifier = Classifier(engines, cast(Any, self.store), results)
-
-    def load(self, model_id: str) -> StubEngine | None:
-        """Read another model's bundle from the store."""
-        self.store.exists("models", model_id)
-        return self.others.get(model_id)
-
-    def store_image(self, text: str, **changes: Any) -> ImageUploaded:
-        """Upload an image whose bytes are this text."""
-        fields = {"model_id": MANIFEST.model_id, "job_id": f"job-{text}"}
-        event = uploaded(text, **{**fields, **changes})
-        key = ids.input_key(event.tenant_id, event.image_id, "jpg")
-        self.store.put("input-images", key, text.encode(), "image/jpeg")
-        return event
+from pipeline.errors import Refused
+from tests.classifier_bench import MANIFEST, OLDER, Bench, StubEngine
 
 
 @pytest.fixture

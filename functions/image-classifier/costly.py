@@ -1,0 +1,52 @@
+"""Whose turn it is to be decoded apart, and which images are known to need it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.errors import Unavailable
+
+# 64 hexadecimal digits each.
+_REMEMBERED_IMAGES = 10_000
+
+
+class Costly:
+    """One turn for a replica, and what it saw of costly images; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold the turn.
+
+        Raises:
+            Unavailable: somebody else has it.
+        """
+        if not self._turn.acquire(blocking=False):
+            raise busy()
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def note(self, image_id: str) -> None:
+        """Remember a costly image: nothing need be asked of a store to know that it has to wait."""
+        with self._lock:
+            self._known[image_id] = None
+            while len(self._known) > _REMEMBERED_IMAGES:
+                self._known.popitem(last=False)
+
+    def knows(self, image_id: str) -> bool:
+        """Tell whether an image is remembered."""
+        return image_id in self._known
+
+
+def busy() -> Unavailable:
+    """Say that an image has to wait for its turn."""
+    return Unavailable("another costly image is being decoded", code="busy")

@@ -1,0 +1,159 @@
+"""Costly images are decoded beside the batches, one at a time, and hold nobody up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+import classifier
+from pipeline.errors import InvalidImage, Unavailable
+from tests.classifier_bench import Bench
+
+_DEADLINE_SECONDS = 20
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+class Gate:
+    """Keeps whoever decodes a costly image until it is opened."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._reached, self._opened = threading.Event(), threading.Event()
+        bench.engine.on_costly = self._pass
+
+    def _pass(self, data: bytes) -> None:
+        self._reached.set()
+        assert self._opened.wait(_DEADLINE_SECONDS)
+
+    def wait_until_reached(self) -> None:
+        assert self._reached.wait(_DEADLINE_SECONDS)
+
+    def open(self) -> None:
+        self._opened.set()
+
+
+def test_other_batches_are_classified_while_a_costly_image_is_decoded(
+    bench: Bench, pool: ThreadPoolExecutor
+) -> None:
+    gate = Gate(bench)
+    slow = pool.submit(bench.classifier.classify, [bench.store_image("costly")])
+    gate.wait_until_reached()
+
+    answers = [bench.classifier.classify([bench.store_image(name)])[0] for name in "abc"]
+    gate.open()
+
+    assert [answer["status"] for answer in answers] == ["completed"] * 3
+    assert slow.result()[0]["status"] == "completed"
+
+
+def test_the_others_of_its_batch_are_stored_before_a_costly_image_is_decoded(
+    bench: Bench, pool: ThreadPoolExecutor
+) -> None:
+    gate = Gate(bench)
+    batch = [bench.store_image("costly"), bench.store_image("a")]
+    slow = pool.submit(bench.classifier.classify, batch)
+
+    gate.wait_until_reached()
+    looked_at = list(bench.engine.looked_at)
+    gate.open()
+
+    assert looked_at == [b"a"]
+    assert [answer["status"] for answer in slow.result()] == ["completed"] * 2
+
+
+def test_a_costly_image_whose_turn_is_taken_comes_again_at_no_cost(
+    bench: Bench, pool: ThreadPoolExecutor
+) -> None:
+    gate = Gate(bench)
+    slow = pool.submit(bench.classifier.classify, [bench.store_image("costly 1")])
+    gate.wait_until_reached()
+    second = bench.store_image("costly 2")
+
+    (turned_away,) = bench.classifier.classify([second])
+    gate.open()
+    slow.result()
+    (again,) = bench.classifier.classify([second])
+
+    assert (turned_away["status"], turned_away["error"]["code"]) == ("unavailable", "busy")
+    assert again["status"] == "completed"
+
+
+def test_a_batch_begins_with_costly_images_for_a_limited_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter(range(0, 1000, 3))
+    monkeypatch.setattr(classifier, "time", type("Clock", (), {"monotonic": lambda: next(now)}))
+    batch = [bench.store_image(f"costly {number}") for number in range(5)]
+
+    answers = bench.classifier.classify(batch)
+
+    assert sorted(each["status"] for each in answers) == ["completed"] + ["unavailable"] * 4
+
+
+def test_too_costly_an_image_is_invalid_and_costs_its_batch_nothing(bench: Bench) -> None:
+    def give_up(data: bytes) -> None:
+        raise InvalidImage("decoding takes more than 2 s of one core", code="too-costly")
+
+    bench.engine.on_costly = give_up
+    bad, good = bench.classifier.classify([bench.store_image("costly"), bench.store_image("a")])
+
+    assert (bad["status"], bad["error"]["code"]) == ("invalid", "too-costly")
+    assert good["status"] == "completed"
+
+
+def test_a_costly_image_that_has_to_wait_asks_nothing_of_a_store_again(
+    bench: Bench, pool: ThreadPoolExecutor
+) -> None:
+    gate = Gate(bench)
+    slow = pool.submit(bench.classifier.classify, [bench.store_image("costly 1")])
+    gate.wait_until_reached()
+    second = bench.store_image("costly 2")
+    bench.classifier.classify([second])
+    bench.store.down = True
+
+    (answer,) = bench.classifier.classify([replace(second, redelivered=True)])
+    bench.store.down = False
+    gate.open()
+    slow.result()
+
+    assert answer["error"]["code"] == "busy"
+
+
+def test_a_costly_image_seen_before_is_answered_from_its_result(bench: Bench) -> None:
+    event = bench.store_image("costly")
+    bench.classifier.classify([event])
+
+    (answer,) = bench.classifier.classify([event])
+
+    assert answer["status"] == "completed"
+    assert bench.engine.looked_at == [b"costly"]
+
+
+def test_bytes_that_are_costly_are_turned_away_while_another_is_decoded(
+    bench: Bench, pool: ThreadPoolExecutor
+) -> None:
+    gate = Gate(bench)
+    slow = pool.submit(bench.classifier.look, b"costly 1")
+    gate.wait_until_reached()
+
+    with pytest.raises(Unavailable) as refused:
+        bench.classifier.look(b"costly 2")
+    ordinary = bench.classifier.look(b"a")
+    gate.open()
+
+    assert refused.value.status == 503
+    assert ordinary.labels[0].label == "a"
+    assert slow.result().labels[0].label == "costly 1"
