@@ -8,11 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.workermanage import NodeManager
 
 from tests.stack import ROOT, Stack
 from tests.stacks import shared_stack
 
 FIXTURES = ROOT.parent / "shared" / "fixtures"
+_STOP_SECONDS = 120
+
+
+def pytest_configure() -> None:
+    """Give workers the time to stop their stacks when a run is broken off; else they are killed."""
+    NodeManager.EXIT_TIMEOUT = _STOP_SECONDS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,10 +39,10 @@ def pytest_terminal_summary(
 ) -> None:
     """Name the logs of all stacks when a test failed; pytest keeps those of three runs."""
     if exitstatus == pytest.ExitCode.TESTS_FAILED:
-        folder = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
-        terminalreporter.section("logs of the stacks")
-        for logs in sorted({path.parent for path in folder.rglob("logs/*.log")}):
-            terminalreporter.line(str(logs))
+        base = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+        if folders := sorted({path.parent for path in base.rglob("logs/*.log")}):
+            terminalreporter.section("logs of the stacks")
+            terminalreporter.write("\n".join([*map(str, folders), ""]))
 
 
 @pytest.fixture(scope="session")
