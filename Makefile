@@ -9,7 +9,7 @@ HANDLERS = $(wildcard functions/*/handler.py)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean model check test test-unit test-compose chaos chaos-full bench bench-full venv fetch installed
+.PHONY: help up down status logs clean model check test test-unit test-compose security chaos chaos-full bench bench-full venv fetch installed
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -32,11 +32,12 @@ clean: installed ## stop everything and remove its data; asks first, unless YES=
 model: venv ## fetch MobileNetV2 (ImageNet) through Keras into the cache; `make up` then serves it
 	@$(PYTHON) -m models.prepare --download
 
-check: venv ## lint, formatting, types, and who may import whom
+check: venv ## lint, formatting, types, known weaknesses, and who may import whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy pipeline local models imagectl bench tests
 	@set -e; for handler in $(HANDLERS) consumers/*/consumer.py consumers/*/autoscaler.py; do $(BIN)/mypy $$handler; done
+	@$(BIN)/bandit -q -ll -c pyproject.toml -r pipeline functions consumers local imagectl models template
 	@$(BIN)/pytest -q tests/unit/test_rooms.py
 
 test: check fetch ## check, then every test and a short storm, on real services that the tests start
@@ -47,6 +48,9 @@ test-unit: venv ## the tests that need no service
 
 test-compose: fetch ## the end-to-end tests and a storm on docker-compose.yml; starts Docker if need be
 	@$(PYTHON) -m tests.compose
+
+security: fetch ## try hostile pictures, forms, events and requests at length, a quarter of an hour
+	@$(PYTHON) -m tests.security
 
 chaos: fetch ## kill, cut and poison a stack for ten minutes; nothing accepted may be lost
 	@$(PYTHON) -m tests.chaos
