@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 from pipeline import topics
 from tests import pictures
@@ -51,9 +51,20 @@ def unfinished_transaction(stack: Stack) -> Iterator[None]:
         yield
     finally:
         client.abort_transaction(_SECONDS)
-        # The mark of its end is no message, and is committed with the one behind it.
+        # The mark of its end is no message, and is committed with the one behind it. It is written
+        # when the transaction has long been said to have ended.
+        until(lambda: ends(stack, "read_committed") == ends(stack, "read_uncommitted"))
         for partition in range(UPLOADS.partitions):
             written(producer(stack), b"behind it", partition)
+
+
+def ends(stack: Stack, isolation: str) -> list[int]:
+    """Where each partition ends: for who reads what is committed alone, before a transaction."""
+    servers = stack.settings.kafka_bootstrap_servers
+    told = {"bootstrap.servers": servers, "group.id": "ends", "isolation.level": isolation}
+    with closing(Consumer(told)) as client:
+        places = [TopicPartition(UPLOADS.name, number) for number in range(UPLOADS.partitions)]
+        return [client.get_watermark_offsets(place, timeout=_SECONDS)[1] for place in places]
 
 
 def letters_of(stack: Stack, place: str) -> list[dict[str, Any]]:

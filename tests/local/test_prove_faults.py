@@ -15,7 +15,7 @@ from tests.local_stack import LocalStack, running_stack
 
 FORGOTTEN_FAILURE = Bug(
     "consumers/image-process-consumer/process.py",
-    "        self._results.save_failure(event.tenant_id, event.job_id, body)\n",
+    "            self._results.save_failure(event.tenant_id, event.job_id, failure)\n",
     "",
 )
 MD5_KEY = Bug(
