@@ -34,6 +34,8 @@ _ALLOWED = (
 )
 # What leaves the bytes of a part as they are (RFC 7578 knows no other).
 _PLAIN_ENCODINGS = ("7bit", "8bit", "binary")
+# HTML escapes no backslash, so that the last one of a name is no escape of the quote behind it.
+_PLAIN_NAME = re.compile(r';[ \t]*filename="([^"]*)"[ \t]*(?:;|$)', re.IGNORECASE)
 _EXTENDED_NAME = re.compile(r";[ \t]*(filename\*=[^;]*)", re.IGNORECASE)
 
 
@@ -165,6 +167,8 @@ def _file_name(disposition: str) -> str | None:
     # RFC 6266: filename* goes before filename, whichever comes first; what comes last counts here.
     extended = _EXTENDED_NAME.search(text)
     _, options = parse_options_header(f"{text}; {extended[1]}" if extended else text)
+    if "filename" not in options and (plain := _PLAIN_NAME.search(text)):
+        return plain[1]
     return options.get("filename")
 
 

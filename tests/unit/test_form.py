@@ -159,6 +159,9 @@ def test_a_part_that_says_it_is_not_encoded_is_taken() -> None:
 @pytest.mark.parametrize(
     ("parameters", "name"),
     [
+        (b'filename="\\"', ""),
+        (b'filename="a\\b.jpg\\"', ""),
+        (b'x="a\\"; filename="b.jpg\\"', ""),
         (b'filename="na\xc3\xafve.jpg"', "naïve.jpg"),
         (b'filename="na\xefve.jpg"', "naïve.jpg"),
         (b"filename=cat.jpg", "cat.jpg"),
