@@ -15,7 +15,9 @@ from bench.warm import warm_stack
 from tests.stack import ROOT
 
 IMAGES = 300
-ROUNDS = 5
+# More than the least where the machine has so much else to do that the middle is not clear.
+LEAST_ROUNDS, MOST_ROUNDS = 5, 21
+SHOWN = 1.1
 PLANTED = "infer"
 # Steps with enough of an image's time to be compared.
 OTHERS = ("decode", "fetch", "store")
@@ -49,20 +51,31 @@ def run(*words: str, log: Path) -> int:
 
 
 def test_a_step_planted_a_fifth_slower_shows_in_its_row(tmp_path: Path) -> None:
-    found: dict[str, list[dict[str, float]]] = {"": [], PLANTED: []}
+    rounds: list[dict[str, dict[str, float]]] = []
 
     with warm_stack(None) as warm:
-        for number in range(ROUNDS):
-            for plant, profiles in found.items():
-                folder = tmp_path / f"{number}{plant}"
+        while len(rounds) < LEAST_ROUNDS or (excess(rounds) <= SHOWN and len(rounds) < MOST_ROUNDS):
+            found = {}
+            for plant in ("", PLANTED):
+                folder = tmp_path / f"{len(rounds)}{plant}"
                 folder.mkdir()
-                profiles.append(by_step.measure(warm, IMAGES, folder, plant))
+                found[plant] = by_step.measure(warm, IMAGES, folder, plant)
+            rounds.append(found)
 
-    # What else runs on the machine only ever adds to the CPU of a step: the least has least of it.
-    times = {
-        step: min(each[f"classifier: {step}"] for each in found[PLANTED])
-        / min(each[f"classifier: {step}"] for each in found[""])
-        for step in (PLANTED, *OTHERS)
-    }
-    # CPU of a step differs by some percent from drain to drain, of all steps alike.
-    assert times.pop(PLANTED) > statistics.median(times.values()) + 0.1
+    assert excess(rounds) > SHOWN, rounds
+
+
+def excess(rounds: list[dict[str, dict[str, float]]]) -> float:
+    """How many times slower the planted step was than the others, in the middle of all rounds.
+
+    CPU of a step differs from drain to drain with what else the machine does, of all steps alike:
+    each step is compared within its round, and the planted one with the others of its drain.
+    """
+
+    def slower(found: dict[str, dict[str, float]], step: str) -> float:
+        return found[PLANTED][f"classifier: {step}"] / found[""][f"classifier: {step}"]
+
+    return statistics.median(
+        slower(found, PLANTED) / statistics.median(slower(found, other) for other in OTHERS)
+        for found in rounds
+    )
