@@ -15,12 +15,11 @@ from multipart import (  # type: ignore[import-untyped]
 from werkzeug.http import parse_options_header
 
 from pipeline.errors import Rejected
+from pipeline.event_checks import MAX_FILE_NAME_CHARACTERS
 from pipeline.web import MAX_FOUND_CHARACTERS, Call
 
 FIELD = "file"
 
-# Longer names are cut: the name travels in an event that stays under 4 KB.
-_MAX_NAME_CHARACTERS = 255
 _MAX_PARTS = 16
 # RFC 7578 knows three headers of a part.
 _MAX_PART_HEADERS = 8
@@ -184,4 +183,5 @@ def clean_name(name: str) -> str:
     """Keep the last part of a client's file name, without control or format characters."""
     last = name.replace("\\", "/").rpartition("/")[2]
     printable = "".join(letter for letter in last if unicodedata.category(letter)[0] != "C")
-    return unicodedata.normalize("NFC", printable).strip()[:_MAX_NAME_CHARACTERS]
+    # It travels in an event, which takes no longer one.
+    return unicodedata.normalize("NFC", printable).strip()[:MAX_FILE_NAME_CHARACTERS]

@@ -19,17 +19,15 @@ from functools import partial
 from pathlib import Path
 
 import requests
-from confluent_kafka import Producer
 
-from pipeline import dead_letters, images, topics
-from pipeline.dead_letters import DeadLetter
-from pipeline.errors import InvalidImage, MalformedEvent
+from pipeline import images, topics
+from pipeline.errors import InvalidImage
 from tests import pictures, sending
 from tests.chaos import evidence
 from tests.chaos.findings import Finding, Size, none_of, reported
 from tests.kafka import read_topic
 from tests.local_stack import LocalStack, running_stack
-from tests.security import cost
+from tests.security import cost, poisoned
 from tests.security.bombs import BOMBS
 from tests.security.poison import poison
 from tests.stack import until
@@ -160,19 +158,13 @@ def _passing_the_door() -> Iterator[bytes]:
 
 
 def _send_poison(stack: LocalStack, sent: Counter[str], enough: threading.Event) -> None:
-    producer = Producer(
-        {
-            "bootstrap.servers": stack.settings.kafka_bootstrap_servers,
-            "message.max.bytes": max(topic.max_event_bytes for topic in topics.TOPICS),
-        }
-    )
-    for number, message in enumerate(poison(_SEED, 1_000_000)):
-        if enough.wait(_POISON_PAUSE_SECONDS):
-            break
-        topic = (topics.UPLOADS, topics.RETRY)[number % 2]
-        producer.produce(topic.name, message.value, message.key)
-        sent["messages of poison"] += 1
-    assert producer.flush(_DRAIN_SECONDS) == 0, "Kafka does not take the poison"
+    with poisoned.poison_producer(stack) as producer:
+        for number, message in enumerate(poison(_SEED, 1_000_000)):
+            if enough.wait(_POISON_PAUSE_SECONDS):
+                return
+            topic = poisoned.TOPICS[number % len(poisoned.TOPICS)]
+            producer.produce(topic.name, message.value, message.key)
+            sent["messages of poison"] += 1
 
 
 def _retried(stack: LocalStack) -> set[str]:
@@ -188,12 +180,4 @@ def _retried(stack: LocalStack) -> set[str]:
 
 def _buried(stack: LocalStack) -> set[str]:
     """Jobs that have a dead letter."""
-    found = set()
-    for record in read_topic(stack, topics.FAILURES.name):
-        try:
-            letter = dead_letters.decode(record.value)
-        except MalformedEvent:
-            continue
-        if isinstance(letter, DeadLetter) and letter.uploaded:
-            found.add(letter.uploaded.job_id)
-    return found
+    return {letter.uploaded.job_id for letter in poisoned.letters(stack) if letter.uploaded}

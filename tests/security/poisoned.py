@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -71,7 +71,7 @@ def run(stack: Stack, seed: int, per_topic: int, kills: int = 0, drain: float = 
     outcome, chooser = Outcome(), Random(seed)
     messages = list(poison(seed, per_topic * len(TOPICS)))
     waiting: list[Future[tuple[str, float]]] = []
-    with _producer(stack) as producer, ThreadPoolExecutor(_INNOCENTS_AT_ONCE) as clients:
+    with poison_producer(stack) as producer, ThreadPoolExecutor(_INNOCENTS_AT_ONCE) as clients:
         for number, message in enumerate(messages):
             _send(producer, outcome, message, TOPICS[number % len(TOPICS)], chooser)
             if number % _KINDS_BETWEEN == 0:
@@ -110,17 +110,18 @@ def _innocent(stack: Stack, name: str) -> tuple[str, float]:
 
 def _count(stack: Stack, outcome: Outcome) -> None:
     seen: set[tuple[Origin, str]] = set()
-    for letter in _letters(record.value for record in read_topic(stack, topics.FAILURES.name)):
+    for letter in letters(stack):
         if letter.origin in outcome.sent:
             outcome.copies += 1
             seen.add((letter.origin, letter.letter_id))
     outcome.letters = Counter(origin for origin, _ in seen)
 
 
-def _letters(values: Iterable[bytes]) -> Iterator[DeadLetter]:
-    for value in values:
+def letters(stack: Stack) -> Iterator[DeadLetter]:
+    """Read the dead letters among whatever their topic holds."""
+    for record in read_topic(stack, topics.FAILURES.name):
         try:
-            found = dead_letters.decode(value)
+            found = dead_letters.decode(record.value)
         except MalformedEvent:
             continue
         if isinstance(found, DeadLetter):
@@ -128,7 +129,8 @@ def _letters(values: Iterable[bytes]) -> Iterator[DeadLetter]:
 
 
 @contextmanager
-def _producer(stack: Stack) -> Iterator[Producer]:
+def poison_producer(stack: Stack) -> Iterator[Producer]:
+    """Make a producer that sends whatever a topic takes; all of it is taken in the end."""
     settings = {
         "bootstrap.servers": stack.settings.kafka_bootstrap_servers,
         "message.max.bytes": max(topic.max_event_bytes for topic in topics.TOPICS),
