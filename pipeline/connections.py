@@ -6,6 +6,7 @@ together only the first one waits for the server.
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 import weakref
@@ -16,6 +17,9 @@ _BUFFER_BYTES = 1 << 18
 _MOST_IDLE = 32
 _MOST_HEADERS = 100
 _LONGEST_LINE_BYTES = 8192
+_CONTINUE = 100
+# A server that does not know the question never answers it, RFC 9110 10.1.1.
+_CONTINUE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,15 @@ class Request:
     Attributes:
         head: what comes before the body as it is sent, the empty line included.
         name: what a message calls it.
+        asks_first: whether the body is wanted is asked before it is sent. A server that refuses
+            what it has not read ends the connection, and a large body never gets to its answer.
     """
 
     method: str
     head: bytes
     body: bytes
     name: str
+    asks_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class Connections:
         weakref.finalize(self, _close, self._idle)
 
     def exchange(self, requests: Sequence[Request]) -> list[Answer]:
-        """Send requests, then read their answers, in the same order.
+        """Send requests, then read their answers, in the same order; one alone may ask first.
 
         If the connection breaks they are all sent once more on a new one, so that sending one twice
         must do no harm: the server may have closed a kept-alive connection, and the others with it.
@@ -115,8 +122,11 @@ class _Connection:
         self.is_open = True
 
     def exchange(self, requests: Sequence[Request]) -> list[Answer]:
-        self._socket.sendall(b"".join(part for each in requests for part in (each.head, each.body)))
         try:
+            if len(requests) == 1 and requests[0].asks_first:
+                return [self._ask_first(requests[0])]
+            parts = (part for each in requests for part in (each.head, each.body))
+            self._socket.sendall(b"".join(parts))
             return [self._read(each.method) for each in requests]
         except ValueError as error:
             raise ConnectionError(f"the server's answer is no HTTP: {error}") from error
@@ -124,6 +134,19 @@ class _Connection:
     def close(self) -> None:
         self._answers.close()
         self._socket.close()
+
+    def _ask_first(self, request: Request) -> Answer:
+        self._socket.sendall(request.head[:-2] + b"expect: 100-continue\r\n\r\n")
+        answered = select.poll()
+        answered.register(self._socket, select.POLLIN)
+        if answered.poll(_CONTINUE_SECONDS * 1000):
+            answer = self._read(request.method)
+            if answer.status != _CONTINUE:
+                self.is_open = False  # whether it waits for the body still cannot be known
+                return answer
+        self._socket.sendall(request.body)
+        answer = self._read(request.method)
+        return self._read(request.method) if answer.status == _CONTINUE else answer  # a late one
 
     def _read(self, method: str) -> Answer:
         if not self.is_open:
@@ -145,7 +168,7 @@ class _Connection:
         raise ConnectionError(f"the server sent more than {_MOST_HEADERS} headers")
 
     def _body(self, method: str, status: int, headers: dict[str, str]) -> bytes:
-        if method == "HEAD" or status in (204, 304):
+        if method == "HEAD" or status in (_CONTINUE, 204, 304):
             return b""
         if headers.get("transfer-encoding", "").lower() == "chunked":
             return b"".join(iter(self._chunk, b""))

@@ -55,10 +55,13 @@ def test_what_is_not_there_is_none(store: Any, key: str) -> None:
     assert list(store.keys(BUCKET, key)) == []
 
 
-def test_put_overwrites_and_create_does_not(store: Any, key: str) -> None:
-    assert store.create(BUCKET, key, b"first", TYPE)
-    assert not store.create(BUCKET, key, b"second", TYPE)
-    assert store.get(BUCKET, key) == b"first"
+@pytest.mark.parametrize("size", [6, 300_000, 5_000_000, 20_000_000])
+def test_put_overwrites_and_create_does_not(store: Any, key: str, size: int) -> None:
+    first, second = b"f" * size, b"s" * size
+
+    assert store.create(BUCKET, key, first, TYPE)
+    assert not store.create(BUCKET, key, second, TYPE)
+    assert store.get(BUCKET, key) == first
     store.put(BUCKET, key, b"third", TYPE)
     assert store.get(BUCKET, key) == b"third"
 

@@ -80,6 +80,11 @@ def test_answers_come_in_the_order_of_the_requests() -> None:
     assert seen() == 1
 
 
+def test_nothing_is_answered_by_nothing() -> None:
+    with listener() as listening:
+        assert client_of(listening).exchange([]) == []
+
+
 @pytest.mark.parametrize(
     "broken",
     [b"", answer(b"one"), answer(b"one") + b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"],
@@ -126,6 +131,54 @@ def test_a_connection_that_the_server_ends_is_not_used_again() -> None:
 
     assert (first[0].body, second[0].body) == (b"one", b"two")
     assert seen() == 2
+
+
+@contextmanager
+def asked_server(before: bytes, after: bytes) -> Iterator[tuple[Connections, list[bytes]]]:
+    """Say something when the head has come, and something when the whole body has."""
+    taken: list[bytes] = []
+
+    def serve(listening: socket.socket) -> None:
+        connected, _ = listening.accept()
+        with connected, connected.makefile("rb") as sent:
+            taken.append(b"".join(iter(sent.readline, b"\r\n")))
+            connected.sendall(before)
+            if after:
+                taken.append(sent.read(len(LARGE.body)))
+                connected.sendall(after)
+
+    with listener() as listening, ThreadPoolExecutor(1) as pool:
+        served = pool.submit(serve, listening)
+        yield client_of(listening), taken
+        served.result()
+
+
+LARGE = Request("PUT", b"PUT / HTTP/1.1\r\n\r\n", b"x" * 10_000_000, "PUT /", asks_first=True)
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(CONTINUE, answer(b"")), (b"", answer(b"")), (b"", CONTINUE + answer(b""))],
+    ids=["wanted", "not answered", "answered late"],
+)
+def test_a_body_that_is_wanted_follows(before: bytes, after: bytes) -> None:
+    with asked_server(before, after) as (connections, taken):
+        (answered,) = connections.exchange([LARGE])
+
+    assert answered.status == 200
+    assert b"expect: 100-continue\r\n" in taken[0]
+    assert taken[1] == LARGE.body
+
+
+def test_a_body_that_is_refused_is_not_sent_and_its_answer_is_read() -> None:
+    refusal = b"HTTP/1.1 412 Precondition Failed\r\nContent-Length: 3\r\n\r\nhad"
+
+    with asked_server(refusal, b"") as (connections, taken):
+        (answered,) = connections.exchange([LARGE])
+
+    assert (answered.status, answered.body) == (412, b"had")
+    assert len(taken) == 1
 
 
 def test_connections_that_all_ended_while_they_were_idle_are_replaced() -> None:
