@@ -15,7 +15,7 @@ from typing import Any
 
 from PIL import Image
 
-from pipeline.errors import InvalidImage
+from pipeline.errors import InvalidImage, Unavailable
 from pipeline.formats import Format, broken
 
 # However short of processors the machine is: a call of the classifier ends after a minute.
@@ -59,6 +59,7 @@ def decode(data: bytes, order: Order, kind: Format) -> Image.Image:
 
     Raises:
         InvalidImage: the file is damaged or costs too much.
+        Unavailable: the machine had too little of a processor left for it.
     """
     for left in reversed(range(_TRIES)):
         try:
@@ -85,6 +86,7 @@ def _decode(data: bytes, order: Order, kind: Format) -> Image.Image:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": _search_path()},
+        start_new_session=True,  # where sessions are scheduling groups, it could not step back else
     )
     late = threading.Event()
     deadline = threading.Timer(DEADLINE_SECONDS, _end, (process, late))
@@ -99,7 +101,10 @@ def _decode(data: bytes, order: Order, kind: Format) -> Image.Image:
     if answer:
         raise InvalidImage(**answer)
     if late.is_set():
-        raise takes_more(kind, f"{DEADLINE_SECONDS:g} s")
+        raise Unavailable(
+            f"too busy: {DEADLINE_SECONDS:g} s were not enough to decode a costly image",
+            code="busy",
+        )
     if process.returncode in _OUT_OF_TIME:
         raise takes_more(kind, f"{order.max_decode_seconds:g} s of one core")
     raise _Died(f"status {process.returncode}")

@@ -23,6 +23,9 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 # apart, where it can be ended; that costs it a tenth of a second, and nobody else anything.
 ORDINARY_SECONDS = 0.5
 
+# A JPEG can be decoded at an eighth of its size, not less.
+_MOST_REDUCED = 8
+
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -107,8 +110,8 @@ def decode(
     A costly one is decoded in a process of its own, which is ended when it takes too long.
 
     Args:
-        min_short_side: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as its short
-            side keeps this many pixels; None decodes it whole.
+        min_short_side: a JPEG or a costly image may be decoded at 1/2, 1/4 or 1/8 of its size as
+            long as its short side keeps this many pixels; None decodes it whole.
         info: what `inspect` said of the same bytes; None inspects them.
 
     Raises:
@@ -143,6 +146,14 @@ def decode_here(
     except Exception as error:
         # Whatever it is: Pillow's readers are Python, fed with bytes that anybody may have sent.
         raise formats.broken(kind, f"{type(error).__name__}: {error}") from error
+
+
+def reduced(image: Image.Image, min_short_side: int) -> Image.Image:
+    """Average squares of pixels as long as the short side keeps so many pixels."""
+    factor = 1
+    while factor < _MOST_REDUCED and min(image.size) >= 2 * factor * min_short_side:
+        factor *= 2
+    return image.reduce(factor) if factor > 1 else image
 
 
 def _check_size(width: int, height: int, limits: Limits) -> None:

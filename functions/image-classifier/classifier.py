@@ -74,7 +74,8 @@ class Classifier:
 
         Raises:
             InvalidImage: they are no image that can be decoded.
-            Unavailable: they are a costly one, and another is being decoded.
+            Unavailable: they are a costly one, and another is being decoded, or the machine is too
+                busy for it.
         """
         engine = self._engines.current
         info = engine.inspect(data)
@@ -209,7 +210,7 @@ def _decode(
                 costly.append(event)
             else:
                 decoded[event] = engine.decode(data, info)
-        except InvalidImage as error:
+        except (InvalidImage, Unavailable) as error:
             failed[_key(event)] = error
     return decoded
 

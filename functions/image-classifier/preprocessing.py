@@ -9,15 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from pipeline.images import reduced
 from pipeline.manifest import Manifest
 
 _RESAMPLE = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 # From 8-bit values to the model's range: divide by the first, then subtract the second.
 _SCALE = {"minus-one-to-one": (127.5, 1.0), "zero-to-one": (255.0, 0.0), "none": (1.0, 0.0)}
-
-# A JPEG can be decoded at an eighth of its size, not less.
-_MOST_REDUCED = 8
 
 
 class Preprocessed(NamedTuple):
@@ -50,20 +48,12 @@ def preprocess(image: Image.Image, manifest: Manifest) -> Preprocessed:
     if min(image.size) < manifest.preprocessing.min_short_side:
         picture = _fit(image, manifest)
         return Preprocessed(picture, _scaled(np.asarray(picture).astype(np.float32), manifest))
-    middle = _middle(_reduced(image, manifest.preprocessing.min_short_side), manifest)
+    middle = _middle(reduced(image, manifest.preprocessing.min_short_side), manifest)
     bands = [np.asarray(_fit(band.convert("F"), manifest)) for band in middle.split()]
     values = np.stack(bands, axis=-1).clip(0, 255)  # bicubic oversteps
     pixels = np.rint(values).astype(np.uint8)
     picture = Image.fromarray(pixels[..., 0] if manifest.input.channels == 1 else pixels)
     return Preprocessed(picture, _scaled(values, manifest))
-
-
-def _reduced(image: Image.Image, min_short_side: int) -> Image.Image:
-    """Average squares of pixels as long as the short side keeps so many pixels."""
-    factor = 1
-    while factor < _MOST_REDUCED and min(image.size) >= 2 * factor * min_short_side:
-        factor *= 2
-    return image.reduce(factor) if factor > 1 else image
 
 
 def _middle(image: Image.Image, manifest: Manifest) -> Image.Image:
