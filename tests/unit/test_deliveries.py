@@ -97,19 +97,20 @@ def test_each_time_the_consumer_died_of_it_was_an_attempt() -> None:
     assert died.was_alone
 
 
-def test_a_last_attempt_is_made_alone() -> None:
+def test_a_last_attempt_is_made_alone_where_a_consumer_died_of_it() -> None:
     pending = Pending()
-    for attempt, name in ((1, "a"), (3, "last"), (1, "b")):
-        raw = uploaded(name, attempt=attempt).encode()
-        origin = Origin("image-uploads", 0, attempt)
-        pending.add(read(raw, origin, redelivered=False, max_attempts=3))
+    for offset, (attempt, begun) in enumerate(((1, 0), (2, 1), (1, 1), (3, 0), (1_000_000, 0))):
+        raw = uploaded(str(offset), attempt=attempt).encode()
+        origin = Origin("image-uploads", 0, offset)
+        died = Mark(offset, begun)
+        pending.add(read(raw, origin, redelivered=False, died=died, max_attempts=3))
     now = time.monotonic()
 
     in_company = pending.take(9, now)
 
-    assert len(in_company) == 2
+    assert [each.origin.offset for each in in_company] == [0, 2, 3, 4]
     assert pending.has_one_alone(now)
-    assert [each.origin.offset for each in pending.take_alone(now)] == [3]
+    assert [each.origin.offset for each in pending.take_alone(now)] == [1]
     assert not pending.has_one_alone(now)
 
 
