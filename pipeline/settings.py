@@ -59,6 +59,9 @@ class Settings:
     top_k: int = _setting(5, "labels", "labels kept in a result", 1)
 
     consumer_group: str = _setting("image-process-consumer", "name", "Kafka consumer group")
+    consumer_member_file: str = _setting(
+        "", "file", "lets a consumer take its killed predecessor's place at once; one for each"
+    )
     consumer_port: int = _setting(8082, "port", "the consumer's /healthz and /metrics", 1)
     batch_size: int = _setting(32, "images", "most references per classifier call", 1)
     batches_in_flight: int = _setting(8, "calls", "classifier calls at once per consumer", 1)

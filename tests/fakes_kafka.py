@@ -163,6 +163,10 @@ class MemoryConsumer:
         """Tell the partitions it owns."""
         return _partitions(self.positions)
 
+    def memberid(self) -> str:
+        """Tell the name that the group knows it by."""
+        return f"memory-{id(self)}"
+
     def close(self) -> None:
         """Give the partitions back and leave the group."""
         self.land_commits()

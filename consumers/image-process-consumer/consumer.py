@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -16,17 +14,12 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from breaker import Breaker
 from commits import Commits, places_of
 from deliveries import Delivery, Pending, origin_of, read
-from invoke import ClassifierClient
-from membership import CutOff, Membership, ask_broker
+from membership import Membership, ask_broker
 from pipeline import broker, crashes, telemetry, topics
-from pipeline.cache import ResultCache
-from pipeline.health import serve
-from pipeline.results import Results
 from pipeline.settings import Settings
-from pipeline.storage import ObjectStore
 from process import Processor
 from progress import CAREFUL_FROM, Assignment, Place
-from retries import LARGEST_JITTER, RetryPolicy
+from retries import LARGEST_JITTER
 from window import Window
 from workers import Workers
 
@@ -187,7 +180,7 @@ class ImageProcessConsumer:
                 progress.finish(delivery.origin.offset)
 
     def _assigned(self, _: Any, partitions: list[TopicPartition]) -> None:
-        self._membership.join()
+        self._membership.join(self._consumer.memberid())
         places = places_of(partitions)
         self._assignment.add(*self._commits.read(self._consumer, places))
         self._window.open(places)
@@ -220,31 +213,3 @@ class ImageProcessConsumer:
         telemetry.ASSIGNED_PARTITIONS.set(len(self._assignment))
         names = sorted(f"{topic}/{number}" for topic, number in places_of(partitions))
         logger.info(message, extra={"partitions": names})
-
-
-def main() -> None:
-    """Run until SIGTERM."""
-    settings = Settings.from_env(os.environ)
-    telemetry.configure("image-process-consumer", settings.log_level)
-    crashes.configure(settings.crash_dir)
-    classifier = ClassifierClient(settings)
-    publisher = broker.Publisher(settings)
-    results = Results(ObjectStore(settings), ResultCache(settings))
-    breaker = Breaker(settings.breaker_failures, settings.breaker_rest_seconds, classifier.works)
-    policy = RetryPolicy.from_settings(settings)
-    processor = Processor(classifier, publisher, results, policy, breaker)
-    consumer = ImageProcessConsumer(settings, processor, breaker)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: consumer.stop())
-    serve(settings.listen_host, settings.consumer_port, consumer.why_unhealthy)
-    try:
-        consumer.run()
-    except CutOff as error:
-        logger.error("cut off", extra={"reason": str(error)})
-        publisher.close()
-        os._exit(1)
-    publisher.close()
-
-
-if __name__ == "__main__":
-    main()

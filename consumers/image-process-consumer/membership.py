@@ -27,12 +27,17 @@ class Membership:
 
     Args:
         ask_broker: raises Unavailable when Kafka does not answer.
+        note: told the name that the group knows this consumer by.
     """
 
     def __init__(
-        self, ask_broker: Callable[[], None], clock: Callable[[], float] = time.monotonic
+        self,
+        ask_broker: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._ask_broker = ask_broker
+        self._note = note
         self._clock = clock
         self._is_lost = False
         self._answers_since: float | None = None
@@ -43,9 +48,10 @@ class Membership:
         """Take note that the session is over and all partitions are lost."""
         self._is_lost, self._answers_since = True, None
 
-    def join(self) -> None:
-        """Take note that the group has given partitions."""
+    def join(self, member_id: str) -> None:
+        """Take note that the group has given partitions to this member."""
         self._is_lost = False
+        self._note(member_id)
 
     def check(self) -> None:
         """Ask now and then whether Kafka answers while nothing is assigned.

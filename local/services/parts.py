@@ -135,12 +135,13 @@ def _provider(stack: Stack) -> Part:
 def _consumer(stack: Stack) -> Part:
     return Part(
         name="image-process-consumer",
-        command=[sys.executable, "consumers/image-process-consumer/consumer.py"],
+        command=[sys.executable, "consumers/image-process-consumer/main.py"],
         after=("topics", "buckets", "redis", "provider"),
         environment={
             **stack.addresses(),
             "PYTHONPATH": str(ROOT),
             "CONSUMER_PORT": str(stack.listening.consumer),
+            "CONSUMER_MEMBER_FILE": str(stack.run_dir / "image-process-consumer.member"),
         },
         ports={"consumer": stack.listening.consumer},
         probe=probes.Http(stack.listening.consumer, "/healthz"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.local_stack import LocalStack
 from tests.ports import free_ports
 
-_PROGRAM = "consumers/image-process-consumer/consumer.py"
+_PROGRAM = "consumers/image-process-consumer/main.py"
 _DRAIN_SECONDS = 180.0
 
 

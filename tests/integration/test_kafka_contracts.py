@@ -48,6 +48,14 @@ def test_a_partition_is_read_in_order_from_its_beginning(topic: Topic, join: Joi
     assert {message.key() for message in messages} == {b"key"}
 
 
+def test_a_member_with_partitions_has_a_name(topic: Topic, join: Join) -> None:
+    member = join()
+
+    member.poll_until(lambda: len(member.owned) == PARTITIONS)
+
+    assert member.client.memberid()
+
+
 def test_what_is_there_is_consumed_without_waiting(topic: Topic, join: Join) -> None:
     topic.write(0, b"0", b"1", b"2", b"3")
     member = join()

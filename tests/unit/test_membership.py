@@ -56,7 +56,7 @@ def test_one_that_joins_again_stays() -> None:
     group.membership.lose()
     group.pass_(10)
 
-    group.membership.join()
+    group.membership.join("me")
     group.pass_(600)
 
     assert not group.membership.is_cut_off

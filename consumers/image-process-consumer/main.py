@@ -1,0 +1,57 @@
+"""image-process-consumer: reads events until SIGTERM."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from functools import partial
+
+from breaker import Breaker
+from consumer import ImageProcessConsumer
+from invoke import ClassifierClient
+from member_file import MemberFile
+from membership import CutOff, Membership, ask_broker
+from pipeline import broker, crashes, telemetry
+from pipeline.cache import ResultCache
+from pipeline.health import serve
+from pipeline.results import Results
+from pipeline.settings import Settings
+from pipeline.storage import ObjectStore
+from process import Processor
+from retries import RetryPolicy
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Run until SIGTERM."""
+    settings = Settings.from_env(os.environ)
+    telemetry.configure("image-process-consumer", settings.log_level)
+    crashes.configure(settings.crash_dir)
+    member_file = MemberFile.of(settings)
+    member_file.expel_predecessor()
+    classifier = ClassifierClient(settings)
+    publisher = broker.Publisher(settings)
+    results = Results(ObjectStore(settings), ResultCache(settings))
+    breaker = Breaker(settings.breaker_failures, settings.breaker_rest_seconds, classifier.works)
+    policy = RetryPolicy.from_settings(settings)
+    processor = Processor(classifier, publisher, results, policy, breaker)
+    membership = Membership(partial(ask_broker, settings), note=member_file.note)
+    consumer = ImageProcessConsumer(settings, processor, breaker, membership=membership)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: consumer.stop())
+    serve(settings.listen_host, settings.consumer_port, consumer.why_unhealthy)
+    try:
+        consumer.run()
+    except CutOff as error:
+        logger.error("cut off", extra={"reason": str(error)})
+        publisher.close()
+        os._exit(1)
+    member_file.clear()
+    member_file.close()
+    publisher.close()
+
+
+if __name__ == "__main__":
+    main()
