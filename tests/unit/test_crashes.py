@@ -27,6 +27,14 @@ def test_an_armed_point_kills_once(tmp_path: Path) -> None:
     assert ended == [-signal.SIGKILL, 0]
 
 
+def test_a_point_kills_as_often_as_it_is_armed(tmp_path: Path) -> None:
+    (tmp_path / "upload.read").write_text("3")
+
+    ended = [_pass("upload.read", str(tmp_path)) for _ in range(4)]
+
+    assert ended == [-signal.SIGKILL] * 3 + [0]
+
+
 def test_a_point_that_is_not_armed_does_nothing(tmp_path: Path) -> None:
     (tmp_path / "upload.stored").touch()
 
