@@ -1,4 +1,4 @@
-"""What the map of the repository names is there: files, folders, and what is defined in them."""
+"""What the map of the repository and the table of changes name is there."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MAP = ROOT / "docs" / "architecture.md"
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 CODE = ("pipeline", "functions", "consumers", "template", "local", "models", "imagectl")
 
 _PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)*/?")
@@ -50,6 +51,13 @@ def _broken(page: Path, text: str) -> list[str]:
     return [link for link in _LINK.findall(text) if not (page.parent / link).exists()]
 
 
+def _changes() -> list[str]:
+    """Take the rows of the table of changes; each begins anew to name folders."""
+    text = CONTRIBUTING.read_text(encoding="utf-8")
+    section = text.partition("\n## Where to change what\n")[2].partition("\n## ")[0]
+    return [line for line in section.splitlines() if line.startswith("| ")][1:]
+
+
 def _definitions() -> Iterator[str]:
     """Name every function by its module, every method and property by its class."""
     for file in (file for room in CODE for file in (ROOT / room).rglob("*.py")):
@@ -67,8 +75,15 @@ def test_the_files_that_the_map_names_are_there() -> None:
     assert _missing(MAP.read_text(encoding="utf-8")) == []
 
 
-def test_the_links_of_the_map_lead_somewhere() -> None:
-    assert _broken(MAP, MAP.read_text(encoding="utf-8")) == []
+@pytest.mark.parametrize("page", [MAP, CONTRIBUTING], ids=lambda page: page.stem)
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    assert _broken(page, page.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("row", _changes(), ids=lambda row: row.split(" | ")[0].strip("| "))
+def test_the_files_that_a_change_touches_are_there(row: str) -> None:
+    assert list(_paths(row))
+    assert _missing(row) == []
 
 
 def test_the_functions_that_the_map_names_are_defined() -> None:
