@@ -1,4 +1,4 @@
-"""README's commands for containers, typed as they are written, on a project of their own.
+"""The pages' commands for containers, typed as they are written, on a project of their own.
 
 Run by `python -m tests.compose`; those of a local stack are typed by tests/local/test_readme.py.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,22 +14,13 @@ from typing import Any
 
 import pytest
 
-from tests import faas_cli
+from tests import faas_cli, pages
 from tests.compose.containers import of_project
 from tests.ports import free_ports
 from tests.stack import ROOT, until
 
-# Compose's commands stand in blocks of another name than make's.
-BLOCKS = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 DOWN = "docker compose down -v"
 TYPED_SECONDS = 1200
-
-
-def commands() -> list[str]:
-    """The lines of README's blocks, the one that removes everything last."""
-    blocks = BLOCKS.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    lines = [line for block in blocks for line in block.splitlines() if line]
-    return [line for line in lines if line != DOWN] + [DOWN]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +60,7 @@ def completed(line: str, environment: dict[str, str]) -> dict[str, Any] | None:
 
 
 @pytest.mark.timeout(TYPED_SECONDS)
-@pytest.mark.parametrize("line", commands())
+@pytest.mark.parametrize("line", pages.commands(pages.CONTAINERS, last=DOWN))
 def test_the_command_works_as_it_is_written(line: str, environment: dict[str, str]) -> None:
     done = types(line, environment)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

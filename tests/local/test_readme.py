@@ -1,4 +1,4 @@
-"""Every command of README, in its order, as a new user types it."""
+"""Every command of README and the pages beside it, in their order, as a new user types it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import requests
 
-from tests import faas_cli
+from tests import faas_cli, pages
 from tests.local_stack import START_SECONDS, LocalStack, unstarted_stack
 from tests.stack import ROOT, until
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = pages.commands(pages.LOCAL, last="make down")
 # `make test` is the run this test is part of.
 NOT_HERE = {"make test"}
 
@@ -25,19 +25,10 @@ NOT_HERE = {"make test"}
 pytestmark = pytest.mark.timeout(START_SECONDS + 300)
 
 
-def commands() -> list[str]:
-    """The lines of README's shell blocks."""
-    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines() if line]
-    # The stack is taken down last, wherever README tells how.
-    return [line for line in lines if line != "make down"] + ["make down"]
-
-
 def shown_answer() -> dict[str, Any]:
     """The answer README shows below its curl line."""
-    block = re.search(r"```json\n(.*?)```", README, re.DOTALL)
-    assert block
-    answer: dict[str, Any] = json.loads(block[1])
+    block = next(text for language, text in pages.blocks(pages.README) if language == "json")
+    answer: dict[str, Any] = json.loads(block)
     return answer
 
 
@@ -53,7 +44,7 @@ def same_of_every_run(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 class User:
-    """Somebody who types README's commands, on a stack whose ports and folder are free."""
+    """Somebody who types the pages' commands, on a stack whose ports and folder are free."""
 
     def __init__(self, stack: LocalStack, home: Path) -> None:
         self._stack = stack
@@ -113,7 +104,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
         yield User(stack, home)
 
 
-@pytest.mark.parametrize("line", [line for line in commands() if line not in NOT_HERE])
+@pytest.mark.parametrize("line", [line for line in COMMANDS if line not in NOT_HERE])
 def test_the_command_works_as_it_is_written(user: User, line: str) -> None:
     done = user.types(line)
 
