@@ -144,3 +144,14 @@ def test_lock_files_hold_names_and_hashes_and_no_addresses() -> None:
 
     assert "://" not in lock
     assert lock.count("--hash=sha256:") > lock.count("==")
+
+
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs/decisions").glob("*.md")), ids=lambda it: it.stem
+)
+def test_a_decision_says_whether_it_is_in_force(page: Path) -> None:
+    title, empty, status = page.read_text(encoding="utf-8").splitlines()[:3]
+
+    assert title.startswith("# ")
+    assert not empty
+    assert re.match(r"Status: (in force|replaced by \[)", status)
