@@ -47,11 +47,11 @@ def take(reader: TopicReader) -> Positions:
     """
     now = time.time()
     before = [span for topic in (topics.UPLOADS, topics.RETRY) for span in reader.spans(topic.name)]
-    committed = reader.committed(before)
+    uncommitted = reader.uncommitted(before)
     after = [span for topic in (topics.UPLOADS, topics.RETRY) for span in reader.spans(topic.name)]
     unfinished = [
         Span(end.topic, end.partition, max(start.first, end.first), end.end)
-        for start, end in zip(committed, after, strict=True)
+        for start, end in zip(uncommitted, after, strict=True)
     ]
     uploads = [span for span in after if span.topic == topics.UPLOADS.name]
     return Positions(uploads, unfinished, min([now, *_oldest(reader, unfinished)]))

@@ -90,7 +90,7 @@ class Skipping:
         spans = {each.partition: each for each in self.reader.spans(origin.topic)}
         if origin.partition not in spans:
             raise NotFound(f"{origin.topic} has no partition {origin.partition}")
-        (left,) = self.reader.committed([spans[origin.partition]])
+        (left,) = self.reader.uncommitted([spans[origin.partition]])
         return left
 
     def _next(self, left: Span, why: str) -> tuple[int, bytes | None, str]:

@@ -93,7 +93,7 @@ class TopicReader:
         except KafkaException as error:
             raise _unavailable(error.args[0]) from error
 
-    def committed(self, spans: Sequence[Span]) -> list[Span]:
+    def uncommitted(self, spans: Sequence[Span]) -> list[Span]:
         """Tell what of these spans the consumer group has not committed yet.
 
         Raises:

@@ -178,7 +178,7 @@ class StubReader:
     def spans(self, topic: str) -> list[Span]:
         return [Span(topic, 0, 0, len(self._broker.values(topic)))]
 
-    def committed(self, spans: Sequence[Span]) -> list[Span]:
+    def uncommitted(self, spans: Sequence[Span]) -> list[Span]:
         return [replace(span, first=self.position.get(span.topic, 0)) for span in spans]
 
     def commit(self, topic: str, partition: int, offset: int) -> None:

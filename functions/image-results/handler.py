@@ -18,7 +18,7 @@ from pipeline.settings import Settings
 from pipeline.storage import ObjectStore
 from published import PublishedModels
 from readiness import Readiness, all_ready
-from results import Answer, States
+from states import Answer, States
 
 settings = Settings.from_env(os.environ)
 telemetry.configure("image-results", settings.log_level)

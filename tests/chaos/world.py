@@ -33,8 +33,8 @@ from pipeline.results import Results
 from pipeline.settings import Settings
 from process import Processor
 from published import PublishedModels
-from results import States
 from retries import RetryPolicy
+from states import States
 from tests.chaos.moments import Clock, Killed, Moments
 from tests.chaos.puppet import Batch, Puppet, finish, leave_unfinished
 from tests.chaos.stand_ins import (

@@ -13,7 +13,7 @@ from pipeline import ids
 from pipeline.errors import NotFound, Rejected, Unavailable
 from pipeline.results import Results
 from published import PublishedModels
-from results import States
+from states import States
 from tests.fakes import MemoryCache, MemoryStore
 
 IMAGE = ids.image_id(b"bytes")
