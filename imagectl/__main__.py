@@ -10,6 +10,7 @@ import click
 from pipeline.errors import PipelineError
 from pipeline.manifest import ModelRefused
 from pipeline.settings import SettingsError
+from pipeline.version import VERSION
 
 # Where each command is, and what its help says: `models` needs TensorFlow's rooms, and a timer that
 # runs `reconcile` must not carry them in memory.
@@ -40,6 +41,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands)
+@click.version_option(VERSION, prog_name="imagectl")
 def cli() -> None:
     """Operate an image pipeline.
 

@@ -17,6 +17,7 @@ from local.services.settings import ROOT, SettingsError, Stack
 
 _VENV = ROOT / ".venv"
 _LOCK = ROOT / "requirements.lock"
+_PROJECT = ROOT / "pyproject.toml"
 _STAMP = _VENV / "installed.sha256"
 
 
@@ -35,7 +36,7 @@ def main() -> int:
 
 
 def install_packages() -> None:
-    """Make .venv hold what requirements.lock pins; costs nothing when it does.
+    """Make .venv hold what requirements.lock pins, and imagectl; costs nothing when it does.
 
     Raises:
         StepFailed: pip failed, or a package's hash is another than the locked one.
@@ -51,6 +52,10 @@ def install_packages() -> None:
         "Python: installing the locked packages (about a minute)",
         [*pip, "--require-hashes", "-r", _LOCK],
     )
+    run(
+        "Python: installing imagectl",
+        [*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT],
+    )
     files.write(_STAMP, wanted)
 
 
@@ -62,7 +67,7 @@ def _has_pip(python: Path) -> bool:
 
 
 def _fingerprint() -> str:
-    return hashlib.sha256(_LOCK.read_bytes()).hexdigest()
+    return hashlib.sha256(_LOCK.read_bytes() + _PROJECT.read_bytes()).hexdigest()
 
 
 def _checkout_lock(stack: Stack) -> Path:

@@ -17,8 +17,8 @@ _TEXT = """\
 password: {secrets}/minio-secret-key
   OpenFaaS     {gateway}/system/functions   user: admin   password: {secrets}/basic-auth-password
   faas-cli     faas-cli login --gateway {gateway} --password-stdin < {secrets}/basic-auth-password
-  Models       .venv/bin/python -m imagectl models list, add, use
-  Proof        .venv/bin/python -m imagectl prove
+  Models       .venv/bin/imagectl models list, add, use
+  Proof        .venv/bin/imagectl prove
   And then     make status, make logs, make down
 """
 

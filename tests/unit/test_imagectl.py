@@ -16,6 +16,7 @@ from imagectl.switch import model_ids, switch
 from models import bundle, publish
 from models.prepare import DEMONSTRATION
 from pipeline.manifest import ModelRefused
+from pipeline.version import VERSION
 from tests.fakes import MemoryStore
 from tests.stack import ROOT
 
@@ -147,3 +148,11 @@ def test_reconciling_loads_no_room_of_models() -> None:
     loaded = set(done.stdout.split())
     assert "imagectl.reconcile" in loaded
     assert loaded & {"models", "tensorflow", "numpy", "PIL", "requests"} == set()
+
+
+def test_the_command_that_is_installed_tells_the_version() -> None:
+    command = Path(sys.executable).with_name("imagectl")
+
+    told = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+
+    assert told.stdout == f"imagectl, version {VERSION}\n"
