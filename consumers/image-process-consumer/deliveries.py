@@ -82,7 +82,7 @@ def read(
 
     Args:
         died: how often a consumer died while it worked on this; each time was an attempt.
-        max_attempts: the last of them is made alone where a consumer died before; 0: none is.
+        max_attempts: the last of them, if it is not the first, is made alone; 0: none is.
         longest_wait_seconds: no retry waits longer, whatever became of the clock since it was
             written.
     """
@@ -99,8 +99,8 @@ def read(
     event = replace(event, attempt=min(event.attempt + died.begun, MAX_COUNT))
     wait_seconds = min(event.not_before - time.time(), longest_wait_seconds)
     due = time.monotonic() + wait_seconds
-    # Not each last attempt: nothing else is begun meanwhile, and anybody may have written it.
-    alone = died.begun > 0 and 1 < max_attempts <= event.attempt
+    # Beyond the last attempt without a crash, nobody of ours wrote it: it holds up no other.
+    alone = 1 < max_attempts <= event.attempt and (died.begun > 0 or event.attempt == max_attempts)
     return Delivery(raw, origin, event, due=due, was_alone=died.alone, alone=alone)
 
 

@@ -97,21 +97,28 @@ def test_each_time_the_consumer_died_of_it_was_an_attempt() -> None:
     assert died.was_alone
 
 
-def test_a_last_attempt_is_made_alone_where_a_consumer_died_of_it() -> None:
+@pytest.mark.parametrize(("attempt", "begun"), [(3, 0), (2, 1), (3, 1), (1_000_000, 1)])
+def test_a_last_attempt_is_made_alone(attempt: int, begun: int) -> None:
     pending = Pending()
-    for offset, (attempt, begun) in enumerate(((1, 0), (2, 1), (1, 1), (3, 0), (1_000_000, 0))):
-        raw = uploaded(str(offset), attempt=attempt).encode()
+    for offset, (attempts, crashes) in enumerate([(1, 0), (attempt, begun), (1, 1)]):
+        raw = uploaded(str(offset), attempt=attempts).encode()
         origin = Origin("image-uploads", 0, offset)
-        died = Mark(offset, begun)
+        died = Mark(offset, crashes)
         pending.add(read(raw, origin, redelivered=False, died=died, max_attempts=3))
     now = time.monotonic()
 
     in_company = pending.take(9, now)
 
-    assert [each.origin.offset for each in in_company] == [0, 2, 3, 4]
+    assert [each.origin.offset for each in in_company] == [0, 2]
     assert pending.has_one_alone(now)
     assert [each.origin.offset for each in pending.take_alone(now)] == [1]
     assert not pending.has_one_alone(now)
+
+
+def test_an_attempt_that_nobody_of_ours_can_have_counted_holds_up_no_other() -> None:
+    raw, origin = uploaded("forged", attempt=1_000_000).encode(), Origin("image-uploads", 0, 0)
+
+    assert not read(raw, origin, redelivered=False, max_attempts=3).alone
 
 
 def test_a_first_attempt_is_made_in_company_though_there_is_no_other() -> None:
