@@ -12,6 +12,8 @@ from pipeline.settings import Settings
 # Time to find the group again from when Kafka answers; it takes two or three.
 _PATIENCE_SECONDS = 15.0
 _ASK_EVERY_SECONDS = 1.0
+# A process that stood still has not looked for its group meanwhile.
+_STOOD_STILL_SECONDS = 5.0
 
 
 class CutOff(Exception):
@@ -62,6 +64,8 @@ class Membership:
         now = self._clock()
         if not self._is_lost or now - self._asked_at < _ASK_EVERY_SECONDS:
             return
+        if now - self._asked_at > _STOOD_STILL_SECONDS:
+            self._answers_since = None
         self._asked_at = now
         try:
             self._ask_broker()

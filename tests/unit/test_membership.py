@@ -68,3 +68,16 @@ def test_one_that_never_lost_anything_asks_nobody_though_it_has_no_partition() -
     group.pass_(600)
 
     assert group.asked == 0
+
+
+def test_a_consumer_that_stood_still_is_given_its_time() -> None:
+    group = Group()
+    group.membership.lose()
+    group.pass_(2)
+    group.now += 100
+    group.pass_(10)
+
+    assert not group.membership.is_cut_off
+
+    with pytest.raises(CutOff):
+        group.pass_(10)
