@@ -225,3 +225,17 @@ def test_freshly_drawn_shapes_get_their_names(stack: Stack) -> None:
         right += job["result"]["labels"][0]["label"] == shapes.LABELS[index]
 
     assert right >= 18
+
+
+def test_a_large_file_is_accepted_again_when_it_is_there(stack: Stack) -> None:
+    photo = pictures.jpeg()
+    for _ in range(290):  # of comments, each nearly as long as one may be
+        photo = pictures.with_nonce(photo, os.urandom(65_000))
+    first = sent(stack, "large.jpg", photo).json()
+
+    second = sent(stack, "large.jpg", photo)
+
+    assert second.status_code == 202
+    assert second.json()["imageId"] == first["imageId"]
+    assert stack.finished(first["jobId"])["status"] == "completed"
+    assert stack.finished(second.json()["jobId"])["status"] == "completed"
