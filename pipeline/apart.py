@@ -86,7 +86,6 @@ def _decode(data: bytes, order: Order, kind: Format) -> Image.Image:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": _search_path()},
-        start_new_session=True,  # where sessions are scheduling groups, it could not step back else
     )
     late = threading.Event()
     deadline = threading.Timer(DEADLINE_SECONDS, _end, (process, late))

@@ -5,15 +5,12 @@ It limits itself before it reads a byte; whatever exceeds a limit ends it.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import json
 import math
 import os
 import resource
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -22,12 +19,8 @@ from pipeline import images
 from pipeline.apart import Order, takes_more
 from pipeline.errors import InvalidImage
 
-# A tenth of an ordinary process' weight: most of the time it is left, and under full load it still
-# gets its seconds of a processor before it is called late.
-_NICE = 10
-_AUTOGROUP = Path("/proc/self/autogroup")
-# Linux' linux/prctl.h: the kernel kills a process whose parent has died.
-_PR_SET_PDEATHSIG = 1
+# The replica that asked has other images to look at meanwhile.
+_NICE = 5
 _ROWS = 256
 
 
@@ -49,9 +42,7 @@ def main() -> None:
 
 
 def _limit(order: Order) -> None:
-    # In a session of its own it is not found by whoever ends its parent's.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    _step_back()
+    os.nice(_NICE)
     # RLIMIT_CPU counts whole seconds: it ends what the timer did not.
     signal.setitimer(signal.ITIMER_PROF, order.max_decode_seconds)
     for kind, most in (
@@ -62,13 +53,6 @@ def _limit(order: Order) -> None:
         _, hard = resource.getrlimit(kind)
         allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (allowed, allowed))
-
-
-def _step_back() -> None:
-    """Leave the processors to others: where each session is a scheduling group, it counts alone."""
-    os.nice(_NICE)
-    with contextlib.suppress(OSError):
-        _AUTOGROUP.write_text(str(_NICE))
 
 
 def _decode(data: bytes, order: Order) -> Image.Image:

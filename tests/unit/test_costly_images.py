@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +13,6 @@ from pipeline.errors import InvalidImage, Unavailable
 from pipeline.settings import Settings
 from tests import pictures
 from tests.security import decode_fuzz, jpeg_bombs, other_bombs, png_bombs
-from tests.stack import ROOT, until
 
 LIMITS = images.Limits.from_settings(Settings())
 HURRIED = images.Limits(20_000_000, 40_000_000, 16, max_decode_seconds=0.2)
@@ -81,42 +76,6 @@ def test_a_costly_image_comes_back_no_larger_than_it_is_needed() -> None:
 
     assert whole.is_costly
     assert 256 <= min(decoded.size) <= min(whole.width, whole.height) // 8 + 1
-
-
-def test_a_decoder_ends_with_the_process_that_asked() -> None:
-    asking = (
-        "from pipeline import images\n"
-        "from pipeline.settings import Settings\n"
-        "from tests.security import other_bombs\n"
-        "data = other_bombs.BOMBS['bmp, one pixel in each row']()\n"
-        "limits = images.Limits(20_000_000, 40_000_000, 16, max_decode_seconds=600)\n"
-        "images.decode(data, limits)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", asking], cwd=ROOT) as process:
-        try:
-            (decoder,) = until(lambda: _children(process.pid), 60.0)
-            # Once it has stepped back it has asked to be ended, too.
-            until(lambda: os.getpriority(os.PRIO_PROCESS, decoder) >= 10, 60.0)
-            until(lambda: b"decoder" in Path(f"/proc/{decoder}/cmdline").read_bytes(), 60.0)
-        finally:
-            process.kill()
-    until(lambda: not Path(f"/proc/{decoder}/cmdline").exists() or _is_dead(decoder), 60.0)
-
-
-def _children(pid: int) -> list[int] | None:
-    found = [
-        int(child)
-        for children in Path(f"/proc/{pid}/task").glob("*/children")
-        for child in children.read_text().split()
-    ]
-    return found or None
-
-
-def _is_dead(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
 
 
 def test_a_decoder_that_dies_is_asked_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
