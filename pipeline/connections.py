@@ -17,6 +17,9 @@ _BUFFER_BYTES = 1 << 18
 _MOST_IDLE = 32
 _MOST_HEADERS = 100
 _LONGEST_LINE_BYTES = 8192
+# A server that refuses what it has not read ends the connection, and a larger body never gets to
+# its answer: whether it is wanted is asked first. What fits into buffers is gone before a refusal.
+_ASK_FIRST_BYTES = 1_000_000
 _CONTINUE = 100
 # A server that does not know the question never answers it, RFC 9110 10.1.1.
 _CONTINUE_SECONDS = 0.5
@@ -29,15 +32,12 @@ class Request:
     Attributes:
         head: what comes before the body as it is sent, the empty line included.
         name: what a message calls it.
-        asks_first: whether the body is wanted is asked before it is sent. A server that refuses
-            what it has not read ends the connection, and a large body never gets to its answer.
     """
 
     method: str
     head: bytes
     body: bytes
     name: str
-    asks_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Connections:
         weakref.finalize(self, _close, self._idle)
 
     def exchange(self, requests: Sequence[Request]) -> list[Answer]:
-        """Send requests, then read their answers, in the same order; one alone may ask first.
+        """Send requests, then read their answers, in the same order.
 
         If the connection breaks they are all sent once more on a new one, so that sending one twice
         must do no harm: the server may have closed a kept-alive connection, and the others with it.
@@ -123,7 +123,7 @@ class _Connection:
 
     def exchange(self, requests: Sequence[Request]) -> list[Answer]:
         try:
-            if len(requests) == 1 and requests[0].asks_first:
+            if len(requests) == 1 and len(requests[0].body) > _ASK_FIRST_BYTES:
                 return [self._ask_first(requests[0])]
             parts = (part for each in requests for part in (each.head, each.body))
             self._socket.sendall(b"".join(parts))

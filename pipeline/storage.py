@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import replace
 from urllib.parse import quote
 
 from minio import Minio
@@ -29,8 +28,6 @@ logger = logging.getLogger(__name__)
 # Given, so that the SDK does not ask for it: a least-privilege user may not.
 _REGION = "us-east-1"
 _CREATE = {"if-none-match": "*"}
-# What fits into buffers is gone before a refusal comes: asking would only cost a round trip.
-_ASK_FIRST_BYTES = 1_000_000
 
 
 class ObjectStore:
@@ -93,7 +90,6 @@ class ObjectStore:
         kept = {METADATA + name: value for name, value in (metadata or {}).items()}
         headers = {"content-type": content_type, **_CREATE, **kept}
         request = self._request("PUT", bucket, key, data, headers)
-        request = replace(request, asks_first=len(data) > _ASK_FIRST_BYTES)
         return self._send({200, 412}, request).status == 200
 
     def create_many(

@@ -153,7 +153,7 @@ def asked_server(before: bytes, after: bytes) -> Iterator[tuple[Connections, lis
         served.result()
 
 
-LARGE = Request("PUT", b"PUT / HTTP/1.1\r\n\r\n", b"x" * 10_000_000, "PUT /", asks_first=True)
+LARGE = Request("PUT", b"PUT / HTTP/1.1\r\n\r\n", b"x" * 10_000_000, "PUT /")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
