@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from functools import partial
 from typing import Any
 
 from confluent_kafka import Consumer, Message, TopicPartition
@@ -14,7 +13,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from breaker import Breaker
 from commits import Commits, places_of
 from deliveries import Delivery, Pending, origin_of, read
-from membership import Membership, ask_broker
+from membership import Membership
 from pipeline import broker, crashes, telemetry, topics
 from pipeline.settings import Settings
 from process import Processor
@@ -45,7 +44,6 @@ class ImageProcessConsumer:
     Args:
         make_consumer: makes the Kafka client.
         pool: runs the batches; threads of its own when None.
-        membership: asks another client whether Kafka answers when None.
     """
 
     def __init__(
@@ -53,9 +51,9 @@ class ImageProcessConsumer:
         settings: Settings,
         processor: Processor,
         breaker: Breaker,
+        membership: Membership,
         make_consumer: MakeConsumer = broker.make_consumer,
         pool: Executor | None = None,
-        membership: Membership | None = None,
     ) -> None:
         batches, self._batch_size = settings.batches_in_flight, settings.batch_size
         ahead = self._batch_size * (batches + _BATCHES_AHEAD)
@@ -70,7 +68,7 @@ class ImageProcessConsumer:
         size, most = self._batch_size, settings.max_attempts
         self._workers = Workers(processor, self._pending, batches, size, pool, most)
         self._breaker = breaker
-        self._membership = membership or Membership(partial(ask_broker, settings))
+        self._membership = membership
         self._max_attempts = settings.max_attempts
         self._longest_wait_seconds = settings.retry_max_seconds * LARGEST_JITTER
         self._stopping = False

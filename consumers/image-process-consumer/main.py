@@ -38,7 +38,7 @@ def main() -> None:
     policy = RetryPolicy.from_settings(settings)
     processor = Processor(classifier, publisher, results, policy, breaker)
     membership = Membership(partial(ask_broker, settings), note=member_file.note)
-    consumer = ImageProcessConsumer(settings, processor, breaker, membership=membership)
+    consumer = ImageProcessConsumer(settings, processor, breaker, membership)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: consumer.stop())
     serve(settings.listen_host, settings.consumer_port, consumer.why_unhealthy)
@@ -48,8 +48,7 @@ def main() -> None:
         logger.error("cut off", extra={"reason": str(error)})
         publisher.close()
         os._exit(1)
-    member_file.clear()
-    member_file.close()
+    member_file.leave()
     publisher.close()
 
 

@@ -65,14 +65,10 @@ class MemberFile:
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, member_id.encode(), 0)
 
-    def clear(self) -> None:
-        """Take note of having left."""
+    def leave(self) -> None:
+        """Take note of having left, and let another consumer have the file."""
         if self._file is not None:
             os.ftruncate(self._file, 0)
-
-    def close(self) -> None:
-        """Let another consumer have the file."""
-        if self._file is not None:
             os.close(self._file)
 
     def _expel_calmly(self, member_id: str) -> None:

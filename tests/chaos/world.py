@@ -133,7 +133,7 @@ class World:
         make_client, bench = cast(Any, puppet.make_client), cast(Any, puppet.bench)
         membership = Membership(lambda: None, self.clock.monotonic)
         puppet.begin(
-            ImageProcessConsumer(SETTINGS, processor, breaker, make_client, bench, membership)
+            ImageProcessConsumer(SETTINGS, processor, breaker, membership, make_client, bench)
         )
         self.puppets.append(puppet)
 

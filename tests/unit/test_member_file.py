@@ -55,8 +55,7 @@ def test_nobody_is_expelled_where_nobody_was_killed(path: Path, first_of_all: bo
     if not first_of_all:
         predecessor = MemberFile(str(path), Group().expel)
         predecessor.note("rdkafka-1")
-        predecessor.clear()
-        predecessor.close()
+        predecessor.leave()
     group = Group()
 
     MemberFile(str(path), group.expel).expel_predecessor()
@@ -74,7 +73,7 @@ def test_a_consumer_that_lives_is_neither_expelled_nor_written_over(
     second = MemberFile(str(path), group.expel)
     second.expel_predecessor()
     second.note("rdkafka-2")
-    second.clear()
+    second.leave()
 
     assert group.expelled == []
     assert path.read_text() == "rdkafka-1"
@@ -88,7 +87,7 @@ def test_without_a_file_nothing_is_kept(tmp_path: Path, monkeypatch: pytest.Monk
     file = MemberFile("", group.expel)
     file.expel_predecessor()
     file.note("rdkafka-1")
-    file.clear()
+    file.leave()
 
     assert group.expelled == []
     assert list(tmp_path.iterdir()) == []
