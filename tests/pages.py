@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.stack import ROOT
+
 README = ROOT / "README.md"
 # In the order in which their commands are typed: README's start the stack that all others use.
 PAGES = (

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 from pipeline import apart, images
 from pipeline.errors import InvalidImage
@@ -55,7 +54,8 @@ def measure(data: bytes, limits: images.Limits = LIMITS) -> Cost:
     try:
         info = images.inspect(data, limits)
         door = _cpu_seconds()
-        with _patience():
+        # A machine that has other work is waited for: what is judged is CPU.
+        with patch.object(apart, "DEADLINE_SECONDS", _PATIENCE_SECONDS):
             images.decode(data, limits, None, info)
         outcome = "decoded"
     except InvalidImage as error:
@@ -68,17 +68,6 @@ def measure(data: bytes, limits: images.Limits = LIMITS) -> Cost:
         (_kilobytes("VmHWM") - before) * 1024,
         resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
     )
-
-
-@contextmanager
-def _patience() -> Iterator[None]:
-    """Wait for a machine that has other work: what is judged is CPU."""
-    before = apart.DEADLINE_SECONDS
-    apart.DEADLINE_SECONDS = _PATIENCE_SECONDS
-    try:
-        yield
-    finally:
-        apart.DEADLINE_SECONDS = before
 
 
 def _cpu_seconds() -> float:

@@ -16,7 +16,6 @@ CODE = ("pipeline", "functions", "consumers", "template", "local", "models", "im
 
 _PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)*/?")
 _NAMED = re.compile(r"`([^`\n]+)`")
-_LINK = re.compile(r"\]\(([^)#]+)")
 _DEFINED = re.compile(r"[A-Za-z_]+\.[a-z_]+")
 # A name without a slash is a file's when it ends so.
 _ENDS = (".conf", ".js", ".lock", ".md", ".py", ".sh", ".toml", ".yml", "Makefile")
@@ -47,10 +46,6 @@ def _missing(text: str) -> list[str]:
     return missing
 
 
-def _broken(page: Path, text: str) -> list[str]:
-    return [link for link in _LINK.findall(text) if not (page.parent / link).exists()]
-
-
 def _changes() -> list[str]:
     """Take the rows of the table of changes; each begins anew to name folders."""
     text = CONTRIBUTING.read_text(encoding="utf-8")
@@ -73,11 +68,6 @@ def _definitions() -> Iterator[str]:
 
 def test_the_files_that_the_map_names_are_there() -> None:
     assert _missing(MAP.read_text(encoding="utf-8")) == []
-
-
-@pytest.mark.parametrize("page", [MAP, CONTRIBUTING], ids=lambda page: page.stem)
-def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
-    assert _broken(page, page.read_text(encoding="utf-8")) == []
 
 
 @pytest.mark.parametrize("row", _changes(), ids=lambda row: row.split(" | ")[0].strip("| "))

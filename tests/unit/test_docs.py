@@ -12,7 +12,7 @@ import pytest
 from local.services.settings import BEHIND_PROXIES, Ports, listen_variable
 from pipeline.settings import Settings
 from tests import pages
-from tests.pages import ROOT
+from tests.stack import ROOT
 
 README = pages.README.read_text(encoding="utf-8")
 SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
