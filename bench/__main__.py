@@ -17,10 +17,10 @@ from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 
-from bench import machine, records, report
-from bench.judged import missing
-from bench.photos import INT8_MODEL, REAL_MODEL
+from bench.load.photos import INT8_MODEL, REAL_MODEL
 from bench.progress import say
+from bench.reporting import machine, records, report
+from bench.reporting.judged import missing
 from bench.scenario import Context, Figure, Outcome
 
 _HERE = Path(__file__).parent

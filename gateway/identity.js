@@ -1,5 +1,5 @@
 // Who calls: which key a client has, and what the function that is called is told of it.
-// pipeline/identity.py reads these tokens.
+// pipeline/http/identity.py reads these tokens.
 
 const crypto = require('crypto');
 

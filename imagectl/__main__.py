@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 
 from pipeline.errors import PipelineError
-from pipeline.manifest import ModelRefused
+from pipeline.models.manifest import ModelRefused
 from pipeline.settings import SettingsError
 from pipeline.version import VERSION
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from imagectl.positions import Positions
 from imagectl.sorting import Cursor, Sorted
-from pipeline import topics
 from pipeline.errors import MalformedEvent
-from pipeline.events import ImageUploaded, decode_uploaded
+from pipeline.events.cloudevents import ImageUploaded, decode_uploaded
+from pipeline.events.provenance import image_of
 from pipeline.ids import (
     FAILURES_PREFIX,
     INPUT_BUCKET,
@@ -25,10 +25,10 @@ from pipeline.ids import (
     image_and_model,
     result_key,
 )
-from pipeline.provenance import image_of
-from pipeline.s3 import Listed
-from pipeline.storage import ObjectStore
-from pipeline.topic_reader import TopicReader
+from pipeline.kafka import topics
+from pipeline.kafka.topic_reader import TopicReader
+from pipeline.storage.object_store import ObjectStore
+from pipeline.storage.s3 import Listed
 
 # Of each tenant in each bucket: the first two digits of the images' ids.
 _FOLDERS = 256

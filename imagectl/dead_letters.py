@@ -19,12 +19,12 @@ from imagectl.moments import MOMENT
 from imagectl.replay import replay as send_again
 from imagectl.settings import patient, settings_of
 from imagectl.skip import Skipping, place_of
-from pipeline.broker import BrokerProbe, Publisher
-from pipeline.cache import ResultCache
 from pipeline.errors import NotFound
-from pipeline.results import Results
-from pipeline.storage import ObjectStore
-from pipeline.topic_reader import TopicReader
+from pipeline.kafka.broker import BrokerProbe, Publisher
+from pipeline.kafka.topic_reader import TopicReader
+from pipeline.storage.cache import ResultCache
+from pipeline.storage.object_store import ObjectStore
+from pipeline.storage.results import Results
 
 # Wide enough for every column where the output is no terminal.
 _FILE_WIDTH = 240

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from imagectl.letters import Shown
-from pipeline.dead_letters import DeadLetter
+from pipeline.events.dead_letters import DeadLetter
 
 _COLUMNS = ("letter", "given up at", "tenant", "image", "attempts", "reason", "detail", "replayed")
 _MESSAGE = ("originalEvent", "originalBytes", "originalStart")

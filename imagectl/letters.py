@@ -6,10 +6,11 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pipeline import dead_letters, topics
-from pipeline.dead_letters import DeadLetter
 from pipeline.errors import MalformedEvent
-from pipeline.topic_reader import Span, TopicReader
+from pipeline.events import dead_letters
+from pipeline.events.dead_letters import DeadLetter
+from pipeline.kafka import topics
+from pipeline.kafka.topic_reader import Span, TopicReader
 
 # An empty name is a database of its own in a file that nobody sees and that goes when it is closed:
 # of a million letters memory holds sqlite's cache of 2 MB.

@@ -19,9 +19,9 @@ from models import bundle, publish
 from models.prepare import cache_folder
 from models.worker import say
 from pipeline.ids import MODEL_BUCKET
-from pipeline.labels import parse_labels
-from pipeline.manifest import CURRENT_KEY, LABELS_FILE, MANIFEST_FILE, Manifest, ModelRefused
-from pipeline.storage import ObjectStore
+from pipeline.models.labels import parse_labels
+from pipeline.models.manifest import CURRENT_KEY, LABELS_FILE, MANIFEST_FILE, Manifest, ModelRefused
+from pipeline.storage.object_store import ObjectStore
 
 _COLUMNS = ("", "model id", "name", "version", "classes", "input", "demonstration")
 # Wide enough for every column where the output is no terminal.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from pipeline import topics
-from pipeline.topic_reader import Span, TopicReader
+from pipeline.kafka import topics
+from pipeline.kafka.topic_reader import Span, TopicReader
 
 
 @dataclass(frozen=True)

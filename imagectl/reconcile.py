@@ -20,15 +20,17 @@ from imagectl.conservation import Audit, Jobs
 from imagectl.positions import Positions
 from imagectl.reemit import Images, read_again
 from imagectl.settings import patient, settings_of
-from pipeline import bundles, telemetry, topics
-from pipeline.broker import Publisher
+from pipeline import telemetry
 from pipeline.errors import PipelineError
-from pipeline.events import ImageUploaded
+from pipeline.events.cloudevents import ImageUploaded
 from pipeline.ids import JobIds
-from pipeline.s3 import Listed
+from pipeline.kafka import topics
+from pipeline.kafka.broker import Publisher
+from pipeline.kafka.topic_reader import TopicReader
+from pipeline.models import bundles
 from pipeline.settings import Settings
-from pipeline.storage import ObjectStore
-from pipeline.topic_reader import TopicReader
+from pipeline.storage.object_store import ObjectStore
+from pipeline.storage.s3 import Listed
 
 logger = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from imagectl.conservation import line_of
 from imagectl.positions import Positions
 from pipeline.errors import MalformedEvent
-from pipeline.events import ImageUploaded, decode_uploaded
+from pipeline.events.cloudevents import ImageUploaded, decode_uploaded
+from pipeline.events.provenance import recall
 from pipeline.ids import INPUT_BUCKET, JobIds
-from pipeline.provenance import recall
-from pipeline.s3 import Listed
-from pipeline.storage import ObjectStore
-from pipeline.topic_reader import TopicReader
+from pipeline.kafka.topic_reader import TopicReader
+from pipeline.storage.object_store import ObjectStore
+from pipeline.storage.s3 import Listed
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 
-from pipeline.broker import Publisher
-from pipeline.dead_letters import DeadLetter
 from pipeline.errors import Refused
+from pipeline.events.dead_letters import DeadLetter
+from pipeline.kafka.broker import Publisher
 
 logger = logging.getLogger(__name__)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from pipeline import dead_letters, topics
-from pipeline.broker import BrokerProbe, Publisher
-from pipeline.dead_letters import encode_failed, encode_failure
 from pipeline.errors import MalformedEvent, NotFound, Rejected, Unavailable
-from pipeline.events import ImageUploaded, Origin, decode_uploaded
-from pipeline.results import Results
-from pipeline.topic_reader import Span, TopicReader
+from pipeline.events import dead_letters
+from pipeline.events.cloudevents import ImageUploaded, Origin, decode_uploaded
+from pipeline.events.dead_letters import encode_failed, encode_failure
+from pipeline.kafka import topics
+from pipeline.kafka.broker import BrokerProbe, Publisher
+from pipeline.kafka.topic_reader import Span, TopicReader
+from pipeline.storage.results import Results
 
 _TOPICS = (topics.UPLOADS.name, topics.RETRY.name)
 _ASK_SECONDS = 0.2

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from models import litert
-from pipeline.labels import parse_labels
-from pipeline.manifest import LABELS_FILE, MANIFEST_FILE, MODEL_FILE, Manifest, ModelRefused
+from pipeline.models.labels import parse_labels
+from pipeline.models.manifest import LABELS_FILE, MANIFEST_FILE, MODEL_FILE, Manifest, ModelRefused
 
 
 def check(files: Mapping[str, bytes]) -> Manifest:

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from models import source, worker
-from pipeline.manifest import LABELS_FILE, ModelRefused, sha256
+from pipeline.models.manifest import LABELS_FILE, ModelRefused, sha256
 
 _MODEL_FILE = "mobilenet_v2.keras"
 _WEIGHTS_HOST = "storage.googleapis.com"

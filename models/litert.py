@@ -10,7 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from models.picture import picture
-from pipeline.manifest import Input, ModelRefused
+from pipeline.models.manifest import Input, ModelRefused
 
 _PROBES = 3
 _SUM_TOLERANCE = 1e-3

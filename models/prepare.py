@@ -13,7 +13,7 @@ from pathlib import Path
 
 from models import bundle, download, worker
 from pipeline.errors import Unavailable
-from pipeline.manifest import ModelRefused
+from pipeline.models.manifest import ModelRefused
 from pipeline.settings import SettingsError
 
 DEMONSTRATION = Path(__file__).resolve().parent / "demonstration"

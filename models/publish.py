@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from models.bundle import Bundle
 from pipeline.ids import MODEL_BUCKET
-from pipeline.manifest import CURRENT_KEY, LABELS_FILE, MANIFEST_FILE, MODEL_FILE
+from pipeline.models.manifest import CURRENT_KEY, LABELS_FILE, MANIFEST_FILE, MODEL_FILE
 from pipeline.settings import Settings
-from pipeline.storage import ObjectStore
+from pipeline.storage.object_store import ObjectStore
 
 _CONTENT_TYPES = {
     MODEL_FILE: "application/octet-stream",

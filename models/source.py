@@ -11,8 +11,8 @@ import yaml
 
 from models import formats
 from models.formats import ModelFile
-from pipeline.labels import parse_labels
-from pipeline.manifest import LABELS_FILE, ModelRefused, field_of
+from pipeline.models.labels import parse_labels
+from pipeline.models.manifest import LABELS_FILE, ModelRefused, field_of
 
 _OPTIONS_FILE = "model.yaml"
 

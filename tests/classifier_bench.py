@@ -11,14 +11,15 @@ from PIL import Image
 
 from classifier import Classifier
 from engine import Decoded, Seen
-from engines import Engines
+from loaded_models import LoadedModels
 from model import Prediction
-from pipeline import formats, ids
+from pipeline import ids
 from pipeline.errors import InvalidImage
-from pipeline.events import ImageUploaded
-from pipeline.images import ImageInfo
-from pipeline.manifest import Input, Manifest, Preprocessing, Source
-from pipeline.results import Results
+from pipeline.events.cloudevents import ImageUploaded
+from pipeline.images import formats
+from pipeline.images.decoding import ImageInfo
+from pipeline.models.manifest import Input, Manifest, Preprocessing, Source
+from pipeline.storage.results import Results
 from tests.fakes import MemoryCache, MemoryStore
 from tests.samples import uploaded
 
@@ -71,7 +72,7 @@ class Bench:
         self.engine, self.store, self.cache = StubEngine(), MemoryStore(), MemoryCache()
         results = Results(cast(Any, self.store), cast(Any, self.cache))
         self.others: dict[str, StubEngine] = {}
-        engines = Engines(cast(Any, self.engine), cast(Any, self.load))
+        engines = LoadedModels(cast(Any, self.engine), cast(Any, self.load))
         self.classifier = Classifier(engines, cast(Any, self.store), results)
 
     def load(self, model_id: str) -> StubEngine | None:

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.errors import Refused, Unavailable
-from pipeline.events import ImageUploaded
-from pipeline.s3 import Described, Listed
-from pipeline.topic_reader import Record, Span
+from pipeline.events.cloudevents import ImageUploaded
+from pipeline.kafka.topic_reader import Record, Span
+from pipeline.storage.s3 import Described, Listed
 
 
 class MemoryStore:

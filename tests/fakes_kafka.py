@@ -18,7 +18,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-Place = tuple[str, int]
+Partition = tuple[str, int]
 OnCommit = Callable[[KafkaError | None, list[TopicPartition]], None]
 OnRebalance = Callable[[Any, list[TopicPartition]], None]
 
@@ -32,13 +32,13 @@ class MemoryKafka:
     """
 
     def __init__(self, partitions: Mapping[str, int]) -> None:
-        self.logs: dict[Place, list[tuple[bytes, bytes]]] = {
+        self.logs: dict[Partition, list[tuple[bytes, bytes]]] = {
             (topic, number): [] for topic, count in partitions.items() for number in range(count)
         }
-        self.committed: dict[Place, tuple[int, str]] = {}
+        self.committed: dict[Partition, tuple[int, str]] = {}
         self.refuses_commits = False
         self.members: list[MemoryConsumer] = []
-        self.owners: dict[Place, MemoryConsumer] = {}
+        self.owners: dict[Partition, MemoryConsumer] = {}
 
     def append(self, topic: str, key: bytes, value: bytes) -> None:
         """Write a message where librdkafka's partitioner puts its key."""
@@ -60,7 +60,7 @@ class MemoryKafka:
         for each in offsets:
             self.committed[each.topic, each.partition] = (each.offset, each.metadata or "")
 
-    def wanted(self) -> dict[Place, MemoryConsumer]:
+    def wanted(self) -> dict[Partition, MemoryConsumer]:
         """Choose who should own what: as it is now, and no member two more than another."""
         owners = {place: self.owners.get(place) for place in self._subscribed()}
         for place, owner in owners.items():
@@ -72,14 +72,14 @@ class MemoryKafka:
             owners[moved] = self._least_loaded(owners)
         return {place: owner for place, owner in owners.items() if owner}
 
-    def _subscribed(self) -> list[Place]:
+    def _subscribed(self) -> list[Partition]:
         topics = {topic for member in self.members for topic in member.topics}
         return [place for place in sorted(self.logs) if place[0] in topics]
 
-    def _least_loaded(self, owners: Mapping[Place, MemoryConsumer | None]) -> MemoryConsumer:
+    def _least_loaded(self, owners: Mapping[Partition, MemoryConsumer | None]) -> MemoryConsumer:
         return min(self.members, key=lambda member: _load(owners, member))
 
-    def _is_uneven(self, owners: Mapping[Place, MemoryConsumer | None]) -> bool:
+    def _is_uneven(self, owners: Mapping[Partition, MemoryConsumer | None]) -> bool:
         loads = [_load(owners, member) for member in self.members]
         return max(loads, default=0) - min(loads, default=0) > 1
 
@@ -94,8 +94,8 @@ class MemoryConsumer:
         self._on_assign: OnRebalance = _ignore
         self._on_revoke: OnRebalance = _ignore
         self._on_lost: OnRebalance = _ignore
-        self.positions: dict[Place, int] = {}
-        self.held_back: set[Place] = set()
+        self.positions: dict[Partition, int] = {}
+        self.held_back: set[Partition] = set()
         self._commits: deque[list[TopicPartition]] = deque()
 
     def subscribe(
@@ -208,7 +208,7 @@ class MemoryConsumer:
         if self.topics:
             self._kafka.members.append(self)
 
-    def _revoke(self, places: list[Place]) -> None:
+    def _revoke(self, places: list[Partition]) -> None:
         self._on_revoke(self, _partitions(dict.fromkeys(places, OFFSET_INVALID)))
         for place in places:
             del self.positions[place]
@@ -233,15 +233,15 @@ def _refusal(code: int) -> KafkaException:
     return KafkaException(KafkaError(code))
 
 
-def _load(owners: Mapping[Place, MemoryConsumer | None], member: MemoryConsumer) -> int:
+def _load(owners: Mapping[Partition, MemoryConsumer | None], member: MemoryConsumer) -> int:
     return sum(owner is member for owner in owners.values())
 
 
-def _places(partitions: Sequence[TopicPartition]) -> list[Place]:
+def _places(partitions: Sequence[TopicPartition]) -> list[Partition]:
     return [(each.topic, each.partition) for each in partitions]
 
 
-def _partitions(offsets: Mapping[Place, int]) -> list[TopicPartition]:
+def _partitions(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
     return [TopicPartition(*place, offset) for place, offset in offsets.items()]
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.services import credentials, nginx
+from local.services import credentials
+from local.services.servers import nginx
 from local.services.settings import Stack
 from tests.ports import free_ports
 from tests.provider import PATIENCE_SECONDS, Provider, stop

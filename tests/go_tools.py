@@ -10,7 +10,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.services import files, go
+from local.machine import files
+from local.services.fetch import go
 from local.services.settings import Stack
 
 BUILD_SECONDS = 1200

@@ -8,10 +8,12 @@ from typing import Any, cast
 
 from form import SentFile
 from imagectl.reconcile import Reconciliation
-from pipeline import ids, images, topics
-from pipeline.events import ImageUploaded, decode_uploaded
-from pipeline.results import Results
+from pipeline import ids
+from pipeline.events.cloudevents import ImageUploaded, decode_uploaded
+from pipeline.images import decoding
+from pipeline.kafka import topics
 from pipeline.settings import Settings
+from pipeline.storage.results import Results
 from tests import pictures
 from tests.fakes import MemoryCache, MemoryStore, StubBroker, StubReader
 from upload import Uploads
@@ -33,7 +35,7 @@ class House:
         self.reader.written_at = 1000.0
         self.results = Results(cast(Any, self.store), cast(Any, MemoryCache()))
         self.job_ids = ids.JobIds("key")
-        limits = images.Limits.from_settings(Settings())
+        limits = decoding.Limits.from_settings(Settings())
         store, broker = cast(Any, self.store), cast(Any, self.broker)
         self.uploads = Uploads(limits, store, broker, self.job_ids, MODEL)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from pipeline import bundles
+from pipeline.models import bundles
 from pipeline.settings import Settings
 from tests.stack import Stack, run_module, until
 

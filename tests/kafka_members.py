@@ -11,7 +11,7 @@ from typing import Any
 from confluent_kafka import KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from pipeline.broker import make_consumer
+from pipeline.kafka.broker import make_consumer
 from tests.fakes_kafka import MemoryConsumer, MemoryKafka
 from tests.stack import Stack, until
 

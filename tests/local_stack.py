@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.services import processes
+from local.machine import processes
 from pipeline.settings import Settings
 from tests.ports import free_ports
 from tests.stack import ROOT, Stack, run_module, until

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from local.services import processes
+from local.machine import processes
 
 
 def resident_bytes(state_dir: Path) -> dict[str, int]:

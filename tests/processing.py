@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from breaker import Breaker
 from deliveries import Delivery, read
-from pipeline.events import ImageUploaded, Origin
-from pipeline.results import Results
+from pipeline.events.cloudevents import ImageUploaded, Origin
+from pipeline.storage.results import Results
 from process import Processor
 from retries import RetryPolicy
 from tests.fakes import MemoryCache, MemoryStore, ScriptedClassifier, StubBroker

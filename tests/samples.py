@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from pipeline.events import ImageUploaded
+from pipeline.events.cloudevents import ImageUploaded
 from pipeline.ids import INPUT_BUCKET, JobIds, input_key
 
 MODEL_ID = "demonstration-0123456789ab"

@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from local.services import logs, parts, processes, supervisor
-from local.services.parts import Part
+from local.machine import processes
 from local.services.settings import ROOT, Stack
+from local.services.supervision import logs, parts, supervisor
+from local.services.supervision.parts import Part
 from tests.stack import until
 
 PATIENCE_SECONDS = 120.0

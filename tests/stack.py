@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import requests
 
 from pipeline.settings import Settings
-from pipeline.storage import ObjectStore
+from pipeline.storage.object_store import ObjectStore
 
 Answer = TypeVar("Answer")
 

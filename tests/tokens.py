@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.identity import (
+from pipeline.http.identity import (
     CLASSIFY,
     CONSUMER,
     GATEWAY,

@@ -9,7 +9,7 @@ from typing import Any
 import answers
 from engine import Engine
 from model import Model
-from pipeline import bundles, events
+from pipeline.events import cloudevents
 from pipeline.ids import (
     INPUT_BUCKET,
     PROCESSED_BUCKET,
@@ -18,9 +18,10 @@ from pipeline.ids import (
     processed_key,
     result_key,
 )
-from pipeline.images import Limits
+from pipeline.images.decoding import Limits
+from pipeline.models import bundles
 from pipeline.settings import Settings
-from pipeline.storage import ObjectStore
+from pipeline.storage.object_store import ObjectStore
 
 
 class Work:
@@ -44,7 +45,7 @@ class Work:
         Of what ours does this leaves out the cache, the search for a result that is there already
         and the check of the image's digest.
         """
-        event = events.decode_uploaded(raw)
+        event = cloudevents.decode_uploaded(raw)
         names = event.tenant_id, event.image_id
         data = self._store.get(INPUT_BUCKET, input_key(*names, event.extension))
         if data is None:
@@ -56,4 +57,4 @@ class Work:
         result = answers.result_of(event, seen, manifest)
         key, body = result_key(*names, event.model_id), json.dumps(result).encode()
         self._store.put(RESULT_BUCKET, key, body, "application/json")
-        return events.encode_classified(event, result, f"{RESULT_BUCKET}/{key}")
+        return cloudevents.encode_classified(event, result, f"{RESULT_BUCKET}/{key}")

@@ -11,15 +11,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bench import judged, rounds
-from bench.bare_puts import BarePuts
-from bench.beside import looking_on
-from bench.cores import apart
-from bench.figures import ratios
-from bench.functions import CLASSIFIER
-from bench.report import table
+from bench import rounds
+from bench.load.bare_puts import BarePuts
+from bench.measuring.warm import models, warm_stack
+from bench.reporting import judged
+from bench.reporting.figures import ratios
+from bench.reporting.report import table
 from bench.scenario import Context, Figure, Outcome
-from bench.warm import models, warm_stack
+from bench.stacks.beside import looking_on
+from bench.stacks.cores import apart
+from bench.stacks.functions import CLASSIFIER
 
 GOAL = "P1"
 

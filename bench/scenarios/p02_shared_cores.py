@@ -11,11 +11,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bench import by_step, judged, records, rounds, svg
-from bench.figures import median, ratios
-from bench.report import table
+from bench import rounds
+from bench.measuring import by_step
+from bench.measuring.warm import Warm, models, warm_stack
+from bench.reporting import judged, records, svg
+from bench.reporting.figures import median, ratios
+from bench.reporting.report import table
 from bench.scenario import Context, Figure, Outcome
-from bench.warm import Warm, models, warm_stack
 
 GOAL = "P2"
 

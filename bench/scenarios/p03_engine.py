@@ -11,14 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import engines, judged, rounds
+from bench import rounds
 from bench.checks import BenchFailed
-from bench.crops import LEAST, write_pictures
-from bench.engines import OTHERS, OURS, REFERENCE, Prepared
-from bench.figures import median, ratios
-from bench.report import table
+from bench.comparison import engines
+from bench.comparison.engines import OTHERS, OURS, REFERENCE, Prepared
+from bench.load.crops import LEAST, write_pictures
+from bench.measuring.warm import models
+from bench.reporting import judged
+from bench.reporting.figures import median, ratios
+from bench.reporting.report import table
 from bench.scenario import Context, Figure, Outcome
-from bench.warm import models
 
 GOAL = "P3"
 

@@ -6,12 +6,13 @@ Eight clients, each with one kept-alive connection, the consumer standing still:
 
 from __future__ import annotations
 
-from bench import judged, rounds
-from bench.bare_puts import BarePuts
-from bench.client import Client, upload_all
-from bench.figures import ratios
+from bench import rounds
+from bench.load.bare_puts import BarePuts
+from bench.load.client import Client, upload_all
+from bench.measuring.warm import warm_stack
+from bench.reporting import judged
+from bench.reporting.figures import ratios
 from bench.scenario import Context, Outcome
-from bench.warm import warm_stack
 
 GOAL = "P4"
 

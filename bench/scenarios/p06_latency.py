@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench import judged, svg
-from bench.latency import Latency
-from bench.report import table
+from bench.load.latency import Latency
+from bench.measuring.warm import Warm, warm_stack
+from bench.reporting import judged, svg
+from bench.reporting.report import table
 from bench.scenario import Context, Figure, Outcome
-from bench.warm import Warm, warm_stack
 
 GOAL = "P6"
 

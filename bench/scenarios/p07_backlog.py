@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench import judged, svg
-from bench.drain import Drained
-from bench.figures import rate_of_tenth
-from bench.memory_watch import Look, MemoryWatch, growth
+from bench.load.drain import Drained
+from bench.load.memory_watch import Look, MemoryWatch, growth
+from bench.measuring.warm import warm_stack
 from bench.progress import say
-from bench.report import table
+from bench.reporting import judged, svg
+from bench.reporting.figures import rate_of_tenth
+from bench.reporting.report import table
 from bench.scenario import Context, Figure, Outcome
-from bench.warm import warm_stack
 
 GOAL = "P7"
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from bench import judged, rounds, svg
-from bench.drain import Drain
-from bench.figures import ratios
-from bench.functions import CLASSIFIER, Functions
-from bench.report import table
+from bench import rounds
+from bench.load.drain import Drain
+from bench.measuring.stubs import IMAGE_SECONDS, stub_stack
+from bench.measuring.warm import Warm, warm_stack
+from bench.reporting import judged, svg
+from bench.reporting.figures import ratios
+from bench.reporting.report import table
 from bench.scenario import Context, Outcome
-from bench.stubs import IMAGE_SECONDS, stub_stack
-from bench.warm import Warm, warm_stack
+from bench.stacks.functions import CLASSIFIER, Functions
 
 GOAL = "P8"
 

@@ -16,19 +16,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from bench import judged, svg
-from bench.arrivals import Arrivals
-from bench.beside import looking_on
 from bench.checks import BenchFailed
-from bench.client import Client
-from bench.drain import Drain
-from bench.figures import median, percentile, reversals
-from bench.forecast import forecasts
-from bench.functions import CLASSIFIER, Functions, until
-from bench.open_loop import open_loop
+from bench.load.arrivals import Arrivals
+from bench.load.client import Client
+from bench.load.drain import Drain
+from bench.load.forecast import forecasts
+from bench.load.open_loop import open_loop
+from bench.measuring.stubs import IMAGE_SECONDS, stub_stack
+from bench.reporting import judged, svg
+from bench.reporting.figures import median, percentile, reversals
 from bench.scenario import Context, Figure, Outcome
-from bench.stack import BenchStack
-from bench.stubs import IMAGE_SECONDS, stub_stack
+from bench.stacks.beside import looking_on
+from bench.stacks.functions import CLASSIFIER, Functions, until
+from bench.stacks.stack import BenchStack
 
 GOAL = "P9"
 

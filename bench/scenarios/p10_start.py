@@ -14,12 +14,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bench import judged, plain_tensorflow, rounds
+from bench import rounds
 from bench.checks import BenchFailed
-from bench.figures import ratios
-from bench.functions import CLASSIFIER, Functions, classifier_token, until
+from bench.comparison import plain_tensorflow
+from bench.measuring.warm import Warm, warm_stack
+from bench.reporting import judged
+from bench.reporting.figures import ratios
 from bench.scenario import Context, Outcome
-from bench.warm import Warm, warm_stack
+from bench.stacks.functions import CLASSIFIER, Functions, classifier_token, until
 
 GOAL = "P10"
 

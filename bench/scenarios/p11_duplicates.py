@@ -10,14 +10,15 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from bench import judged, rounds
-from bench.arrivals import Arrivals
-from bench.client import Client, upload_all
-from bench.drain import Images
-from bench.figures import ratios
-from bench.functions import CLASSIFIER, Functions
+from bench import rounds
+from bench.load.arrivals import Arrivals
+from bench.load.client import Client, upload_all
+from bench.load.drain import Images
+from bench.measuring.warm import Warm, warm_stack
+from bench.reporting import judged
+from bench.reporting.figures import ratios
 from bench.scenario import Context, Outcome
-from bench.warm import Warm, warm_stack
+from bench.stacks.functions import CLASSIFIER, Functions
 
 GOAL = "P11"
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 from itertools import compress
 
-from bench import decoding, engines, judged
-from bench.figures import median, ratios
+from bench.comparison import engines
+from bench.measuring import decoding
+from bench.reporting import judged
+from bench.reporting.figures import median, ratios
 from bench.scenario import Context, Outcome
 from local.services.settings import Stack
 from models import bundle

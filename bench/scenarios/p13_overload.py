@@ -12,15 +12,16 @@ from contextlib import closing
 from functools import partial
 from typing import Any
 
-from bench import judged, rounds, svg
-from bench.arrivals import Arrivals
-from bench.client import Client
-from bench.figures import median
-from bench.open_loop import open_loop
+from bench import rounds
+from bench.load.arrivals import Arrivals
+from bench.load.client import Client
+from bench.load.open_loop import open_loop
+from bench.measuring.warm import Warm, warm_stack
 from bench.progress import say
-from bench.report import table
+from bench.reporting import judged, svg
+from bench.reporting.figures import median
+from bench.reporting.report import table
 from bench.scenario import Context, Outcome
-from bench.warm import Warm, warm_stack
 
 GOAL = "P13"
 

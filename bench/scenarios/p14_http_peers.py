@@ -15,17 +15,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from bench import environment, judged, rounds
+from bench import rounds
 from bench.checks import check_labels
-from bench.closed_loop import Target, closed_loop
-from bench.figures import median, milliseconds, ratios
-from bench.functions import CLASSIFIER, Functions, classifier_token
-from bench.http_peers import PEERS, WORKERS, Peer
-from bench.processes import spending
-from bench.report import table
+from bench.comparison import environment
+from bench.comparison.http_peers import PEERS, WORKERS, Peer
+from bench.load.closed_loop import Target, closed_loop
+from bench.measuring.warm import Warm, warm_stack
+from bench.reporting import judged
+from bench.reporting.figures import median, milliseconds, ratios
+from bench.reporting.report import table
 from bench.scenario import Context, Figure, Outcome
-from bench.warm import Warm, warm_stack
-from local.services import processes
+from bench.stacks.functions import CLASSIFIER, Functions, classifier_token
+from bench.stacks.processes import spending
+from local.machine import processes
 
 GOAL = "P14"
 

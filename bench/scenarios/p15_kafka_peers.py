@@ -17,14 +17,16 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from bench import environment, judged, rounds
-from bench.figures import median, ratios
-from bench.functions import CLASSIFIER, Functions
-from bench.http_peers import WORKERS
-from bench.kafka_peers import ExampleLoop, FastStream, MLServer, Peer
-from bench.report import table
+from bench import rounds
+from bench.comparison import environment
+from bench.comparison.http_peers import WORKERS
+from bench.comparison.kafka_peers import ExampleLoop, FastStream, MLServer, Peer
+from bench.measuring.warm import Warm, models, warm_stack
+from bench.reporting import judged
+from bench.reporting.figures import median, ratios
+from bench.reporting.report import table
 from bench.scenario import Context, Figure, Outcome
-from bench.warm import Warm, models, warm_stack
+from bench.stacks.functions import CLASSIFIER, Functions
 
 GOAL = "P15"
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench import judged, plain_tensorflow
-from bench.functions import CLASSIFIER
-from bench.report import table
-from bench.rest import at_rest
+from bench.comparison import plain_tensorflow
+from bench.measuring.warm import warm_stack
+from bench.reporting import judged
+from bench.reporting.report import table
 from bench.scenario import Context, Outcome
-from bench.warm import warm_stack
+from bench.stacks.functions import CLASSIFIER
+from bench.stacks.rest import at_rest
 
 GOAL = "P16"
 

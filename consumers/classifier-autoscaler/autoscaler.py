@@ -13,9 +13,9 @@ from types import FrameType
 from decision import Decision, Load
 from measuring import Meter, Sample
 from pipeline import telemetry
-from pipeline.backlog import BacklogProbe, Reading
 from pipeline.errors import Unavailable
-from pipeline.health import serve
+from pipeline.http.health import serve
+from pipeline.kafka.backlog import BacklogProbe, Reading
 from pipeline.settings import Settings
 from replicas import Function, Replicas
 

@@ -1,4 +1,4 @@
-"""What keeps a fault that is nobody's image from dead-lettering all of them."""
+"""A circuit breaker: stops the work while everything fails, so that no image is blamed for it."""
 
 from __future__ import annotations
 

@@ -11,15 +11,18 @@ from typing import Any
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from breaker import Breaker
-from commits import Commits, places_of
 from deliveries import Delivery, Pending, origin_of, read
 from membership import Membership
-from pipeline import broker, crashes, telemetry, topics
+from offsets.commits import Commits, places_of
+from offsets.progress import CAREFUL_FROM, Assignment
+from offsets.window import Window
+from pipeline import telemetry
+from pipeline.hooks import crashes
+from pipeline.kafka import broker, topics
+from pipeline.kafka.topics import Partition
 from pipeline.settings import Settings
 from process import Processor
-from progress import CAREFUL_FROM, Assignment, Place
 from retries import LARGEST_JITTER
-from window import Window
 from workers import Workers
 
 logger = logging.getLogger(__name__)
@@ -196,7 +199,7 @@ class ImageProcessConsumer:
         self._forget(partitions)
         self._report("partitions lost", partitions)
 
-    def _hand_over(self, places: set[Place]) -> None:
+    def _hand_over(self, places: set[Partition]) -> None:
         self._collect()
         self._assignment.give_up(places)
         self._commits.and_wait(self._consumer)

@@ -11,15 +11,16 @@ from typing import cast
 
 from confluent_kafka import Message
 
+from offsets.progress import NOTHING, Mark
 from outcomes import internal
 from pipeline.errors import MalformedEvent, PipelineError
-from pipeline.event_checks import MAX_COUNT
-from pipeline.events import ImageUploaded, Origin, decode_uploaded
-from progress import NOTHING, Mark, Place
+from pipeline.events.checks import MAX_COUNT
+from pipeline.events.cloudevents import ImageUploaded, Origin, decode_uploaded
+from pipeline.kafka.topics import Partition
 
 logger = logging.getLogger(__name__)
 
-Key = tuple[str, str]
+ImageKey = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,12 @@ class Delivery:
     bugs: int = 0
 
     @property
-    def place(self) -> Place:
+    def place(self) -> Partition:
         """The partition it was read from."""
         return self.origin.topic, self.origin.partition
 
     @property
-    def key(self) -> Key:
+    def key(self) -> ImageKey:
         """What must not be worked on twice at once: an image of a tenant, else the message."""
         if self.event is None:
             return (self.origin.topic, f"{self.origin.partition}/{self.origin.offset}")
@@ -109,7 +110,7 @@ class Pending:
 
     def __init__(self) -> None:
         self._waiting: deque[Delivery] = deque()
-        self._busy: set[Key] = set()
+        self._busy: set[ImageKey] = set()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -150,7 +151,7 @@ class Pending:
         """Say that a batch is no longer worked on."""
         self._busy.difference_update(delivery.key for delivery in batch)
 
-    def drop(self, partitions: Collection[Place]) -> None:
+    def drop(self, partitions: Collection[Partition]) -> None:
         """Forget what was read from partitions that now belong to another consumer."""
         self._waiting = deque(
             delivery for delivery in self._waiting if delivery.place not in partitions

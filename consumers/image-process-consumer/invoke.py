@@ -10,10 +10,11 @@ from typing import Any
 import requests
 from PIL import Image
 
-from pipeline import events, telemetry
+from pipeline import telemetry
 from pipeline.errors import PipelineError, Unavailable
-from pipeline.events import ImageUploaded
-from pipeline.identity import CLASSIFY, CONSUMER, REFERENCES, TOKEN_HEADER, Signer
+from pipeline.events import cloudevents
+from pipeline.events.cloudevents import ImageUploaded
+from pipeline.http.identity import CLASSIFY, CONSUMER, REFERENCES, TOKEN_HEADER, Signer
 from pipeline.settings import Settings
 
 _CONNECT_SECONDS = 1.0
@@ -70,7 +71,7 @@ class ClassifierClient:
 
     def _post(self, batch: Sequence[ImageUploaded]) -> requests.Response:
         body = json.dumps([event.to_cloud_event() for event in batch], ensure_ascii=False)
-        return self._send(body.encode(), events.BATCH_CONTENT_TYPE, batch[0].traceparent)
+        return self._send(body.encode(), cloudevents.BATCH_CONTENT_TYPE, batch[0].traceparent)
 
     def _send(self, body: bytes, content_type: str, traceparent: str) -> requests.Response:
         trace = telemetry.trace_id(traceparent)

@@ -12,12 +12,14 @@ from consumer import ImageProcessConsumer
 from invoke import ClassifierClient
 from member_file import MemberFile
 from membership import CutOff, Membership, ask_broker
-from pipeline import broker, crashes, telemetry
-from pipeline.cache import ResultCache
-from pipeline.health import serve
-from pipeline.results import Results
+from pipeline import telemetry
+from pipeline.hooks import crashes
+from pipeline.http.health import serve
+from pipeline.kafka import broker
 from pipeline.settings import Settings
-from pipeline.storage import ObjectStore
+from pipeline.storage.cache import ResultCache
+from pipeline.storage.object_store import ObjectStore
+from pipeline.storage.results import Results
 from process import Processor
 from retries import RetryPolicy
 

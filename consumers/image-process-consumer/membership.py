@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from pipeline.broker import BrokerProbe
 from pipeline.errors import Unavailable
+from pipeline.kafka.broker import BrokerProbe
 from pipeline.settings import Settings
 
 # Time to find the group again from when Kafka answers; it takes two or three.

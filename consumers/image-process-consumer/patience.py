@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.errors import PipelineError, Unavailable
-from pipeline.events import Origin
+from pipeline.events.cloudevents import Origin
 
 # A turn is half a second or more. So often in a row nothing that is merely flaky fails.
 TURNS = 40

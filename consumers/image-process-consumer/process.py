@@ -14,13 +14,15 @@ from deliveries import Delivery
 from invoke import ClassifierClient
 from outcomes import Deadly, NotNow, Outcome, internal, may_work_later, outcome_of, stage_of
 from patience import Patience
-from pipeline import crashes, events, topics
-from pipeline.broker import Publisher
-from pipeline.dead_letters import encode_failed, encode_failure, reason_of
 from pipeline.errors import MalformedEvent, PipelineError, Refused, Unavailable
-from pipeline.events import ImageUploaded
+from pipeline.events import cloudevents
+from pipeline.events.cloudevents import ImageUploaded
+from pipeline.events.dead_letters import encode_failed, encode_failure, reason_of
+from pipeline.hooks import crashes
 from pipeline.ids import RESULT_BUCKET, result_key
-from pipeline.results import Results
+from pipeline.kafka import topics
+from pipeline.kafka.broker import Publisher
+from pipeline.storage.results import Results
 from pipeline.telemetry import EVENTS
 from retries import RetryPolicy
 
@@ -182,7 +184,7 @@ class Processor:
         if not (event.duplicate or event.redelivered or event.attempt > 1):
             self._patience.note_new()
         key = result_key(event.tenant_id, event.image_id, result["modelId"])
-        value = events.encode_classified(event, result, f"{RESULT_BUCKET}/{key}")
+        value = cloudevents.encode_classified(event, result, f"{RESULT_BUCKET}/{key}")
         EVENTS.labels("completed").inc()
         logger.info("completed", extra=_names(event))
         return Event(topics.RESULTS.name, event.image_id, value)

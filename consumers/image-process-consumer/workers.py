@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 
 from deliveries import Delivery, Pending
 from outcomes import internal
-from pipeline import crashes
+from pipeline.hooks import crashes
+from pipeline.kafka.topics import Partition
 from pipeline.telemetry import EVENTS_IN_FLIGHT
 from process import Processor
-from progress import Place
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class _Running:
     alone: bool
     unfinished: Future[list[Delivery]]
     began: float
-    dropped: set[Place] = field(default_factory=set)
+    dropped: set[Partition] = field(default_factory=set)
 
 
 class Workers:
@@ -102,7 +102,7 @@ class Workers:
                     later = delivery.later(due)
                     self._pending.add(self._after_bug(later, running, bug) if bug else later)
 
-    def drop(self, places: Set[Place]) -> None:
+    def drop(self, places: Set[Partition]) -> None:
         """Forget what is of partitions that were taken away, and take nothing of it up again.
 
         A partition that comes back is read anew, and each event with what is known of it by then.

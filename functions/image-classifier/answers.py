@@ -9,8 +9,8 @@ from typing import Any
 from engine import Seen
 from pipeline import telemetry
 from pipeline.errors import InvalidImage, Unavailable
-from pipeline.events import ImageUploaded, datetime_text
-from pipeline.manifest import Manifest
+from pipeline.events.cloudevents import ImageUploaded, datetime_text
+from pipeline.models.manifest import Manifest
 
 
 def labels_of(seen: Seen) -> list[dict[str, Any]]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from pipeline import events, strict_json
+from pipeline import strict_json
 from pipeline.errors import Rejected
+from pipeline.events import cloudevents
 
 MAX_EVENTS = 64
 # An event has at most MAX_EVENT_BYTES in Kafka; the consumer adds what it knows of the delivery.
-MAX_BYTES = MAX_EVENTS * 2 * events.MAX_EVENT_BYTES
+MAX_BYTES = MAX_EVENTS * 2 * cloudevents.MAX_EVENT_BYTES
 # Whole batches have no more brackets: how deep each goes need not be looked for.
 _MAX_DEPTH = 4 * MAX_EVENTS
 
 
-def parse(body: bytes) -> list[events.ImageUploaded]:
+def parse(body: bytes) -> list[cloudevents.ImageUploaded]:
     """Read a batch.
 
     Raises:
@@ -39,4 +40,4 @@ def parse(body: bytes) -> list[events.ImageUploaded]:
             found=found,
             allowed=f"1 to {MAX_EVENTS}",
         )
-    return [events.parse_uploaded(event) for event in batch]
+    return [cloudevents.parse_uploaded(event) for event in batch]

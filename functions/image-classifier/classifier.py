@@ -14,16 +14,16 @@ from typing import Any
 import answers
 from costly import Costly, busy
 from engine import Decoded, Engine, Seen
-from engines import Engines
 from fetching import Fetched, Fetching, refused_by_store
-from pipeline import inferences
-from pipeline.cache import Key
+from loaded_models import LoadedModels
 from pipeline.errors import InvalidImage, Refused, Unavailable
-from pipeline.events import ImageUploaded
-from pipeline.results import Results
-from pipeline.storage import ObjectStore
+from pipeline.events.cloudevents import ImageUploaded
+from pipeline.hooks import inferences
+from pipeline.storage.cache import ResultKey
+from pipeline.storage.object_store import ObjectStore
+from pipeline.storage.results import Results
 from pipeline.telemetry import CLASSIFICATIONS
-from storing import CHUNK_IMAGES, Looked, Outcome, Storing, picture_key
+from storing import CHUNK_IMAGES, Looked, ResultOrError, Storing, picture_key
 
 # Repeated images are few, and their results are sought in the store while others are looked for.
 _FIND_THREADS = 4
@@ -34,7 +34,7 @@ _COSTLY_SECONDS = 4.0
 class Classifier:
     """Classifies batches of references; safe to call from several threads."""
 
-    def __init__(self, engines: Engines, store: ObjectStore, results: Results) -> None:
+    def __init__(self, engines: LoadedModels, store: ObjectStore, results: Results) -> None:
         self._engines = engines
         self._results = results
         self._fetching = Fetching(store)
@@ -50,7 +50,7 @@ class Classifier:
     def classify(self, batch: Sequence[ImageUploaded]) -> list[dict[str, Any]]:
         """Answer for each reference in the order asked; equal images are looked at once."""
         images = {_key(event): event for event in reversed(batch)}
-        storing: list[Future[dict[Key, Outcome]]] = []
+        storing: list[Future[dict[ResultKey, ResultOrError]]] = []
         costly: list[ImageUploaded] = []
         with self._turns:
             # Not before: what a killed consumer asked for may be done by now, and is not repeated.
@@ -93,11 +93,11 @@ class Classifier:
         self._fetching.close()
         self._storing.close()
 
-    def _find(self, images: Sequence[ImageUploaded]) -> dict[Key, Outcome]:
+    def _find(self, images: Sequence[ImageUploaded]) -> dict[ResultKey, ResultOrError]:
         """Look for results that are there already: in Redis, and in MinIO if they may be."""
         keys = [_key(event) for event in images]
-        found: dict[Key, Outcome] = {}
-        sought: list[tuple[Key, Future[Outcome | None]]] = []
+        found: dict[ResultKey, ResultOrError] = {}
+        sought: list[tuple[ResultKey, Future[ResultOrError | None]]] = []
         for event, cached in zip(images, self._results.find_cached(keys), strict=True):
             if cached is not None:
                 found[_key(event)] = cached
@@ -106,7 +106,7 @@ class Classifier:
         stored = ((key, future.result()) for key, future in sought)
         return found | {key: outcome for key, outcome in stored if outcome is not None}
 
-    def _find_stored(self, event: ImageUploaded) -> Outcome | None:
+    def _find_stored(self, event: ImageUploaded) -> ResultOrError | None:
         try:
             return self._results.find_stored(*_key(event))
         except Unavailable as error:
@@ -118,9 +118,9 @@ class Classifier:
         self,
         model_id: str,
         images: list[ImageUploaded],
-        storing: list[Future[dict[Key, Outcome]]],
+        storing: list[Future[dict[ResultKey, ResultOrError]]],
         costly: list[ImageUploaded],
-    ) -> dict[Key, Outcome]:
+    ) -> dict[ResultKey, ResultOrError]:
         """Classify images whose jobs are pinned to one model.
 
         Args:
@@ -131,7 +131,7 @@ class Classifier:
             What stood in the way, of those that are not stored.
         """
         fetched = self._fetching.begin(images)
-        outcomes: dict[Key, Outcome] = {}
+        outcomes: dict[ResultKey, ResultOrError] = {}
         known = len(costly)
         with self._lock:
             try:
@@ -145,14 +145,14 @@ class Classifier:
         return outcomes
 
     def _classify_costly(
-        self, images: Sequence[ImageUploaded], storing: list[Future[dict[Key, Outcome]]]
-    ) -> dict[Key, Outcome]:
+        self, images: Sequence[ImageUploaded], storing: list[Future[dict[ResultKey, ResultOrError]]]
+    ) -> dict[ResultKey, ResultOrError]:
         """Classify images one by one while other batches are looked at.
 
         Those that have no turn now come again, and cost nobody an attempt: waiting here, they would
         keep calls that others need.
         """
-        outcomes: dict[Key, Outcome] = {_key(event): busy() for event in images}
+        outcomes: dict[ResultKey, ResultOrError] = {_key(event): busy() for event in images}
         with suppress(Unavailable), self._costly.turn():
             until = time.monotonic() + _COSTLY_SECONDS
             found = self._find(images)
@@ -166,7 +166,7 @@ class Classifier:
                     outcomes[_key(event)] = error
         return outcomes
 
-    def _look_apart(self, event: ImageUploaded) -> Future[dict[Key, Outcome]]:
+    def _look_apart(self, event: ImageUploaded) -> Future[dict[ResultKey, ResultOrError]]:
         # Fetched anew: to hold on to all costly ones of a batch would take hundreds of megabytes.
         ((_, data),) = self._fetching.begin([event])
         if not isinstance(data, bytes):
@@ -179,7 +179,7 @@ class Classifier:
 
     def _look(
         self, engine: Engine, chunk: Mapping[ImageUploaded, Decoded]
-    ) -> Future[dict[Key, Outcome]]:
+    ) -> Future[dict[ResultKey, ResultOrError]]:
         """Show a chunk to the model while its pictures are stored, then begin with its results."""
         manifest = engine.manifest
         pictures = self._storing.begin_pictures(
@@ -195,7 +195,7 @@ class Classifier:
 def _decode(
     engine: Engine,
     chunk: Mapping[ImageUploaded, Fetched],
-    failed: dict[Key, Outcome],
+    failed: dict[ResultKey, ResultOrError],
     costly: list[ImageUploaded],
 ) -> dict[ImageUploaded, Decoded]:
     """Decode what is ordinary; tell the others apart."""
@@ -215,12 +215,12 @@ def _decode(
     return decoded
 
 
-def _key(event: ImageUploaded) -> Key:
+def _key(event: ImageUploaded) -> ResultKey:
     """Name what is looked at once: an image under the model its job is pinned to."""
     return event.tenant_id, event.image_id, event.model_id
 
 
-def _answer(event: ImageUploaded, outcome: Outcome) -> dict[str, Any]:
+def _answer(event: ImageUploaded, outcome: ResultOrError) -> dict[str, Any]:
     if isinstance(outcome, bytes):
         answer = answers.completed(event, outcome)
     else:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model import Model, Prediction
-from pipeline import crashes, images
-from pipeline.manifest import Manifest
+from pipeline.hooks import crashes
+from pipeline.images import decoding
+from pipeline.models.manifest import Manifest
 from pipeline.telemetry import INFERENCE_SECONDS, INFERENCES
 from preprocessing import preprocess
 
@@ -55,7 +56,7 @@ class Seen:
 class Engine:
     """One model with its limits. Not thread-safe: the caller holds a lock, but not to decode."""
 
-    def __init__(self, model: Model, limits: images.Limits, top_k: int) -> None:
+    def __init__(self, model: Model, limits: decoding.Limits, top_k: int) -> None:
         self._model = model
         self._limits = limits
         self._top_k = top_k
@@ -73,15 +74,15 @@ class Engine:
         """
         return self.infer(self.decode(data))
 
-    def inspect(self, data: bytes) -> images.ImageInfo:
+    def inspect(self, data: bytes) -> decoding.ImageInfo:
         """Look at a file's header and parts, decoding nothing.
 
         Raises:
             InvalidImage: it can be no image, or a costly one beyond all measure.
         """
-        return images.inspect(data, self._limits)
+        return decoding.inspect(data, self._limits)
 
-    def decode(self, data: bytes, info: images.ImageInfo | None = None) -> Decoded:
+    def decode(self, data: bytes, info: decoding.ImageInfo | None = None) -> Decoded:
         """Make the picture that the model is to see; `info` is what `inspect` said of it.
 
         Raises:
@@ -89,7 +90,7 @@ class Engine:
         """
         started = time.perf_counter()
         short_side = self.manifest.preprocessing.min_short_side
-        image = images.decode(data, self._limits, short_side, info)
+        image = decoding.decode(data, self._limits, short_side, info)
         picture, array = preprocess(image, self.manifest)
         seconds = time.perf_counter() - started
         crashes.point("classifier.decoded")
@@ -111,5 +112,5 @@ class Engine:
         side = self.manifest.input
         buffer = BytesIO()
         Image.new("RGB", (max(side.width, 64), max(side.height, 64))).save(buffer, "PNG")
-        image = images.decode(buffer.getvalue(), self._limits)
+        image = decoding.decode(buffer.getvalue(), self._limits)
         self._model.predict(preprocess(image, self.manifest).array)

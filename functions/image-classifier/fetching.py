@@ -6,11 +6,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from pipeline import crashes, ids
+from pipeline import ids
 from pipeline.errors import InvalidImage, Refused, Unavailable
-from pipeline.events import ImageUploaded
+from pipeline.events.cloudevents import ImageUploaded
+from pipeline.hooks import crashes
 from pipeline.ids import INPUT_BUCKET
-from pipeline.storage import ObjectStore
+from pipeline.storage.object_store import ObjectStore
 
 # Several images a round trip; an image may have 20 MB, so that bytes are bounded as well.
 _CHUNK_IMAGES = 8

@@ -10,18 +10,22 @@ import answers
 import batches
 from classifier import Classifier
 from engine import Engine
-from engines import Engines
+from loaded_models import LoadedModels
 from model import Model
-from pipeline import bundles, crashes, events, inferences, telemetry, web
-from pipeline.cache import ResultCache
-from pipeline.entry import Entry
+from pipeline import telemetry
 from pipeline.errors import Rejected
-from pipeline.identity import CLASSIFY, CONSUMER, REFERENCES, Caller, Verifier
-from pipeline.images import Limits
-from pipeline.manifest import ModelRefused
-from pipeline.results import Results
+from pipeline.events import cloudevents
+from pipeline.hooks import crashes, inferences
+from pipeline.http import web
+from pipeline.http.entry import Entry
+from pipeline.http.identity import CLASSIFY, CONSUMER, REFERENCES, Caller, Verifier
+from pipeline.images.decoding import Limits
+from pipeline.models import bundles
+from pipeline.models.manifest import ModelRefused
 from pipeline.settings import Settings
-from pipeline.storage import ObjectStore
+from pipeline.storage.cache import ResultCache
+from pipeline.storage.object_store import ObjectStore
+from pipeline.storage.results import Results
 
 settings = Settings.from_env(os.environ)
 telemetry.configure("image-classifier", settings.log_level)
@@ -40,7 +44,7 @@ class Function:
         if engine is None:
             raise ModelRefused(f"MODEL_ID is {model_id}; expected a model that MinIO holds")
         self.manifest = engine.manifest
-        engines = Engines(engine, partial(_load, settings, store))
+        engines = LoadedModels(engine, partial(_load, settings, store))
         results = Results(store, ResultCache(settings))
         self.classifier = Classifier(engines, store, results)
 
@@ -48,7 +52,7 @@ class Function:
         """Answer references to the consumer, an image to anybody else."""
         call.require_method("POST")
         caller = call.caller(self.verifier)
-        if call.headers.get("Content-Type") == events.BATCH_CONTENT_TYPE:
+        if call.headers.get("Content-Type") == cloudevents.BATCH_CONTENT_TYPE:
             return self._classify_references(call, caller)
         caller.require(CLASSIFY)
         return self._classify_bytes(call)
@@ -59,7 +63,7 @@ class Function:
                 "references are taken from inside only; send the image itself",
                 code="references-refused",
                 status=403,
-                found=events.BATCH_CONTENT_TYPE,
+                found=cloudevents.BATCH_CONTENT_TYPE,
                 allowed="one image as the body",
             )
         answers_in_order = self.classifier.classify(batches.parse(call.body))

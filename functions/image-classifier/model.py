@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import litert
-from pipeline.labels import parse_labels
-from pipeline.manifest import (
+from pipeline.models.labels import parse_labels
+from pipeline.models.manifest import (
     BUNDLE_FILES,
     LABELS_FILE,
     MANIFEST_FILE,

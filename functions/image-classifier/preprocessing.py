@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from pipeline.images import reduced
-from pipeline.manifest import Manifest
+from pipeline.images.decoding import reduced
+from pipeline.models.manifest import Manifest
 
 _RESAMPLE = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 

@@ -15,20 +15,20 @@ import answers
 from engine import Decoded, Seen
 from fetching import refused_by_store
 from pipeline import ids
-from pipeline.cache import Key
 from pipeline.errors import InvalidImage, Refused, Unavailable
-from pipeline.events import ImageUploaded
+from pipeline.events.cloudevents import ImageUploaded
 from pipeline.ids import PROCESSED_BUCKET
-from pipeline.manifest import Manifest
-from pipeline.results import Results
-from pipeline.storage import ObjectStore
+from pipeline.models.manifest import Manifest
+from pipeline.storage.cache import ResultKey
+from pipeline.storage.object_store import ObjectStore
+from pipeline.storage.results import Results
 
 logger = logging.getLogger(__name__)
 
 Saved = TypeVar("Saved")
 
 # What is known of one image: its stored result, or what stood in the way.
-Outcome = bytes | InvalidImage | Unavailable
+ResultOrError = bytes | InvalidImage | Unavailable
 
 # Enough for one request to be worth it. A kill undoes what is looked at and not stored yet: one
 # chunk that is being filled, and those being stored.
@@ -45,12 +45,12 @@ class Looked:
     manifest: Manifest
 
     @property
-    def key(self) -> Key:
+    def key(self) -> ResultKey:
         """Under what it was asked for: the model its job is pinned to."""
         return self.event.tenant_id, self.event.image_id, self.event.model_id
 
     @property
-    def own_key(self) -> Key:
+    def own_key(self) -> ResultKey:
         """Under what its result is filed: the model that looked at it."""
         return self.event.tenant_id, self.event.image_id, self.manifest.model_id
 
@@ -77,7 +77,7 @@ class Storing:
 
     def begin_results(
         self, chunk: Sequence[Looked], pictures: Future[None]
-    ) -> Future[dict[Key, Outcome]]:
+    ) -> Future[dict[ResultKey, ResultOrError]]:
         """Begin to store a chunk's results once its pictures are; waits until there is room.
 
         The future tells of each image which result is stored, or that MinIO did not confirm it.
@@ -102,7 +102,9 @@ class Storing:
         encoded = {key: decoded.picture_jpeg() for key, decoded in pictures.items()}
         self._store.put_many(PROCESSED_BUCKET, encoded, "image/jpeg")
 
-    def _save_results(self, chunk: Sequence[Looked], pictures: Future[None]) -> dict[Key, Outcome]:
+    def _save_results(
+        self, chunk: Sequence[Looked], pictures: Future[None]
+    ) -> dict[ResultKey, ResultOrError]:
         try:
             # Of this chunk, and so begun before: there is a thread at it, or it has ended.
             pictures.result()

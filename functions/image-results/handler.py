@@ -7,15 +7,17 @@ from datetime import timedelta
 from typing import Any
 
 from filters import LabelFilter, model_in
-from pipeline import bundles, telemetry, web
-from pipeline.cache import ResultCache
-from pipeline.entry import Entry
+from pipeline import telemetry
 from pipeline.errors import NotFound
-from pipeline.identity import READ, Verifier
+from pipeline.http import web
+from pipeline.http.entry import Entry
+from pipeline.http.identity import READ, Verifier
 from pipeline.ids import JobIds
-from pipeline.results import Results
+from pipeline.models import bundles
 from pipeline.settings import Settings
-from pipeline.storage import ObjectStore
+from pipeline.storage.cache import ResultCache
+from pipeline.storage.object_store import ObjectStore
+from pipeline.storage.results import Results
 from published import PublishedModels
 from readiness import Readiness, all_ready
 from states import Answer, States

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from pipeline.errors import NotFound
 from pipeline.ids import MODEL_BUCKET
-from pipeline.storage import ObjectStore
+from pipeline.storage.object_store import ObjectStore
 
 # Whoever guesses names costs the store one listing in this time, not a request a guess.
 _LIST_EVERY_SECONDS = 1.0

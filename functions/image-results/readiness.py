@@ -10,13 +10,13 @@ from functools import partial
 
 import requests
 
-from pipeline.broker import BrokerProbe
-from pipeline.cache import ResultCache
 from pipeline.errors import Unavailable
 from pipeline.ids import MODEL_BUCKET
-from pipeline.manifest import CURRENT_KEY
+from pipeline.kafka.broker import BrokerProbe
+from pipeline.models.manifest import CURRENT_KEY
 from pipeline.settings import Settings
-from pipeline.storage import ObjectStore
+from pipeline.storage.cache import ResultCache
+from pipeline.storage.object_store import ObjectStore
 
 READY = "ready"
 

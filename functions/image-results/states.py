@@ -10,8 +10,8 @@ from typing import Any
 
 from pipeline.errors import NotFound, Rejected
 from pipeline.ids import IMAGE_ID_PATTERN, INPUT_BUCKET, JobIds, input_key
-from pipeline.results import Found, Results
-from pipeline.storage import ObjectStore
+from pipeline.storage.object_store import ObjectStore
+from pipeline.storage.results import Found, Results
 from published import PublishedModels
 
 

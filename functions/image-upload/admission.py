@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pipeline import telemetry
-from pipeline.backlog import BacklogProbe, Reading
 from pipeline.errors import Unavailable
+from pipeline.kafka.backlog import BacklogProbe, Reading
 
 logger = logging.getLogger(__name__)
 

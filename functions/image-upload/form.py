@@ -15,8 +15,8 @@ from multipart import (  # type: ignore[import-untyped]
 from werkzeug.http import parse_options_header
 
 from pipeline.errors import Rejected
-from pipeline.event_checks import MAX_FILE_NAME_CHARACTERS
-from pipeline.web import MAX_FOUND_CHARACTERS, Call
+from pipeline.events.checks import MAX_FILE_NAME_CHARACTERS
+from pipeline.http.web import MAX_FOUND_CHARACTERS, Call
 
 FIELD = "file"
 

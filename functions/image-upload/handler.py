@@ -9,18 +9,21 @@ from typing import Any
 
 from admission import Admission
 from form import read_file
-from pipeline import bundles, crashes, telemetry, web
-from pipeline.backlog import BacklogProbe
-from pipeline.broker import Publisher
-from pipeline.cache import ResultCache
-from pipeline.entry import Entry
+from pipeline import telemetry
 from pipeline.errors import PipelineError, Unavailable
-from pipeline.identity import UPLOAD, Verifier
+from pipeline.hooks import crashes
+from pipeline.http import web
+from pipeline.http.entry import Entry
+from pipeline.http.identity import UPLOAD, Verifier
 from pipeline.ids import Job, JobIds
-from pipeline.images import Limits
-from pipeline.results import Found, Results
+from pipeline.images.decoding import Limits
+from pipeline.kafka.backlog import BacklogProbe
+from pipeline.kafka.broker import Publisher
+from pipeline.models import bundles
 from pipeline.settings import Settings
-from pipeline.storage import ObjectStore
+from pipeline.storage.cache import ResultCache
+from pipeline.storage.object_store import ObjectStore
+from pipeline.storage.results import Found, Results
 from upload import Uploads
 from waiting import Waiter, preferred_seconds
 

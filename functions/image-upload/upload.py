@@ -7,11 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from form import SentFile
-from pipeline import crashes, events, ids, images, telemetry, topics
-from pipeline.broker import Publisher
+from pipeline import ids, telemetry
+from pipeline.events import cloudevents
+from pipeline.events.provenance import metadata_of
+from pipeline.hooks import crashes
 from pipeline.ids import INPUT_BUCKET, Job, JobIds
-from pipeline.provenance import metadata_of
-from pipeline.storage import ObjectStore
+from pipeline.images import decoding
+from pipeline.kafka import topics
+from pipeline.kafka.broker import Publisher
+from pipeline.storage.object_store import ObjectStore
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +24,7 @@ logger = logging.getLogger(__name__)
 class Uploads:
     """Accepts images under one model."""
 
-    limits: images.Limits
+    limits: decoding.Limits
     store: ObjectStore
     publisher: Publisher
     job_ids: JobIds
@@ -33,11 +37,11 @@ class Uploads:
             InvalidImage: nothing was stored and no event sent.
             Unavailable: MinIO or Kafka did not confirm; the event may still land.
         """
-        info = images.inspect(sent.data, self.limits)
+        info = decoding.inspect(sent.data, self.limits)
         image = ids.image_id(sent.data)
         key = ids.input_key(tenant, image, info.format.extension)
         now = datetime.now(UTC)
-        event = events.ImageUploaded(
+        event = cloudevents.ImageUploaded(
             tenant_id=tenant,
             job_id=self.job_ids.issue(tenant, image, self.model_id, now),
             image_id=image,
@@ -46,7 +50,7 @@ class Uploads:
             storage_path=f"{INPUT_BUCKET}/{key}",
             file_size=len(sent.data),
             mime_type=info.format.mime_type,
-            uploaded_at=events.datetime_text(now.timestamp()),
+            uploaded_at=cloudevents.datetime_text(now.timestamp()),
             duplicate=False,
             traceparent=telemetry.child_traceparent(trace_id),
         )

@@ -8,7 +8,7 @@ import time
 from urllib.request import parse_http_list
 
 from pipeline.ids import Job
-from pipeline.results import Found, Results
+from pipeline.storage.results import Found, Results
 
 _SECONDS = re.compile(r"0|[1-9][0-9]{0,18}")
 _MAX_PREFER_CHARACTERS = 1024

@@ -16,13 +16,14 @@ from typing import IO
 import aiohttp
 from aiohttp import web
 
-from local.provider import leftovers, memory, process
-from local.provider.api import create_app
-from local.provider.functions import Functions
-from local.provider.host import Host
+from local.provider.deployments.secrets import Secrets
+from local.provider.functions.functions import Functions
+from local.provider.http.api import create_app
+from local.provider.http.server import Runner
+from local.provider.limits import memory
 from local.provider.logs import JsonFormatter
-from local.provider.secrets import Secrets
-from local.provider.server import Runner
+from local.provider.replicas import leftovers, process
+from local.provider.replicas.host import Host
 from local.provider.settings import Settings
 
 logger = logging.getLogger("local.provider")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.machine.state import StateFolders
+
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(StateFolders):
     """The provider's settings, and the folders below STATE_DIR.
 
     rollout_seconds: how long a new version may take until all its replicas are ready.
@@ -41,15 +42,6 @@ class Settings:
         )
 
     @property
-    def run_dir(self) -> Path:
-        """One JSON file for each process of the stack."""
-        return self.state_dir / "run"
-
-    @property
-    def logs_dir(self) -> Path:
-        return self.state_dir / "logs"
-
-    @property
     def functions_dir(self) -> Path:
         """What is deployed: one JSON file for each function."""
         return self.state_dir / "provider" / "functions"
@@ -59,20 +51,8 @@ class Settings:
         """The working copies that replicas run in, one for each version of a function."""
         return self.state_dir / "provider" / "versions"
 
-    @property
-    def replicas_dir(self) -> Path:
-        """Each replica's own folder: its secrets and its temporary files."""
-        return self.state_dir / "provider" / "replicas"
-
     def make_folders(self) -> None:
         for folder in (self.run_dir, self.logs_dir, self.functions_dir):
             folder.mkdir(parents=True, exist_ok=True)
         for private in (self.versions_dir, self.replicas_dir):
             private.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-def write_json(path: Path, record: object) -> None:
-    """Write a file whole or not at all."""
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(record, indent=1) + "\n")
-    unfinished.replace(path)

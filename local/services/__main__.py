@@ -7,9 +7,11 @@ import os
 import signal
 import sys
 
-from local.services import down, logs, progress, status, up
+from local.services import progress
+from local.services.commands import down, status, up
 from local.services.progress import StepFailed
 from local.services.settings import SettingsError, Stack
+from local.services.supervision import logs
 
 _LINES_OF_ONE = 200
 _LINES_OF_EACH = 20

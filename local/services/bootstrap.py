@@ -11,7 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from local.services import debian, files
+from local.machine import files
+from local.services.fetch import debian
 from local.services.progress import StepFailed, run
 from local.services.settings import ROOT, SettingsError, Stack
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from local.services import files
+from local.machine import files
 from local.services.settings import Stack
 
 # Containers run as users of their own, and a mounted file keeps its owner: the folder is what keeps

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TextIO
 
-from local.services import addresses
+from local.machine import addresses
 
 HEARTBEAT_SECONDS = 8.0
 _LAST_LINES = 15

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from local.machine.state import StateFolders
+
 ROOT = Path(__file__).resolve().parents[2]
 # What may listen elsewhere than its clients are told, so that a proxy can stand between.
 BEHIND_PROXIES = ("provider", "minio", "kafka", "redis")
@@ -35,7 +37,7 @@ class Ports:
 
 
 @dataclass(frozen=True)
-class Stack:
+class Stack(StateFolders):
     """One stack: several with other folders and ports run side by side.
 
     Attributes:
@@ -102,14 +104,6 @@ class Stack:
     @property
     def gateway_master_key_file(self) -> Path:
         return self.state_dir / "gateway-master-key"
-
-    @property
-    def logs_dir(self) -> Path:
-        return self.state_dir / "logs"
-
-    @property
-    def run_dir(self) -> Path:
-        return self.state_dir / "run"
 
     @property
     def gateway_dir(self) -> Path:

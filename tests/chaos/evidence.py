@@ -11,10 +11,10 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from pipeline import topics
 from pipeline.errors import MalformedEvent
-from pipeline.events import decode_uploaded
+from pipeline.events.cloudevents import decode_uploaded
 from pipeline.ids import image_id
+from pipeline.kafka import topics
 from tests.chaos import buckets
 from tests.chaos.traces import Classified, Evidence, Inference, Letter
 from tests.imagectl import imagectl

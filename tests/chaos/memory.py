@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.services import processes
+from local.machine import processes
 from tests.local_stack import LocalStack
 
 

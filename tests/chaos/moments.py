@@ -36,7 +36,7 @@ class Moments:
     """The accidents that wait to happen.
 
     Attributes:
-        points: armed kill points (pipeline/crashes.py).
+        points: armed kill points (pipeline/hooks/crashes.py).
         down: parts that answer nothing.
     """
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from engine import Engine
 from model import Model
-from pipeline import bundles
-from pipeline.images import Limits
+from pipeline.images.decoding import Limits
+from pipeline.models import bundles
 from pipeline.settings import Settings
-from pipeline.storage import ObjectStore
+from pipeline.storage.object_store import ObjectStore
 from tests.chaos.pictures import Source
 from tests.chaos.traces import Digests
 

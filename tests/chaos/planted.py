@@ -79,12 +79,12 @@ BUGS = (
         ("lost",),
         (
             Edit(
-                "pipeline/broker.py",
+                "pipeline/kafka/broker.py",
                 '"enable.auto.commit": False,',
                 '"enable.auto.commit": True, "auto.commit.interval.ms": 200,',
             ),
             Edit(
-                "pipeline/broker.py",
+                "pipeline/kafka/broker.py",
                 '"enable.auto.offset.store": False,',
                 '"enable.auto.offset.store": True,',
             ),
@@ -94,7 +94,13 @@ BUGS = (
         "cache key without the model",
         "two models",
         ("lost",),
-        (Edit("pipeline/cache.py", "result:{tenant}:{image}:{model}", "result:{tenant}:{image}"),),
+        (
+            Edit(
+                "pipeline/storage/cache.py",
+                "result:{tenant}:{image}:{model}",
+                "result:{tenant}:{image}",
+            ),
+        ),
     ),
     Bug(
         "MD5 key",

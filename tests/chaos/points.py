@@ -11,7 +11,7 @@ from pathlib import Path
 import requests
 from confluent_kafka.admin import AdminClient
 
-from pipeline import topics
+from pipeline.kafka import topics
 from tests.chaos import outages
 from tests.chaos.faults import CONSUMER
 from tests.chaos.pictures import poison

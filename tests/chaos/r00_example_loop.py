@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.example_loop import BUCKET, GROUP
-from local.services import processes
-from local.services.processes import Process
-from pipeline import topics
+from bench.comparison.example_loop import BUCKET, GROUP
+from local.machine import processes
+from local.machine.processes import Process
+from pipeline.kafka import topics
 from tests.chaos import buckets, evidence, ledger, storm
 from tests.chaos.faults import TARGETS, Killer
 from tests.chaos.findings import Finding, Size, reported
@@ -93,7 +93,7 @@ def _loop(stack: LocalStack, log: Path) -> Iterator[None]:
 
 
 def _start(stack: LocalStack, log: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "bench.example_loop"]
+    command = [sys.executable, "-m", "bench.comparison.example_loop"]
     with log.open("ab") as output:
         process = subprocess.Popen(
             command, cwd=stack.root, env=stack.addresses, stdout=output, stderr=output

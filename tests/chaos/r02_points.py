@@ -7,7 +7,7 @@ import time
 from itertools import product
 from pathlib import Path
 
-from pipeline.crashes import POINTS
+from pipeline.hooks.crashes import POINTS
 from tests.chaos.findings import Finding, Size, reported
 from tests.chaos.points import (
     INVOKE_TIMEOUT_SECONDS,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
-from pipeline import topics
+from pipeline.kafka import topics
 from tests.chaos import evidence
 from tests.chaos.faults import CONSUMER
 from tests.chaos.findings import Finding, Size, reported

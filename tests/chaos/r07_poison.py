@@ -13,8 +13,8 @@ from pathlib import Path
 
 from minio import Minio
 
-from pipeline import topics
 from pipeline.ids import INPUT_BUCKET, input_key
+from pipeline.kafka import topics
 from tests.chaos import evidence
 from tests.chaos.faults import CONSUMER
 from tests.chaos.findings import Finding, Size, reported

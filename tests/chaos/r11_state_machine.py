@@ -19,7 +19,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from pipeline import crashes, topics
+from pipeline.hooks import crashes
+from pipeline.kafka import topics
 from tests.chaos.findings import Finding, Size
 from tests.chaos.moments import EFFECTS
 from tests.chaos.puppet import Puppet

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import requests
 
-from pipeline import images, topics
 from pipeline.errors import InvalidImage
+from pipeline.images import decoding
+from pipeline.kafka import topics
 from tests import pictures, sending
 from tests.chaos import evidence
 from tests.chaos.findings import Finding, Size, none_of, reported
@@ -151,7 +152,7 @@ def _passing_the_door() -> Iterator[bytes]:
     for make in BOMBS.values():
         data = make()
         try:
-            images.inspect(data, cost.LIMITS)
+            decoding.inspect(data, cost.LIMITS)
         except InvalidImage:
             continue
         yield data

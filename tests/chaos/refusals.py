@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
-from pipeline import topics
 from pipeline.ids import RESULT_BUCKET, failure_key
+from pipeline.kafka import topics
 from tests.chaos.ledger import Entry
 from tests.local_stack import LocalStack
 from tests.stack import until

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench import machine
-from bench import report as bench_report
+from bench.reporting import machine
+from bench.reporting import report as bench_report
 from tests.chaos.findings import Finding, Size
 from tests.stack import ROOT
 

@@ -12,9 +12,9 @@ from confluent_kafka import KafkaException, TopicPartition
 from requests.adapters import BaseAdapter
 
 from classifier import Classifier
-from pipeline import crashes
 from pipeline.errors import Unavailable
-from pipeline.events import BATCH_CONTENT_TYPE, ImageUploaded, Origin, parse_uploaded
+from pipeline.events.cloudevents import BATCH_CONTENT_TYPE, ImageUploaded, Origin, parse_uploaded
+from pipeline.hooks import crashes
 from pipeline.ids import RESULT_BUCKET, result_key
 from tests.chaos.moments import Killed, Moments
 from tests.chaos.watch import Watch, kind_of, readable

@@ -7,11 +7,11 @@ from PIL import Image
 
 from engine import Decoded, Seen
 from model import Prediction
-from pipeline import crashes
 from pipeline.errors import InvalidImage
-from pipeline.formats import JPEG
-from pipeline.images import ImageInfo
-from pipeline.manifest import Input, Manifest, Preprocessing, Source
+from pipeline.hooks import crashes
+from pipeline.images.decoding import ImageInfo
+from pipeline.images.formats import JPEG
+from pipeline.models.manifest import Input, Manifest, Preprocessing, Source
 from tests.chaos.moments import Killed
 from tests.chaos.watch import kind_of, verdict
 

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from pipeline import ids, topics
+from pipeline import ids
 from pipeline.errors import MalformedEvent
-from pipeline.events import ImageUploaded, Origin, decode_uploaded
+from pipeline.events.cloudevents import ImageUploaded, Origin, decode_uploaded
 from pipeline.ids import INPUT_BUCKET, RESULT_BUCKET, Job
+from pipeline.kafka import topics
 from tests.pictures import jpeg, with_nonce
 
 # An image's kind is in its bytes: what the engine, or the consumer, makes of it.

@@ -20,17 +20,19 @@ import workers
 from breaker import Breaker
 from classifier import Classifier
 from consumer import ImageProcessConsumer
-from engines import Engines
 from form import SentFile
 from invoke import ClassifierClient
+from loaded_models import LoadedModels
 from membership import Membership
-from pipeline import crashes, telemetry, topics
+from pipeline import telemetry
 from pipeline.errors import Unavailable
-from pipeline.events import ImageUploaded
+from pipeline.events.cloudevents import ImageUploaded
+from pipeline.hooks import crashes
 from pipeline.ids import JobIds
-from pipeline.images import Limits
-from pipeline.results import Results
+from pipeline.images.decoding import Limits
+from pipeline.kafka import topics
 from pipeline.settings import Settings
+from pipeline.storage.results import Results
 from process import Processor
 from published import PublishedModels
 from retries import RetryPolicy
@@ -102,7 +104,7 @@ class World:
             job_ids,
             timedelta(days=30),
         )
-        engines = Engines(cast(Any, StubEngine()), lambda _: None)
+        engines = LoadedModels(cast(Any, StubEngine()), lambda _: None)
         self.gateway = Gateway(Classifier(engines, store, self._results), self.watch, self.store)
 
     def upload(self, tenant: str, kind: str, number: int) -> None:

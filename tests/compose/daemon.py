@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from local.services import addresses, debian, files
+from local.machine import addresses, files
+from local.services.fetch import debian
 from local.services.progress import StepFailed, run
 from local.services.settings import Stack
 from tests.compose.packet_filter import SBIN, PacketFilter

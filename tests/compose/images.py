@@ -15,8 +15,10 @@ from pathlib import Path
 
 import yaml
 
-from local.services import files, kafka, kafka_jars, minio_build
+from local.machine import files
+from local.services.fetch import kafka_jars, minio_build
 from local.services.progress import run, say
+from local.services.servers import kafka
 from local.services.settings import ROOT, Stack
 from tests.compose import daemon
 

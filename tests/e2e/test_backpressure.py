@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from pipeline import ids, topics
-from pipeline.backlog import BacklogProbe
+from pipeline import ids
 from pipeline.errors import Unavailable
+from pipeline.kafka import topics
+from pipeline.kafka.backlog import BacklogProbe
 from tests.kafka import count_events
 from tests.pictures import fresh
 from tests.sending import PATIENT, accepted

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 import pytest
 import requests
 
-from pipeline import ids, topics
-from pipeline.cache import ResultCache
+from pipeline import ids
+from pipeline.kafka import topics
+from pipeline.storage.cache import ResultCache
 from tests import pictures, tokens
 from tests.chaos import evidence
 from tests.kafka import count_events, events_of, read_topic

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from pipeline import topics
+from pipeline.kafka import topics
 from tests import pictures
 from tests.kafka import events_of
 from tests.security import jpeg_bombs, other_bombs

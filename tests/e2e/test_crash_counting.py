@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from pipeline import topics
 from pipeline.ids import INPUT_BUCKET, input_key
+from pipeline.kafka import topics
 from tests.kafka import count_events, events_of
 from tests.pictures import fresh
 from tests.sending import PATIENT, accepted

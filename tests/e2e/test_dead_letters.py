@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import topics
 from pipeline.ids import INPUT_BUCKET, input_key
+from pipeline.kafka import topics
 from tests import pictures
 from tests.chaos import evidence
 from tests.imagectl import imagectl

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline import topics
+from pipeline.kafka import topics
 from tests.chaos import evidence
 from tests.kafka import count_events
 from tests.pictures import fresh

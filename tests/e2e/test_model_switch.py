@@ -15,8 +15,9 @@ import pytest
 from PIL.PngImagePlugin import PngInfo
 
 from model import Model
-from pipeline import bundles, images
 from pipeline.ids import JobIds
+from pipeline.images import decoding
+from pipeline.models import bundles
 from pipeline.settings import Settings
 from preprocessing import preprocess
 from tests import pictures
@@ -52,8 +53,8 @@ def loaded(stack: Stack, model_id: str) -> Model:
 
 def seen_by(model: Model, picture: bytes) -> np.ndarray[Any, np.dtype[np.float32]]:
     """The array that the classifier makes of a picture."""
-    limits = images.Limits.from_settings(Settings())
-    image = images.decode(picture, limits, model.manifest.preprocessing.min_short_side)
+    limits = decoding.Limits.from_settings(Settings())
+    image = decoding.decode(picture, limits, model.manifest.preprocessing.min_short_side)
     return preprocess(image, model.manifest).array
 
 

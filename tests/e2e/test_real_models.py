@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import images
-from pipeline.manifest import Manifest
+from pipeline.images import decoding
+from pipeline.models.manifest import Manifest
 from pipeline.settings import Settings
 from preprocessing import preprocess
 from tests.conftest import FIXTURES
@@ -80,10 +80,12 @@ def test_a_photo_gets_its_label_from_float32(stack: Stack, photos: Path, name: s
 
 def test_the_scores_are_those_of_plain_keras(stack: Stack, photos: Path, tmp_path: Path) -> None:
     model = manifest(stack)
-    limits = images.Limits.from_settings(Settings())
+    limits = decoding.Limits.from_settings(Settings())
     arrays = [
         preprocess(
-            images.decode((photos / name).read_bytes(), limits, model.preprocessing.min_short_side),
+            decoding.decode(
+                (photos / name).read_bytes(), limits, model.preprocessing.min_short_side
+            ),
             model,
         ).array
         for name in LABELS

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
-from pipeline import events, ids, telemetry, topics
-from pipeline.events import ImageUploaded
-from pipeline.provenance import metadata_of
+from pipeline import ids, telemetry
+from pipeline.events import cloudevents
+from pipeline.events.cloudevents import ImageUploaded
+from pipeline.events.provenance import metadata_of
+from pipeline.kafka import topics
 from tests import pictures
 from tests.chaos.evidence import lag
 from tests.imagectl import current, imagectl
@@ -83,7 +85,7 @@ def stored_without_event(stack: Stack, data: bytes) -> ImageUploaded:
         storage_path=f"{ids.INPUT_BUCKET}/{key}",
         file_size=len(data),
         mime_type="image/jpeg",
-        uploaded_at=events.datetime_text(now.timestamp()),
+        uploaded_at=cloudevents.datetime_text(now.timestamp()),
         duplicate=False,
         traceparent=telemetry.child_traceparent(telemetry.trace_id(None)),
     )
@@ -115,7 +117,7 @@ def test_an_upload_says_in_its_object_what_its_event_says(stack: Stack) -> None:
     described = stack.store.describe(ids.INPUT_BUCKET, key)
 
     assert described
-    assert described.metadata == metadata_of(events.parse_uploaded(event))
+    assert described.metadata == metadata_of(cloudevents.parse_uploaded(event))
     assert described.metadata["job-id"] == sent["jobId"]
 
 

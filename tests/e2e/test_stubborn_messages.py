@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
-from pipeline import topics
+from pipeline.kafka import topics
 from tests import pictures
 from tests.chaos import evidence
 from tests.imagectl import imagectl

@@ -16,8 +16,9 @@ import requests
 from PIL import Image
 
 from models import shapes
-from pipeline import ids, topics
-from pipeline.manifest import Manifest
+from pipeline import ids
+from pipeline.kafka import topics
+from pipeline.models.manifest import Manifest
 from tests import pictures
 from tests.chaos import evidence
 from tests.kafka import events_of

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from pipeline import topics
-from pipeline.broker import Publisher
-from pipeline.cache import ResultCache
 from pipeline.errors import Unavailable
+from pipeline.kafka import topics
+from pipeline.kafka.broker import Publisher
 from pipeline.settings import Settings
+from pipeline.storage.cache import ResultCache
 from tests.fakes import MemoryCache, StubBroker
 from tests.kafka import read_topic
 from tests.nowhere import unanswered

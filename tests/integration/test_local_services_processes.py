@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from local.services import ports, processes
-from local.services.processes import Process
+from local.machine import ports, processes
+from local.machine.processes import Process
 
 
 @contextmanager

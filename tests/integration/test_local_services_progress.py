@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from local.services import processes, progress
+from local.machine import processes
+from local.services import progress
 from tests.stack import until
 
 

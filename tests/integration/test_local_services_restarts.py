@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from local.services.backoff import Backoff
-from local.services.prober import Prober
+from local.services.supervision.backoff import Backoff
+from local.services.supervision.prober import Prober
 from tests.stack import until
 
 

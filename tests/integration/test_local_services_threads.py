@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from local.services import processes
-from local.services.processes import Process
+from local.machine import processes
+from local.machine.processes import Process
 from tests.stack import until
 
 # The system call that ends one thread alone; no function of a library does that.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from model import Model
 from models import bundle
 from models.check import check
-from pipeline.manifest import Input, ModelRefused
+from pipeline.models.manifest import Input, ModelRefused
 
 KINDS = {
     "saved": (Input(96, 96, 3), 7, "saved"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.services import processes
+from local.machine import processes
 from tests.provider import PATIENCE_SECONDS, Provider, eventually, running_provider
 
 HANDLER = """

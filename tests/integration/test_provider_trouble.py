@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from local.provider import replica_log
-from local.services import processes
+from local.machine import processes
+from local.provider.replicas import replica_log
 from tests.disk import small_disk
 from tests.provider import Provider, eventually, running_provider
 

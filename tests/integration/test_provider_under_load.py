@@ -20,7 +20,7 @@ from threading import Event
 
 import pytest
 
-from local.services import ports, processes
+from local.machine import ports, processes
 from tests.provider import (
     REQUEST_SECONDS,
     ROLLOUT_SECONDS,

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Refused, Unavailable
-from pipeline.storage import ObjectStore
+from pipeline.storage.object_store import ObjectStore
 from tests.fakes import MemoryStore
 from tests.nowhere import unanswered
 from tests.stack import Stack

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local.services import processes
+from local.machine import processes
 from tests.local_stack import LocalStack, unstarted_stack
 from tests.stack import until
 

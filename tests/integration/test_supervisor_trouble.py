@@ -7,7 +7,7 @@ import signal
 from itertools import pairwise
 from pathlib import Path
 
-from local.services import processes
+from local.machine import processes
 from tests.disk import small_disk
 from tests.small_stack import running
 from tests.stack import until

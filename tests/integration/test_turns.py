@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from local.services import debian, processes
+from local.machine import processes
+from local.services.fetch import debian
 from tests.local_stack import LocalStack, unstarted_stack
 from tests.stack import ROOT, until
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from bench.arrivals import Arrivals
-from bench.client import Client, upload_all
-from bench.functions import CLASSIFIER, Functions
-from bench.stack import CONSUMER, BenchStack
-from bench.stubs import stub_stack
+from bench.load.arrivals import Arrivals
+from bench.load.client import Client, upload_all
+from bench.measuring.stubs import stub_stack
+from bench.stacks.functions import CLASSIFIER, Functions
+from bench.stacks.stack import CONSUMER, BenchStack
 from tests.stack import ROOT, until
 
 # A replica takes 50 ms an image: 30 s of work, which is wanted done in one.

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import by_step
-from bench.warm import warm_stack
+from bench.measuring import by_step
+from bench.measuring.warm import warm_stack
 from tests.stack import ROOT
 
 IMAGES = 300

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from local.services import processes
-from local.services.processes import Process
+from local.machine import processes
+from local.machine.processes import Process
 from tests import pictures
 from tests.disk import SmallDisk, small_disk
 from tests.local_stack import LocalStack, running_stack

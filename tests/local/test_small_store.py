@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline import ids, topics
+from pipeline import ids
+from pipeline.kafka import topics
 from tests.disk import SmallDisk, small_disk
 from tests.kafka import count_events
 from tests.local_stack import LocalStack, running_stack

@@ -20,8 +20,8 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from bench import machine
-from bench import report as bench_report
+from bench.reporting import machine
+from bench.reporting import report as bench_report
 from tests.chaos import report
 from tests.chaos.findings import Finding, none_of, reported
 from tests.local_stack import running_stack

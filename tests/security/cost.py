@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
-from pipeline import apart, images
 from pipeline.errors import InvalidImage
+from pipeline.images import decoder_process, decoding
 from pipeline.settings import Settings
 
-LIMITS = images.Limits.from_settings(Settings())
+LIMITS = decoding.Limits.from_settings(Settings())
 # The budget, and what it takes to start a process and to hand 40 megapixels over: a fourth of this
 # on idle cores, which `make security` judges.
 MAX_SECONDS = LIMITS.max_decode_seconds + 1.0
@@ -42,7 +42,7 @@ class Cost:
     bytes_apart: int
 
 
-def measure(data: bytes, limits: images.Limits = LIMITS) -> Cost:
+def measure(data: bytes, limits: decoding.Limits = LIMITS) -> Cost:
     """Decode a picture as the classifier would, and watch.
 
     Raises:
@@ -52,11 +52,11 @@ def measure(data: bytes, limits: images.Limits = LIMITS) -> Cost:
     before, began = _kilobytes("VmRSS"), _cpu_seconds()
     door = began
     try:
-        info = images.inspect(data, limits)
+        info = decoding.inspect(data, limits)
         door = _cpu_seconds()
         # A machine that has other work is waited for: what is judged is CPU.
-        with patch.object(apart, "DEADLINE_SECONDS", _PATIENCE_SECONDS):
-            images.decode(data, limits, None, info)
+        with patch.object(decoder_process, "DEADLINE_SECONDS", _PATIENCE_SECONDS):
+            decoding.decode(data, limits, None, info)
         outcome = "decoded"
     except InvalidImage as error:
         outcome = error.code

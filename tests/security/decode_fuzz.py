@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from pipeline import images
+from pipeline.images import decoding
 from tests import pictures
 from tests.security import cost
 
 _NUMBERS = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 _MOST_CHANGES = 4
 # Small enough that what claims to be large is refused rather than decoded, and fuzzing is quick.
-LIMITS = images.Limits(1_000_000, 400_000, 16)
+LIMITS = decoding.Limits(1_000_000, 400_000, 16)
 
 
 @dataclass

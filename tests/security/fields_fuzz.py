@@ -10,8 +10,8 @@ from werkzeug.datastructures import MultiDict
 
 import batches
 from filters import LabelFilter, model_in
-from pipeline import web
 from pipeline.errors import Rejected
+from pipeline.http import web
 from tests.samples import uploaded
 from waiting import preferred_seconds
 

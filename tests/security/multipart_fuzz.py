@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from form import SentFile, read_file
 from pipeline.errors import Rejected
-from pipeline.web import Call, problem
+from pipeline.http.web import Call, problem
 
 # What parsers stumble over, between bytes of all kinds.
 _PIECES = st.one_of(

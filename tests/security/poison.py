@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from pipeline.event_checks import MAX_FILE_NAME_CHARACTERS
-from pipeline.events import MAX_EVENT_BYTES, ImageUploaded
+from pipeline.events.checks import MAX_FILE_NAME_CHARACTERS
+from pipeline.events.cloudevents import MAX_EVENT_BYTES, ImageUploaded
 from pipeline.ids import INPUT_BUCKET
 from tests.samples import TRACEPARENT, image_id, job_id, uploaded
 

@@ -12,10 +12,11 @@ from random import Random
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from pipeline import dead_letters, topics
-from pipeline.dead_letters import DeadLetter
 from pipeline.errors import MalformedEvent
-from pipeline.events import Origin
+from pipeline.events import dead_letters
+from pipeline.events.cloudevents import Origin
+from pipeline.events.dead_letters import DeadLetter
+from pipeline.kafka import topics
 from tests import pictures
 from tests.chaos import evidence
 from tests.kafka import read_topic

@@ -8,8 +8,8 @@ from multiprocessing import get_context
 
 import pytest
 
-from pipeline import images
 from pipeline.errors import InvalidImage
+from pipeline.images import decoding
 from tests.security import cost
 from tests.security.bombs import BOMBS
 
@@ -56,7 +56,7 @@ def test_a_bomb_is_refused_or_ended_within_its_budget(
 @pytest.mark.parametrize("name", COUNTED)
 def test_what_can_be_counted_is_refused_at_the_door(name: str) -> None:
     with pytest.raises(InvalidImage) as refused:
-        images.inspect(BOMBS[name](), cost.LIMITS)
+        decoding.inspect(BOMBS[name](), cost.LIMITS)
 
     assert (refused.value.status, refused.value.code) == (422, "too-costly")
     assert refused.value.found

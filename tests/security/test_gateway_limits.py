@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from local.services import processes
+from local.machine import processes
 from tests.gateway import Answer, Connection, Gateway, running_gateway
 from tests.stack import until
 

@@ -8,8 +8,8 @@ import json
 import pytest
 import requests
 
-from local.services import processes
-from pipeline.identity import CLASSIFY, CONSUMER, GATEWAY, TOKEN_HEADER, Signer
+from local.machine import processes
+from pipeline.http.identity import CLASSIFY, CONSUMER, GATEWAY, TOKEN_HEADER, Signer
 from tests import pictures, tokens
 from tests.gateway import exchange
 from tests.local_stack import LocalStack

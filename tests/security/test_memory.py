@@ -8,7 +8,7 @@ import pytest
 import requests
 import yaml
 
-from local.services import processes
+from local.machine import processes
 from tests.provider import ROOT, eventually
 from tests.template_server import Server
 

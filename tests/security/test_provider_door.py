@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.services import processes
+from local.machine import processes
 from tests.gateway import MIRROR, Answer, Connection, exchange
 from tests.provider import PASSWORD, USER, Provider, running_provider
 

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from aiohttp import web
 
-from local.provider.bodies import Bodies
-from local.provider.problem import Problem, answer
-from local.provider.server import Runner
+from local.provider.http.bodies import Bodies
+from local.provider.http.problem import Problem, answer
+from local.provider.http.server import Runner
 
 SOON_SECONDS = 0.2
 PATIENCE_SECONDS = 20.0

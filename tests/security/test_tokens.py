@@ -10,7 +10,7 @@ import pytest
 
 from local.services import credentials
 from pipeline.errors import Unauthorized
-from pipeline.identity import GATEWAY, TOKEN_HEADER, Verifier
+from pipeline.http.identity import GATEWAY, TOKEN_HEADER, Verifier
 from tests.gateway import Answer, Gateway, running_gateway
 from tests.provider import PASSWORD, USER
 

@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 
 from admission import Admission
-from pipeline.backlog import Reading, reading
 from pipeline.errors import Unavailable
+from pipeline.kafka.backlog import Reading, reading
 
 FIRST, SECOND = ("image-uploads", 0), ("image-uploads", 1)
 

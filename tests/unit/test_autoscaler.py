@@ -8,8 +8,8 @@ import pytest
 
 from autoscaler import Autoscaler
 from decision import Bounds
-from pipeline.backlog import Reading
 from pipeline.errors import Unavailable
+from pipeline.kafka.backlog import Reading
 from pipeline.settings import Settings
 from replicas import Function
 

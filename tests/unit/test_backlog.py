@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from confluent_kafka import OFFSET_END, TopicPartition
 
-from pipeline.backlog import BacklogProbe
+from pipeline.kafka.backlog import BacklogProbe
 from pipeline.settings import Settings
 
 

@@ -10,11 +10,14 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from bench import engines, figures, report, rounds, stubs
+from bench import rounds
 from bench.checks import BenchFailed, check_labels
-from bench.memory_watch import Look, growth
-from bench.photos import Photo, with_nonce
-from bench.processes import Spent, cpu_seconds
+from bench.comparison import engines
+from bench.load.memory_watch import Look, growth
+from bench.load.photos import Photo, with_nonce
+from bench.measuring import stubs
+from bench.reporting import figures, report
+from bench.stacks.processes import Spent, cpu_seconds
 from local.services.settings import ROOT
 from tests.pictures import jpeg
 

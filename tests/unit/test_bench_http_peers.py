@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import http_peers
 from bench.checks import BenchFailed
-from bench.closed_loop import Target, closed_loop
-from bench.guests import guest
-from bench.processes import descendants, leads_session
+from bench.comparison import http_peers
+from bench.comparison.guests import guest
+from bench.load.closed_loop import Target, closed_loop
 from bench.scenarios import p14_http_peers
-from local.services import processes
+from bench.stacks.processes import descendants, leads_session
+from local.machine import processes
 from tests.stack import until
 
 LABELS = [{"label": "cat", "score": 0.9}]

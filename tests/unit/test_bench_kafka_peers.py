@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from bench import backlogs
-from bench.kafka_peers import MLServer
+from bench.comparison.kafka_peers import MLServer
+from bench.load import backlogs
 from bench.scenarios import p15_kafka_peers
-from pipeline import events
+from pipeline.events import cloudevents
 from tests.fakes import MemoryStore
 
 
@@ -21,7 +21,7 @@ def test_events_of_a_backlog_are_those_of_uploads() -> None:
 
     made = backlogs.put_images(store, image, 3, "peer-0", "model")  # type: ignore[arg-type]
 
-    assert [events.decode_uploaded(each.encode()) for each in made] == made
+    assert [cloudevents.decode_uploaded(each.encode()) for each in made] == made
 
 
 def test_mlserver_is_handed_the_event_as_it_is(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 import pytest
 
 from bench import __main__ as bench_main
-from bench import records, report, svg
-from bench.judged import at_least, at_most, exactly, missing, reported
+from bench.reporting import records, report, svg
+from bench.reporting.judged import at_least, at_most, exactly, missing, reported
 from bench.scenario import Context, Outcome
 
 

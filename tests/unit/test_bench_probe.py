@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from bench import by_step
 from bench.checks import BenchFailed
-from bench.client import Uploaded
-from bench.drain import Drained
-from bench.processes import Spent
+from bench.load.client import Uploaded
+from bench.load.drain import Drained
+from bench.measuring import by_step
+from bench.stacks.processes import Spent
 
 
 class Clock:

@@ -13,9 +13,9 @@ import deliveries
 import process
 from deliveries import read
 from invoke import CallFailed
-from pipeline import topics
-from pipeline.dead_letters import DeadLetter, decode
-from pipeline.events import Origin, decode_uploaded
+from pipeline.events.cloudevents import Origin, decode_uploaded
+from pipeline.events.dead_letters import DeadLetter, decode
+from pipeline.kafka import topics
 from retries import LARGEST_JITTER, RetryPolicy
 from tests.processing import Bench, deliver
 from tests.samples import uploaded

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from commits import Commits
-from progress import Assignment, Mark
+from offsets.commits import Commits
+from offsets.progress import Assignment, Mark
 
 PLACE = ("image-uploads", 0)
 

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from local.services import composed, credentials, kafka, minio, redis, rollout
+from local.containers import composed
+from local.services import credentials
+from local.services.commands import rollout
+from local.services.servers import kafka, minio, redis
 from local.services.settings import ROOT, Stack
 from pipeline.settings import Settings
 
@@ -46,7 +49,7 @@ def test_kafka_has_the_local_stacks_properties(stack: Stack) -> None:
 
 
 def test_kafkas_jvm_has_the_local_stacks_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("local.services.debian.java", lambda: Path("java"))
+    monkeypatch.setattr("local.services.fetch.debian.java", lambda: Path("java"))
     environment = SERVICES["kafka"]["environment"]
     options = [
         *environment["KAFKA_HEAP_OPTS"].split(),

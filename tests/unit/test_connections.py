@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from pipeline.connections import Connections, Request
+from pipeline.storage.connections import Connections, Request
 
 GET = Request("GET", b"GET / HTTP/1.1\r\n\r\n", b"", "GET /")
 HEAD = Request("HEAD", b"HEAD / HTTP/1.1\r\n\r\n", b"", "HEAD /")

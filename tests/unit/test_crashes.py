@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline import crashes
+from pipeline.hooks import crashes
 
 ROOT = Path(__file__).parents[2]
 

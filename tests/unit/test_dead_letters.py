@@ -7,10 +7,10 @@ import json
 
 from imagectl.letter_view import lines
 from imagectl.letters import Shown
-from pipeline import topics
-from pipeline.dead_letters import DeadLetter, decode, encode_failed, reason_of
 from pipeline.errors import InvalidImage, MalformedEvent
-from pipeline.events import Origin
+from pipeline.events.cloudevents import Origin
+from pipeline.events.dead_letters import DeadLetter, decode, encode_failed, reason_of
+from pipeline.kafka import topics
 from tests.samples import uploaded
 
 _ENVELOPE_BYTES = 1000

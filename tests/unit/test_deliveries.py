@@ -7,8 +7,8 @@ import time
 import pytest
 
 from deliveries import Delivery, Pending, read
-from pipeline.events import Origin
-from progress import Mark
+from offsets.progress import Mark
+from pipeline.events.cloudevents import Origin
 from tests.samples import uploaded
 
 

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline.entry import Entry
 from pipeline.errors import Unavailable
+from pipeline.http.entry import Entry
 
 
 def test_the_function_is_made_at_the_first_need_and_once() -> None:

@@ -7,21 +7,21 @@ from typing import Any
 
 import pytest
 
-from pipeline import events
 from pipeline.errors import MalformedEvent
+from pipeline.events import cloudevents
 from tests.samples import TRACEPARENT, job_id, uploaded
 
 
 def test_an_event_is_read_back_as_it_was_written() -> None:
     event = uploaded(duplicate=True)
 
-    assert events.decode_uploaded(event.encode()) == event
+    assert cloudevents.decode_uploaded(event.encode()) == event
 
 
 def test_a_retry_carries_its_attempt_and_its_time() -> None:
     retry = uploaded().again(not_before=1_800_000_000.25)
 
-    assert events.decode_uploaded(retry.encode()) == retry
+    assert cloudevents.decode_uploaded(retry.encode()) == retry
     assert retry.attempt == 2
 
 
@@ -48,7 +48,7 @@ def test_its_id_depends_on_the_job_alone() -> None:
 def test_the_longest_file_name_keeps_it_under_4_kb() -> None:
     event = uploaded(original_file_name="\N{GRINNING FACE}" * 255, model_id="m" * 100)
 
-    assert len(event.encode()) < events.MAX_EVENT_BYTES
+    assert len(event.encode()) < cloudevents.MAX_EVENT_BYTES
 
 
 def _changed(**changes: Any) -> bytes:
@@ -78,7 +78,7 @@ def _changed(**changes: Any) -> bytes:
 )
 def test_what_this_system_did_not_write_is_refused_with_its_reason(raw: bytes, reason: str) -> None:
     with pytest.raises(MalformedEvent, match=reason):
-        events.decode_uploaded(raw)
+        cloudevents.decode_uploaded(raw)
 
 
 @pytest.mark.parametrize("attempt", [0, -1, "2", True, 1.5])
@@ -86,13 +86,13 @@ def test_an_impossible_attempt_is_refused(attempt: object) -> None:
     event = uploaded().to_cloud_event() | {"attempt": attempt}
 
     with pytest.raises(MalformedEvent, match="attempt"):
-        events.parse_uploaded(event)
+        cloudevents.parse_uploaded(event)
 
 
 def test_a_replay_starts_with_its_whole_budget_and_looks_for_a_result_first() -> None:
     replay = uploaded().again(not_before=1_800_000_000.0).replayed()
 
-    assert events.decode_uploaded(replay.encode()) == replay
+    assert cloudevents.decode_uploaded(replay.encode()) == replay
     assert (replay.attempt, replay.not_before, replay.replays) == (1, 0.0, 1)
     assert replay.redelivered
 
@@ -102,4 +102,4 @@ def test_an_impossible_number_of_replays_is_refused(replays: object) -> None:
     event = uploaded().to_cloud_event() | {"replays": replays}
 
     with pytest.raises(MalformedEvent, match="replays"):
-        events.parse_uploaded(event)
+        cloudevents.parse_uploaded(event)

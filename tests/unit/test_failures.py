@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from pipeline.results import Results
+from pipeline.storage.results import Results
 from tests.fakes import MemoryCache, MemoryStore
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from form import SentFile, read_file
 from pipeline.errors import Rejected
-from pipeline.web import Call
+from pipeline.http.web import Call
 from tests import pictures
 
 JPEG = pictures.jpeg()

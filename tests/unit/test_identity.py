@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import identity
 from pipeline.errors import Rejected, Unauthorized
-from pipeline.identity import CONSUMER, GATEWAY, Signer, Verifier
+from pipeline.http import identity
+from pipeline.http.identity import CONSUMER, GATEWAY, Signer, Verifier
 
 LONG_SECONDS = 100_000.0  # from when tests are collected to when they are run
 KEY, OTHER_KEY = "gateway's key", "consumer's key"

@@ -13,10 +13,10 @@ import pytest
 from imagectl.openfaas import Function, OpenFaaSError, model_of
 from imagectl.settings import settings_of
 from imagectl.switch import model_ids, switch
-from local.provider.api import RELEASE
+from local.provider.http.api import RELEASE
 from models import bundle, publish
 from models.prepare import DEMONSTRATION
-from pipeline.manifest import ModelRefused
+from pipeline.models.manifest import ModelRefused
 from pipeline.version import VERSION
 from tests.fakes import MemoryStore
 from tests.stack import ROOT

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import images
 from pipeline.errors import InvalidImage
+from pipeline.images import decoding
 from tests import pictures
 
-LIMITS = images.Limits(max_bytes=20_000_000, max_pixels=40_000_000, min_side_pixels=16)
+LIMITS = decoding.Limits(max_bytes=20_000_000, max_pixels=40_000_000, min_side_pixels=16)
 RGB = pictures.gradient()
 
 
@@ -29,7 +29,7 @@ RGB = pictures.gradient()
 def test_every_allowed_format_is_known_by_its_bytes(
     kind: str, mime_type: str, extension: str
 ) -> None:
-    info = images.inspect(pictures.encode(RGB, kind), LIMITS)
+    info = decoding.inspect(pictures.encode(RGB, kind), LIMITS)
 
     assert (info.format.mime_type, info.format.extension) == (mime_type, extension)
     assert (info.width, info.height) == (96, 64)
@@ -37,7 +37,7 @@ def test_every_allowed_format_is_known_by_its_bytes(
 
 @pytest.mark.parametrize("options", [{"lossless": True}, {"exact": True, "exif": b"Exif\0\0MM\0*"}])
 def test_every_kind_of_webp_is_measured(options: dict[str, object]) -> None:
-    info = images.inspect(pictures.encode(RGB.convert("RGBA"), "WEBP", **options), LIMITS)
+    info = decoding.inspect(pictures.encode(RGB.convert("RGBA"), "WEBP", **options), LIMITS)
 
     assert (info.width, info.height) == (96, 64)
 
@@ -46,11 +46,11 @@ def test_a_progressive_jpeg_with_a_thumbnail_is_measured_by_its_own_frame() -> N
     thumbnail = b"Exif\0\0" + pictures.jpeg(32, 32)
     data = pictures.encode(RGB, "JPEG", progressive=True, exif=thumbnail)
 
-    assert images.inspect(data, LIMITS).width == 96
+    assert decoding.inspect(data, LIMITS).width == 96
 
 
 def test_bytes_after_the_end_marker_are_no_damage() -> None:
-    assert images.inspect(pictures.jpeg() + b"\0" * 100, LIMITS).width == 96
+    assert decoding.inspect(pictures.jpeg() + b"\0" * 100, LIMITS).width == 96
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_what_cannot_be_an_image_is_refused_at_the_door(
     data: bytes, status: int, code: str
 ) -> None:
     with pytest.raises(InvalidImage) as refused:
-        images.inspect(data, LIMITS)
+        decoding.inspect(data, LIMITS)
 
     assert (refused.value.status, refused.value.code) == (status, code)
 
@@ -86,24 +86,24 @@ def test_a_jpeg_cut_off_behind_its_thumbnail_is_cut_off() -> None:
     data = pictures.encode(RGB, "JPEG", exif=b"Exif\0\0" + pictures.jpeg(32, 32))
 
     with pytest.raises(InvalidImage, match="cut off"):
-        images.inspect(data[:-10], LIMITS)
+        decoding.inspect(data[:-10], LIMITS)
 
 
 def test_forty_megapixels_are_allowed() -> None:
-    assert images.inspect(pictures.png_claiming(8000, 5000), LIMITS).height == 5000
+    assert decoding.inspect(pictures.png_claiming(8000, 5000), LIMITS).height == 5000
 
 
 def test_a_refusal_says_what_was_found_and_what_is_allowed() -> None:
     with pytest.raises(InvalidImage, match=r"9000 × 5000 = 45.0 MP; the limit is 40 MP"):
-        images.inspect(pictures.png_claiming(9000, 5000), LIMITS)
+        decoding.inspect(pictures.png_claiming(9000, 5000), LIMITS)
 
 
 def test_damage_inside_is_found_by_decoding() -> None:
     data = pictures.damaged_inside()
 
-    assert images.inspect(data, LIMITS).width == 64
+    assert decoding.inspect(data, LIMITS).width == 64
     with pytest.raises(InvalidImage, match="damaged"):
-        images.decode(data, LIMITS)
+        decoding.decode(data, LIMITS)
 
 
 def _rgba(image: Image.Image) -> Image.Image:
@@ -131,7 +131,7 @@ def _orientation(value: int) -> Image.Exif:
 
 @pytest.mark.parametrize("name", LOSSLESS)
 def test_every_lossless_spelling_gives_the_same_pixels(name: str) -> None:
-    decoded = images.decode(LOSSLESS[name](RGB), LIMITS)
+    decoded = decoding.decode(LOSSLESS[name](RGB), LIMITS)
 
     assert decoded.mode == "RGB"
     assert np.array_equal(np.asarray(decoded), np.asarray(RGB))
@@ -141,7 +141,7 @@ def test_sixteen_bit_grey_keeps_its_greys() -> None:
     grey = RGB.convert("L")
     deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
 
-    decoded = images.decode(pictures.encode(deep, "PNG"), LIMITS)
+    decoded = decoding.decode(pictures.encode(deep, "PNG"), LIMITS)
 
     assert np.array_equal(np.asarray(decoded), np.asarray(grey.convert("RGB")))
 
@@ -151,7 +151,7 @@ def test_other_colour_models_come_near_their_rgb_version(mode: str) -> None:
     image = RGB.convert(mode)
     kind = "JPEG" if mode == "CMYK" else "PNG"
 
-    decoded = images.decode(pictures.encode(image, kind), LIMITS)
+    decoded = decoding.decode(pictures.encode(image, kind), LIMITS)
 
     difference = np.abs(np.asarray(decoded, int) - np.asarray(image.convert("RGB"), int))
     assert difference.mean() < 3
@@ -160,7 +160,7 @@ def test_other_colour_models_come_near_their_rgb_version(mode: str) -> None:
 def test_transparency_is_laid_on_white() -> None:
     clear = Image.new("RGBA", (32, 32), (200, 0, 0, 0))
 
-    assert images.decode(pictures.encode(clear, "PNG"), LIMITS).getpixel((5, 5)) == (255,) * 3
+    assert decoding.decode(pictures.encode(clear, "PNG"), LIMITS).getpixel((5, 5)) == (255,) * 3
 
 
 def test_a_transparent_palette_is_laid_on_white() -> None:
@@ -169,18 +169,18 @@ def test_a_transparent_palette_is_laid_on_white() -> None:
 
     data = pictures.encode(palette, "GIF", transparency=0)
 
-    assert images.decode(data, LIMITS).getpixel((5, 5)) == (255,) * 3
+    assert decoding.decode(data, LIMITS).getpixel((5, 5)) == (255,) * 3
 
 
 def test_the_first_frame_of_an_animation_counts() -> None:
     frames = [Image.new("RGB", (32, 32), color) for color in ("red", "blue")]
     data = pictures.encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
 
-    assert images.decode(data, LIMITS).getpixel((5, 5)) == (255, 0, 0)
+    assert decoding.decode(data, LIMITS).getpixel((5, 5)) == (255, 0, 0)
 
 
 def test_a_large_jpeg_is_decoded_smaller_but_not_below_the_wanted_side() -> None:
-    decoded = images.decode(pictures.jpeg(4096, 2176), LIMITS, min_short_side=512)
+    decoded = decoding.decode(pictures.jpeg(4096, 2176), LIMITS, min_short_side=512)
 
     assert min(decoded.size) == 544
 
@@ -191,4 +191,4 @@ def test_a_gif_frame_larger_than_its_screen_is_refused_before_its_pixels() -> No
     data[frame + 5 : frame + 9] = b"\xff\xff\xff\xff"
 
     with pytest.raises(InvalidImage):
-        images.decode(bytes(data), LIMITS)
+        decoding.decode(bytes(data), LIMITS)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import inferences
+from pipeline.hooks import inferences
 
 
 @pytest.fixture(autouse=True)

@@ -10,10 +10,10 @@ import pytest
 from imagectl.letter_view import lines, page, printable
 from imagectl.letters import Filter, Letters
 from imagectl.replay import replay
-from pipeline import topics
-from pipeline.dead_letters import MAX_KEPT_BYTES, DeadLetter, decode, encode_failed
 from pipeline.errors import Unavailable
-from pipeline.events import ImageUploaded, Origin, decode_uploaded
+from pipeline.events.cloudevents import ImageUploaded, Origin, decode_uploaded
+from pipeline.events.dead_letters import MAX_KEPT_BYTES, DeadLetter, decode, encode_failed
+from pipeline.kafka import topics
 from tests.fakes import StubBroker, StubReader
 from tests.samples import job_id, uploaded
 

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from local.services import addresses, progress
+from local.machine import addresses
+from local.services import progress
 
 LINES = {
     "Downloading from central: https://repo.example/maven2/org/kafka/kafka-clients-4.3.1.jar": (

@@ -12,8 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from local.services import credentials, files, logs
+from local.machine import files
+from local.services import credentials
 from local.services.settings import Stack
+from local.services.supervision import logs
 
 
 @contextmanager

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from local.services import credentials, kafka_jars, nginx, parts
+from local.services import credentials
+from local.services.fetch import kafka_jars
 from local.services.progress import StepFailed
+from local.services.servers import nginx
 from local.services.settings import Stack
+from local.services.supervision import parts
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from local.services import kafka, parts
+from local.services.servers import kafka
 from local.services.settings import ROOT, Ports, SettingsError, Stack, listen_variable
+from local.services.supervision import parts
 
 
 def test_without_environment_the_defaults_apply(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from pipeline.ids import MODEL_ID_PATTERN
-from pipeline.labels import parse_labels
-from pipeline.manifest import (
+from pipeline.models.labels import parse_labels
+from pipeline.models.manifest import (
     LABELS_FILE,
     MODEL_FILE,
     Input,
@@ -168,7 +168,8 @@ def test_labels_with_a_gap_or_in_another_encoding_are_refused() -> None:
 
 def test_manifest_needs_neither_arrays_nor_clients() -> None:
     heavy = "{'numpy', 'minio', 'PIL', 'ai_edge_litert', 'tensorflow'}"
-    code = f"import sys, pipeline.manifest, pipeline.labels; print({heavy} & set(sys.modules))"
+    imports = "import sys, pipeline.models.manifest, pipeline.models.labels"
+    code = f"{imports}; print({heavy} & set(sys.modules))"
 
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

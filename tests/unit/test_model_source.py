@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from models import source
-from pipeline.manifest import ModelRefused, sha256
+from pipeline.models.manifest import ModelRefused, sha256
 
 
 def folder_with(tmp_path: Path, **files: bytes) -> Path:

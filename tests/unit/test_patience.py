@@ -8,8 +8,8 @@ import pytest
 
 from deliveries import Delivery
 from patience import TURNS
-from pipeline import topics
-from pipeline.events import ImageUploaded, Origin, decode_uploaded
+from pipeline.events.cloudevents import ImageUploaded, Origin, decode_uploaded
+from pipeline.kafka import topics
 from tests.processing import Bench, deliver
 from tests.samples import uploaded
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from models.picture import picture
-from pipeline.manifest import Input, ModelRefused
+from pipeline.models.manifest import Input, ModelRefused
 
 
 def test_open_batch_and_open_sides_are_filled_in() -> None:

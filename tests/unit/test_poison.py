@@ -12,10 +12,10 @@ import pytest
 from deliveries import Delivery, read
 from imagectl.letter_view import lines, page, row
 from imagectl.letters import Filter, Letters
-from pipeline import topics
-from pipeline.dead_letters import DeadLetter, decode
 from pipeline.errors import InvalidImage, MalformedEvent, Unavailable
-from pipeline.events import Origin, decode_uploaded
+from pipeline.events.cloudevents import Origin, decode_uploaded
+from pipeline.events.dead_letters import DeadLetter, decode
+from pipeline.kafka import topics
 from pipeline.telemetry import JsonFormatter
 from tests.fakes import StubBroker, StubReader
 from tests.processing import Bench

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from pipeline import images
-from pipeline.manifest import (
+from pipeline.images import decoding
+from pipeline.models.manifest import (
     LABELS_FILE,
     MODEL_FILE,
     Input,
@@ -21,7 +21,7 @@ from pipeline.manifest import (
 from preprocessing import preprocess
 from tests import pictures
 
-LIMITS = images.Limits(max_bytes=20_000_000, max_pixels=40_000_000, min_side_pixels=16)
+LIMITS = decoding.Limits(max_bytes=20_000_000, max_pixels=40_000_000, min_side_pixels=16)
 MANIFEST = Manifest(
     name="any",
     version="1",
@@ -129,7 +129,7 @@ def photo(width: int, height: int) -> bytes:
 
 def test_jpeg_decoded_at_a_quarter_differs_less_from_a_whole_one_than_if_only_resized() -> None:
     data = photo(2800, 2100)
-    whole, quarter = images.decode(data, LIMITS), images.decode(data, LIMITS, 512)
+    whole, quarter = decoding.decode(data, LIMITS), decoding.decode(data, LIMITS, 512)
 
     seen, resized = (
         [np.asarray(each, np.float32) for each in both]

@@ -7,8 +7,9 @@ from types import ModuleType
 
 import pytest
 
-from pipeline import errors, web
+from pipeline import errors
 from pipeline.errors import NotFound, PipelineError, Rejected, Unavailable
+from pipeline.http import web
 from tests.samples import TRACEPARENT
 from tests.stack import ROOT
 

@@ -8,10 +8,10 @@ import pytest
 
 from deliveries import read
 from invoke import CallFailed
-from pipeline import topics
+from offsets.progress import Mark
 from pipeline.errors import Unavailable
-from pipeline.events import Origin, decode_uploaded
-from progress import Mark
+from pipeline.events.cloudevents import Origin, decode_uploaded
+from pipeline.kafka import topics
 from tests.processing import NOW, Bench, deliver
 from tests.samples import uploaded
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from local.provider import memory
-from local.provider.memory import Cgroup, Rlimit
+from local.provider.limits import memory
+from local.provider.limits.memory import Cgroup, Rlimit
 
 
 def test_without_a_memory_controller_it_is_the_rlimit(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from local.provider.deployments.spec import Spec
+from local.provider.limits.scaling import MAX_REPLICAS, number_of_replicas
 from local.provider.refusal import Refused
-from local.provider.scaling import MAX_REPLICAS, number_of_replicas
-from local.provider.spec import Spec
 
 GOOD = {"service": "resize", "image": "registry.example/team/resize:1.2@sha256:abc"}
 

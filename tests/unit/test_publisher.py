@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from pipeline.broker import Publisher
 from pipeline.errors import Refused, Unavailable
+from pipeline.kafka.broker import Publisher
 from pipeline.settings import Settings
 
 TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from form import SentFile
-from pipeline import ids, topics
+from pipeline import ids
+from pipeline.kafka import topics
 from tests import pictures
 from tests.fakes import MemoryStore
 from tests.house import MODEL, TRACE, House

@@ -1,4 +1,4 @@
-"""The house's rules: who may import whom, how long a file may be, how it begins."""
+"""The house's rules: who may import whom, and how a file begins."""
 
 from __future__ import annotations
 
@@ -12,8 +12,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LONGEST = 250
 OURS = {"pipeline", "local", "models", "imagectl", "functions", "consumers", "tests", "bench"}
+# Rooms with sub-packages: what lies beside these is imported by them, or puts them together.
+DIVIDED = (
+    "pipeline",
+    "local",
+    "local/provider",
+    "local/services",
+    "bench",
+    "consumers/image-process-consumer",
+)
 
 
 def _files() -> list[Path]:
@@ -69,6 +77,65 @@ def _not_its_own(file: Path) -> set[str]:
     return (OURS | others) - {"pipeline"} - set(sys.stdlib_module_names)
 
 
+def _modules_of(files: list[Path], room: str) -> set[str]:
+    """What files import of a room, by its sub-package or module."""
+    found = {name for file in files for name in _imported_names(file)}
+    return {".".join(name.split(".")[:2]) for name in found if name.startswith(f"{room}.")}
+
+
+def _imported_names(file: Path) -> Iterator[str]:
+    """Every name that a file imports, with its module before it."""
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _known_sub_packages(room: str) -> dict[str, set[str]]:
+    """Which sub-packages of a room each of them imports; modules beside them count as well."""
+    folder = ROOT / room
+    prefix = "" if "-" in room else room.replace("/", ".") + "."
+    known: dict[str, set[str]] = {}
+    for file in _in(room):
+        if file.name.startswith("__") and file.parent == folder:
+            continue
+        own = file.relative_to(folder).parts[0].removesuffix(".py")
+        names = (name.removeprefix(prefix) for name in _imported_names(file) if prefix in name)
+        others = {name.partition(".")[0] for name in names}
+        known.setdefault(own, set()).update(
+            other
+            for other in others - {own}
+            if (folder / other).is_dir() or (folder / f"{other}.py").is_file()
+        )
+    # Modules alone may know each other as siblings do.
+    packages = {name for name in known if (folder / name).is_dir()}
+    return {name: others & packages for name, others in known.items() if name in packages} | {
+        name: others for name, others in known.items() if name not in packages and others & packages
+    }
+
+
+def _circle(known: dict[str, set[str]]) -> list[str]:
+    """Find names that know each other in a circle; the first is said again at its end."""
+    done: set[str] = set()
+
+    def follow(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name in done:
+            return []
+        for other in sorted(known.get(name, ())):
+            if found := follow(other, [*way, name]):
+                return found
+        done.add(name)
+        return []
+
+    for name in sorted(known):
+        if found := follow(name, []):
+            return found
+    return []
+
+
 def test_pipeline_imports_no_function_consumer_or_local_part() -> None:
     assert _imported(_in("pipeline"), _not_its_own) == {}
 
@@ -109,10 +176,25 @@ def test_tensors_live_in_the_classifier() -> None:
     assert _imported(others, lambda _: {"numpy", "ai_edge_litert"}) == {}
 
 
-def test_every_file_is_short() -> None:
-    lines = {_name(file): len(file.read_text(encoding="utf-8").splitlines()) for file in FILES}
+def test_provider_and_services_know_only_the_machine_both_run_on() -> None:
+    assert _modules_of(_in("local/provider"), "local") <= {"local.provider", "local.machine"}
+    assert _modules_of(_in("local/services"), "local") <= {"local.services", "local.machine"}
+    assert _modules_of(_in("local/machine"), "local") <= {"local.machine"}
 
-    assert {name: count for name, count in lines.items() if count > LONGEST} == {}
+
+@pytest.mark.parametrize("room", DIVIDED)
+def test_sub_packages_know_each_other_in_one_direction(room: str) -> None:
+    assert _circle(_known_sub_packages(room)) == []
+
+
+@pytest.mark.parametrize("room", DIVIDED)
+def test_a_room_has_sub_packages(room: str) -> None:
+    assert len(_known_sub_packages(room)) >= (1 if room.startswith("consumers") else 4)
+
+
+def test_a_circle_is_found() -> None:
+    assert _circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+    assert _circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
 def test_every_file_says_what_it_knows() -> None:

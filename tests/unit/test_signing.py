@@ -9,7 +9,7 @@ import pytest
 from minio.credentials.credentials import Credentials
 from minio.signer import sign_v4_s3
 
-from pipeline.signing import UNSIGNED, Signer
+from pipeline.storage.signing import UNSIGNED, Signer
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 KEYS = ("access", "secret/+")

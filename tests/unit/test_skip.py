@@ -8,11 +8,11 @@ from typing import Any, cast
 import pytest
 
 from imagectl.skip import Skipping, place_of
-from pipeline import topics
-from pipeline.dead_letters import DeadLetter, decode
 from pipeline.errors import NotFound, PipelineError, Rejected, Unavailable
-from pipeline.events import Origin
-from pipeline.results import Results
+from pipeline.events.cloudevents import Origin
+from pipeline.events.dead_letters import DeadLetter, decode
+from pipeline.kafka import topics
+from pipeline.storage.results import Results
 from tests.fakes import MemoryCache, MemoryStore, StubBroker, StubReader
 from tests.samples import uploaded
 

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline import ids
 from pipeline.errors import NotFound, Rejected, Unavailable
-from pipeline.results import Results
+from pipeline.storage.results import Results
 from published import PublishedModels
 from states import States
 from tests.fakes import MemoryCache, MemoryStore

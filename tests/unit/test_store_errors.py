@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.s3 import is_final
+from pipeline.storage.s3 import is_final
 
 
 def said(code: str) -> bytes:

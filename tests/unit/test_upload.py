@@ -8,11 +8,13 @@ from typing import Any, cast
 import pytest
 
 from form import SentFile, clean_name, read_file
-from pipeline import ids, images, topics
+from pipeline import ids
 from pipeline.errors import InvalidImage, Rejected, Unavailable
-from pipeline.results import Results
+from pipeline.http.web import Call
+from pipeline.images import decoding
+from pipeline.kafka import topics
 from pipeline.settings import Settings
-from pipeline.web import Call
+from pipeline.storage.results import Results
 from tests import pictures
 from tests.fakes import MemoryCache, MemoryStore, StubBroker
 from upload import Uploads
@@ -30,7 +32,7 @@ class Bench:
         self.store, self.broker, self.cache = MemoryStore(), StubBroker(), MemoryCache()
         self.job_ids = ids.JobIds("key")
         self.uploads = Uploads(
-            images.Limits.from_settings(Settings()),
+            decoding.Limits.from_settings(Settings()),
             cast(Any, self.store),
             cast(Any, self.broker),
             self.job_ids,

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from pipeline import telemetry, web
+from pipeline import telemetry
 from pipeline.errors import InvalidImage, Rejected, Unauthorized, Unavailable
-from pipeline.identity import GATEWAY, Signer, Verifier
+from pipeline.http import web
+from pipeline.http.identity import GATEWAY, Signer, Verifier
 from tests.samples import TRACEPARENT
 
 TRACE = TRACEPARENT.split("-")[1]

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pipeline import images
 from pipeline.errors import InvalidImage
+from pipeline.images import decoding
 from pipeline.settings import Settings
 from tests import pictures
 from tests.security import png_bombs
 
-LIMITS = images.Limits.from_settings(Settings())
+LIMITS = decoding.Limits.from_settings(Settings())
 PHOTO = pictures.gradient(640, 480)
 
 
@@ -30,7 +30,7 @@ def test_a_jpeg_cut_off_and_closed_again_is_not_decoded(mode: str, part: float) 
     data = pictures.encode(PHOTO.convert(mode), "JPEG", quality=95)
 
     with pytest.raises(InvalidImage, match="lacks the last rows") as refused:
-        images.decode(_cut_and_closed(data, part), LIMITS)
+        decoding.decode(_cut_and_closed(data, part), LIMITS)
 
     assert refused.value.code == "truncated-image"
 
@@ -56,7 +56,7 @@ def test_a_whole_jpeg_is_decoded_as_it_always_was(
             plain.draft(None, (min_short_side, min_short_side))
         expected = plain.tobytes()
 
-    assert images.decode(data, LIMITS, min_short_side).tobytes() == expected
+    assert decoding.decode(data, LIMITS, min_short_side).tobytes() == expected
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 33), (1000, 16), (16, 1000)])
@@ -64,13 +64,13 @@ def test_a_whole_jpeg_is_decoded_as_it_always_was(
 def test_a_jpeg_of_one_colour_is_whole(size: tuple[int, int], color: Any) -> None:
     data = pictures.encode(Image.new("RGB", size, color), "JPEG")
 
-    assert images.decode(data, LIMITS).size == size
+    assert decoding.decode(data, LIMITS).size == size
 
 
 def test_a_picture_of_several_pictures_is_whole() -> None:
     data = pictures.encode(PHOTO, "MPO", save_all=True, append_images=[PHOTO.rotate(180)])
 
-    assert images.decode(data, LIMITS).size == PHOTO.size
+    assert decoding.decode(data, LIMITS).size == PHOTO.size
 
 
 def _at_chunk(data: bytes, name: bytes) -> int:
@@ -86,7 +86,7 @@ def test_a_png_chunk_with_a_wrong_checksum_is_refused_at_the_door(name: bytes) -
     data[start + 8 + length] ^= 1
 
     with pytest.raises(InvalidImage, match=f"checksum of its chunk {name.decode()}") as refused:
-        images.inspect(bytes(data), LIMITS)
+        decoding.inspect(bytes(data), LIMITS)
 
     assert refused.value.status == 422
 
@@ -96,7 +96,7 @@ def test_a_png_whose_end_lies_inside_another_chunk_is_cut_off() -> None:
     end = data[-12:]
 
     with pytest.raises(InvalidImage, match="cut off"):
-        images.inspect(data[: len(data) // 2] + end, LIMITS)
+        decoding.inspect(data[: len(data) // 2] + end, LIMITS)
 
 
 def test_a_palette_png_without_its_palette_is_refused_at_the_door() -> None:
@@ -106,7 +106,7 @@ def test_a_palette_png_without_its_palette_is_refused_at_the_door() -> None:
     data = data[:start] + data[start + 12 + length :]
 
     with pytest.raises(InvalidImage, match="no PLTE chunk"):
-        images.inspect(data, LIMITS)
+        decoding.inspect(data, LIMITS)
 
 
 def test_a_gif_frame_beyond_the_screen_counts_at_the_door() -> None:
@@ -115,4 +115,4 @@ def test_a_gif_frame_beyond_the_screen_counts_at_the_door() -> None:
     data[frame + 1 : frame + 9] = b"\xff\xff\xff\xff\xff\xff\xff\xff"
 
     with pytest.raises(InvalidImage, match=re.escape("131070 × 131070")):
-        images.inspect(bytes(data), LIMITS)
+        decoding.inspect(bytes(data), LIMITS)

@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import TopicPartition
 
-from progress import Assignment, Mark, Progress
-from window import Window
+from offsets.progress import Assignment, Mark, Progress
+from offsets.window import Window
 
 PLACE = ("image-uploads", 0)
 

@@ -9,7 +9,7 @@ import pytest
 
 import workers
 from deliveries import Delivery, Pending, read
-from pipeline.events import Origin
+from pipeline.events.cloudevents import Origin
 from tests.chaos.puppet import Bench
 from tests.samples import uploaded
 from workers import Workers

@@ -1,0 +1,1 @@
+"""What is sent, and how: photos, clients, closed and open loops, backlogs."""

@@ -1,0 +1,1 @@
+"""From figures to RESULTS.md: arithmetic, records, tables and plots."""

@@ -1,0 +1,1 @@
+"""A stack of a measurement's own, its functions, and what its processes cost."""

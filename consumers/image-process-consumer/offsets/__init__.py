@@ -1,0 +1,1 @@
+"""How far each partition is, what its commit says of crashes, and how far ahead it is read."""

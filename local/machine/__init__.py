@@ -1,0 +1,1 @@
+"""One machine as its kernel shows it: processes, ports, files, addresses."""

@@ -1,0 +1,66 @@
+"""Which process listens on a TCP port of 127.0.0.1, told by the kernel's own tables."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from local.machine import processes
+
+_LISTENING = "0A"
+
+
+def taken(ports: dict[str, int]) -> list[str]:
+    """Name every port that cannot be had, and who has it."""
+    return [
+        f"{name.upper()}_PORT {port} is taken by {_owner(port)}"
+        for name, port in ports.items()
+        if not _is_free(port)
+    ]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As servers do: a connection of an ended server still in TIME_WAIT takes no port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+        except OSError:
+            return False
+    return True
+
+
+def _owner(port: int) -> str:
+    inodes = set(_listening_inodes(port))
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal() and inodes & set(_socket_inodes(folder / "fd")):
+            pid = int(folder.name)
+            return f"process {pid} ({processes.command_line(pid)[:120]})"
+    return "a process that this user may not look into"
+
+
+def _listening_inodes(port: int) -> Iterator[str]:
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        if not table.exists():
+            continue
+        for line in table.read_text(encoding="ascii").splitlines()[1:]:
+            columns = line.split()
+            if columns[3] == _LISTENING and int(columns[1].rpartition(":")[2], 16) == port:
+                yield columns[9]
+
+
+def _socket_inodes(folder: Path) -> Iterator[str]:
+    try:
+        descriptors = list(folder.iterdir())
+    except OSError:  # it has ended, or belongs to another user
+        return
+    for descriptor in descriptors:
+        try:
+            target = os.readlink(descriptor)
+        except OSError:  # closed since it was listed
+            continue
+        if target.startswith("socket:["):
+            yield target.removeprefix("socket:[").removesuffix("]")

@@ -1,0 +1,170 @@
+"""What a deploy request asks for, and whether it can be done."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from local.provider.limits import memory, priority
+from local.provider.limits.scaling import Scaling
+from local.provider.refusal import Refused
+
+NAMESPACE = "openfaas-fn"
+EXEC_TIMEOUT_SECONDS = 60.0  # the template's default
+MARGIN_SECONDS = 5.0  # so that the replica itself can answer 504
+HEALTH_PATH = "com.openfaas.health.http.path"
+READY_PATH = "com.openfaas.ready.http.path"
+MAX_IN_FLIGHT = "com.openfaas.local.max-inflight"
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # a DNS label, as on Kubernetes
+FOLDER = re.compile(r"[a-z0-9]([-._a-z0-9]{0,126}[a-z0-9])?")
+TEXTS = ("service", "image", "envProcess")
+TEXT_MAPS = ("envVars", "labels", "annotations", "limits", "requests")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One function as its deploy request describes it; `request` is kept as it came."""
+
+    request: dict[str, Any]
+
+    @classmethod
+    def from_request(cls, body: Any) -> Spec:
+        """Check a deploy request; raise Refused naming what is wrong with it."""
+        if not isinstance(body, dict):
+            raise Refused(400, "the deploy request must be a JSON object")
+        request = {key: value for key, value in body.items() if value is not None}
+        check_shape(request)
+        check_namespace(request.pop("namespace", ""))
+        spec = cls(request)
+        if not NAME.fullmatch(spec.name):
+            raise Refused(
+                400,
+                f"function name {spec.name!r} is not allowed: use 1 to 63 lower-case letters,"
+                " digits and hyphens, with a letter or digit at both ends",
+            )
+        if not FOLDER.fullmatch(spec.build_name):
+            raise Refused(400, f"image {spec.image!r} does not name a folder of build/")
+        check_values(spec)
+        return spec
+
+    @property
+    def name(self) -> str:
+        return str(self.request.get("service", ""))
+
+    @property
+    def image(self) -> str:
+        return str(self.request.get("image", ""))
+
+    @property
+    def build_name(self) -> str:
+        """The image's last part without tag and digest: its folder in build/."""
+        return re.split("[:@]", self.image.rsplit("/", 1)[-1])[0]
+
+    @property
+    def process(self) -> str:
+        return str(self.request.get("envProcess", ""))
+
+    @property
+    def env(self) -> dict[str, str]:
+        return self.request.get("envVars") or {}
+
+    @cached_property
+    def timeout_seconds(self) -> float:
+        """How long a replica may take to answer: what it allows itself, and a margin."""
+        given = self.env.get("EXEC_TIMEOUT", "")
+        is_number = re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,9})?", given)
+        return (float(given) if is_number else EXEC_TIMEOUT_SECONDS) + MARGIN_SECONDS
+
+    @property
+    def secrets(self) -> list[str]:
+        return self.request.get("secrets") or []
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return self.request.get("labels") or {}
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        return self.request.get("annotations") or {}
+
+    @property
+    def limits(self) -> dict[str, str]:
+        return self.request.get("limits") or {}
+
+    @property
+    def requests(self) -> dict[str, str]:
+        return self.request.get("requests") or {}
+
+    @cached_property
+    def scaling(self) -> Scaling:
+        return Scaling.from_labels(self.labels)
+
+    @cached_property
+    def memory_bytes(self) -> int | None:
+        quantity = self.limits.get("memory")
+        return memory.in_bytes(quantity) if quantity else None
+
+    @cached_property
+    def nice_value(self) -> int | None:
+        """How far a replica stands back when processors are short; None for not at all."""
+        quantity = self.requests.get("cpu")
+        return (priority.nice_value(quantity) or None) if quantity else None
+
+    @property
+    def is_read_only(self) -> bool:
+        return bool(self.request.get("readOnlyRootFilesystem"))
+
+    @cached_property
+    def max_in_flight(self) -> int | None:
+        """How many requests a replica is given at a time; None for as many as there are."""
+        text = self.annotations.get(MAX_IN_FLIGHT)
+        return int(text) if text else None
+
+    @property
+    def health_path(self) -> str:
+        return self.annotations.get(HEALTH_PATH, "/_/health")
+
+    @property
+    def ready_path(self) -> str:
+        return self.annotations.get(READY_PATH, "/_/ready")
+
+
+def check_shape(request: dict[str, Any]) -> None:
+    for key in TEXTS:
+        if not isinstance(request.get(key, ""), str):
+            raise Refused(400, f"{key} must be a text")
+    for key in TEXT_MAPS:
+        value = request.get(key, {})
+        if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+            raise Refused(400, f"{key} must be an object of texts")
+    secrets = request.get("secrets", [])
+    if not isinstance(secrets, list) or not all(isinstance(name, str) for name in secrets):
+        raise Refused(400, "secrets must be a list of names")
+    if not isinstance(request.get("readOnlyRootFilesystem", False), bool):
+        raise Refused(400, "readOnlyRootFilesystem must be true or false")
+
+
+def check_values(spec: Spec) -> None:
+    """Raise Refused where a label, limit or annotation cannot be kept."""
+    _ = spec.scaling, spec.memory_bytes, spec.nice_value
+    try:
+        shlex.split(spec.process)
+    except ValueError as error:
+        raise Refused(400, f"envProcess {spec.process[:80]!r} is no command: {error}") from error
+    for name in spec.env:
+        if not re.fullmatch(r"[^=]+", name):
+            raise Refused(400, f"envVars has the name {name[:80]!r}, which no variable can have")
+    in_flight = spec.annotations.get(MAX_IN_FLIGHT, "1")
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", in_flight):
+        raise Refused(400, f"{MAX_IN_FLIGHT} is {in_flight!r}; it must be a number from 1")
+    for key, path in ((HEALTH_PATH, spec.health_path), (READY_PATH, spec.ready_path)):
+        if not re.fullmatch(r"/[!-~]*", path):
+            raise Refused(400, f"{key} is {path!r}; it must be a path such as /healthz")
+
+
+def check_namespace(namespace: str | None) -> None:
+    if namespace and namespace != NAMESPACE:
+        raise Refused(400, f"namespace {namespace!r} does not exist; there is only {NAMESPACE}")

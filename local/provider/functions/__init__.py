@@ -1,0 +1,1 @@
+"""The deployed functions, and what is counted of each."""

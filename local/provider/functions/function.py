@@ -1,0 +1,208 @@
+"""A deployed function: the version in service, an update on its way, what is said of both."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from local.provider.deployments.spec import NAMESPACE, Spec
+from local.provider.deployments.version import Version
+from local.provider.functions.invocations import Invocations
+from local.provider.limits.scaling import Scaling
+from local.provider.replicas.host import Host
+from local.provider.replicas.replica import Replica
+from local.provider.replicas.replicas import NotReady, Numbers, Pulse, ReplicaSet
+
+logger = logging.getLogger(__name__)
+
+ROLLOUT = "com.openfaas.local.rollout"  # how an update goes
+RESTARTS = "com.openfaas.local.restarts"
+LIMITS = "com.openfaas.local.limits"
+
+
+class Full(Exception):
+    """Every ready replica has as many requests in flight as it may have."""
+
+
+class Function:
+    """One function; `on_change` is called when there is something else to keep on record."""
+
+    def __init__(
+        self,
+        version: Version,
+        replicas: int,
+        created_at: str,
+        numbers: Numbers,
+        host: Host,
+        on_change: Callable[[Function], None],
+    ) -> None:
+        self.name = version.spec.name
+        self.created_at = created_at
+        self.invocations = 0
+        self.answered = Invocations()
+        self.rollout = ""
+        self.incoming: ReplicaSet | None = None
+        self._changes = Pulse()
+        self._numbers = numbers
+        self._host = host
+        self._on_change = on_change
+        self._is_stopping = False
+        self._rollouts: set[asyncio.Task[None]] = set()
+        self.serving = self._replica_set(version, replicas)
+
+    @property
+    def timeout_seconds(self) -> float:
+        return self.serving.version.spec.timeout_seconds
+
+    @property
+    def scaling(self) -> Scaling:
+        """The labels of what was deployed last, though it may not be in service yet."""
+        return (self.incoming or self.serving).version.spec.scaling
+
+    @property
+    def secrets(self) -> set[str]:
+        return {name for each in self._replica_sets() for name in each.version.spec.secrets}
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long a request waits for a replica: longer where it may have to start one."""
+        settings, scaling = self._host.settings, self.serving.version.spec.scaling
+        return settings.wake_seconds if scaling.may_be_zero else settings.wait_seconds
+
+    async def borrow(self, avoid: Replica | None, deadline: float) -> Replica | None:
+        """Return a ready replica, or None if there is none until the deadline; give it back.
+
+        Raises:
+            Full: there are ready ones, but none may take another request.
+        """
+        while (replica := self.serving.pick(avoid)) is None:
+            if self.serving.available:
+                most = self.serving.version.spec.max_in_flight
+                raise Full(f"every replica of {self.name} has {most} requests in flight")
+            if self.serving.wanted == 0 and not self._wake():
+                return None
+            left_seconds = deadline - time.monotonic()
+            if left_seconds <= 0:
+                return None
+            await self._changes.wait(left_seconds)
+        replica.borrow()
+        return replica
+
+    def _wake(self) -> bool:
+        """Scale up from nothing, where a request may do that."""
+        scaling = self.serving.version.spec.scaling
+        if self._is_stopping or not scaling.may_be_zero:
+            return False
+        logger.info("function woken", extra={"function": self.name, "replicas": scaling.least})
+        self.scale(scaling.least)
+        self._on_change(self)
+        return True
+
+    def update(self, version: Version) -> None:
+        """Start replicas of a new version; they take over when all of them are ready."""
+        if self.incoming:
+            self.incoming.abandon()
+        scaling = version.spec.scaling
+        replicas = scaling.clamp(max(self.serving.wanted, scaling.least))
+        self.incoming = self._replica_set(version, replicas)
+        self.rollout = "in progress"
+        task = asyncio.create_task(self._roll_out(self.incoming))
+        self._rollouts.add(task)
+        task.add_done_callback(self._rollouts.discard)
+
+    def scale(self, replicas: int) -> None:
+        for replica_set in self._replica_sets():
+            replica_set.scale(replicas)
+        self._changes.fire()
+
+    async def stop(self) -> None:
+        """End all replicas, each after its last request; an update is left for the next start."""
+        self._is_stopping = True
+        for replica_set in self._replica_sets():
+            replica_set.abandon()
+        await asyncio.gather(*(each.retire() for each in self._replica_sets()))
+        await asyncio.gather(*self._rollouts)
+
+    async def remove(self) -> None:
+        await self.stop()
+        for replica_set in self._replica_sets():
+            replica_set.version.remove()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what OpenFaaS' API says of a function."""
+        spec = self.serving.version.spec
+        request = {key: value for key, value in spec.request.items() if key != "service"}
+        return request | {
+            "name": self.name,
+            "namespace": NAMESPACE,
+            "annotations": spec.annotations | self._notes(),
+            "invocationCount": self.invocations,
+            "replicas": self.serving.wanted,
+            "availableReplicas": self.serving.available,
+            "createdAt": self.created_at,
+        }
+
+    def _notes(self) -> dict[str, str]:
+        """What faas-cli describe shows as annotations: it shows nothing that it does not know."""
+        notes = {
+            ROLLOUT: self.rollout or self._trouble(),
+            RESTARTS: self.serving.restarts,
+            LIMITS: limits_note(self.serving.version.spec, self._host.memory.means),
+        }
+        return {key: note for key, note in notes.items() if note}
+
+    def _trouble(self) -> str:
+        failure = self.serving.failure
+        if not failure:
+            return ""
+        return f"failed: {failure}" if self.serving.has_failed else f"waiting: {failure}"
+
+    def _replica_set(self, version: Version, replicas: int) -> ReplicaSet:
+        replica_set = ReplicaSet(version, self._numbers, self._host, self._changes)
+        replica_set.scale(replicas)
+        return replica_set
+
+    def _replica_sets(self) -> list[ReplicaSet]:
+        return [self.serving, *([self.incoming] if self.incoming else [])]
+
+    async def _roll_out(self, new: ReplicaSet) -> None:
+        failure = ""
+        try:
+            await new.wait_until_ready(self._host.settings.rollout_seconds)
+        except NotReady as error:
+            failure = str(error)
+        unwanted = new
+        if new is self.incoming:
+            if self._is_stopping:  # left to stop(), and to the next start
+                return
+            self.incoming = None
+            unwanted = self._settle(new, failure)
+        await unwanted.retire()
+        unwanted.version.remove()
+
+    def _settle(self, new: ReplicaSet, failure: str) -> ReplicaSet:
+        """Put the new version into service, or stay with the old one; return the other."""
+        extra = {"function": self.name, "version": new.version.id}
+        if failure:
+            logger.error("update failed", extra={**extra, "reason": failure})
+            self.rollout = f"failed: {failure}; the version before it stays in service"
+            unwanted = new
+        else:
+            logger.info("update in service", extra=extra)
+            self.rollout = ""
+            unwanted, self.serving = self.serving, new
+        self._changes.fire()
+        self._on_change(self)
+        return unwanted
+
+
+def limits_note(spec: Spec, memory_by: str) -> str:
+    """Say how limits, and what is requested of the processors, are kept."""
+    how = {"memory": memory_by, "cpu": "not enforced"}
+    notes = [f"{key} {value}: {how[key]}" for key, value in spec.limits.items() if key in how]
+    if spec.nice_value:
+        notes.append(f"requests.cpu {spec.requests['cpu']}: nice {spec.nice_value}")
+    return ", ".join(notes)

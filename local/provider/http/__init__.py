@@ -1,0 +1,1 @@
+"""OpenFaaS' API and the proxy to the functions, over HTTP."""

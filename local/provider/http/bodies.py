@@ -1,0 +1,94 @@
+"""Request bodies in memory: as sent, each within its limit, all of them within one budget."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+
+from aiohttp import web
+
+from local.provider.http.problem import Problem
+
+MAX_BODY_BYTES = 20 * 1024 * 1024  # as Nginx allows
+MAX_HELD_BYTES = 512 * 1024 * 1024  # of all together; they are kept for a replay
+IDLE_SECONDS = 15.0  # without a byte
+WHOLE_SECONDS = 120.0  # from the first byte to the last
+
+
+class Bodies:
+    """Reads bodies, and counts what is held until it is given back."""
+
+    def __init__(
+        self,
+        most_held_bytes: int = MAX_HELD_BYTES,
+        idle_seconds: float = IDLE_SECONDS,
+        whole_seconds: float = WHOLE_SECONDS,
+    ) -> None:
+        self._most_held_bytes = most_held_bytes
+        self._idle_seconds = idle_seconds
+        self._whole_seconds = whole_seconds
+        self.held_bytes = 0
+
+    async def read(self, request: web.Request, most_bytes: int = MAX_BODY_BYTES) -> bytes:
+        """Return the body; it counts as held until `give_back`.
+
+        Raises:
+            Problem: it is too large, encoded, broken or too slow, or there is no room for it.
+        """
+        check_encoding(request)
+        if not request.can_read_body:
+            return b""
+        check_size(request.content_length or 0, most_bytes)
+        pieces: list[bytes] = []
+        try:
+            async with asyncio.timeout(self._idle_seconds) as patience:
+                await self._collect(request, most_bytes, pieces, patience)
+        except BaseException as error:
+            self.give_back(sum(map(len, pieces)))
+            if isinstance(error, TimeoutError):
+                detail = f"no byte of the body came for {self._idle_seconds:g} s, or not all in"
+                raise Problem(
+                    HTTPStatus.REQUEST_TIMEOUT, f"{detail} {self._whole_seconds:g} s"
+                ) from error
+            if isinstance(error, web.RequestPayloadError):
+                detail = "the body cannot be read: its chunks or its length are wrong"
+                raise Problem(HTTPStatus.BAD_REQUEST, detail) from error
+            raise
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def give_back(self, size: int) -> None:
+        """Count so many bytes as held no longer."""
+        self.held_bytes -= size
+
+    async def _collect(
+        self,
+        request: web.Request,
+        most_bytes: int,
+        pieces: list[bytes],
+        patience: asyncio.Timeout,
+    ) -> None:
+        now = asyncio.get_running_loop().time
+        last_moment = now() + self._whole_seconds
+        size = 0
+        async for piece in request.content.iter_any():
+            size += len(piece)
+            check_size(size, most_bytes)
+            if self.held_bytes + len(piece) > self._most_held_bytes:
+                raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "too many bodies are in memory")
+            self.held_bytes += len(piece)
+            pieces.append(piece)
+            patience.reschedule(min(now() + self._idle_seconds, last_moment))
+
+
+def check_encoding(request: web.Request) -> None:
+    """Refuse a body that is not as it is; what is counted would not be what is held."""
+    encodings = request.headers.getall("Content-Encoding", [])
+    if found := [name for name in encodings if name.strip().lower() not in ("", "identity")]:
+        detail = f"Content-Encoding is {', '.join(found)[:100]!r}; send the bytes as they are"
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
+
+
+def check_size(size: int, most_bytes: int) -> None:
+    if size > most_bytes:
+        detail = f"body is {size} bytes; the limit is {most_bytes} bytes"
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)

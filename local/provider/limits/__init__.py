@@ -1,0 +1,1 @@
+"""How much a function may have: memory, processors, replicas."""

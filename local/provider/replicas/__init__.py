@@ -1,0 +1,1 @@
+"""The processes of functions: started, watched, restarted, and what they write."""

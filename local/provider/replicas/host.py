@@ -1,0 +1,21 @@
+"""What all functions of the provider share: settings, secrets, logs, limits, HTTP connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from local.provider.deployments.secrets import Secrets
+from local.provider.limits.memory import Memory, Rlimit
+from local.provider.replicas.replica_log import Feed
+from local.provider.settings import Settings
+
+
+@dataclass(frozen=True)
+class Host:
+    settings: Settings
+    secrets: Secrets
+    session: aiohttp.ClientSession
+    memory: Memory = field(default_factory=Rlimit)
+    feed: Feed = field(default_factory=Feed)

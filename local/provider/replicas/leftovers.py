@@ -1,0 +1,38 @@
+"""What replicas may leave: processes that they began, and files where the provider was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+from pathlib import Path
+
+from local.provider.replicas import process
+from local.provider.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def clear(settings: Settings) -> None:
+    """End and remove it all; the replicas themselves died with their provider."""
+    end_processes(settings.replicas_dir)
+    for run_file in settings.run_dir.glob("*.json"):
+        if '"function"' in run_file.read_text():  # the other services write none
+            process.remove_files(run_file.stem, settings)
+    for folder in settings.replicas_dir.iterdir():
+        process.remove_files(folder.name, settings)
+
+
+def end_processes(folder: Path) -> None:
+    """Kill what replicas have started, whose HOME is this folder or below: no other has that."""
+    home = b"HOME=" + os.fsencode(folder)
+    for process_folder in Path("/proc").iterdir():
+        if not process_folder.name.isdecimal():
+            continue
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            variables = (process_folder / "environ").read_bytes().split(b"\0")
+            if home in variables or any(it.startswith(home + b"/") for it in variables):
+                os.kill(int(process_folder.name), signal.SIGKILL)
+                extra = {"pid": int(process_folder.name)}
+                logger.warning("process left by a replica killed", extra=extra)

@@ -1,0 +1,125 @@
+"""How a replica's process is started: command, port, environment, secrets, run file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shlex
+import shutil
+import socket
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from local.machine import files, processes
+from local.provider.deployments.secrets import Secrets
+from local.provider.deployments.version import Version
+from local.provider.limits import priority
+from local.provider.replicas.host import Host
+from local.provider.replicas.pipe import Pipe
+from local.provider.replicas.replica import Replica
+from local.provider.replicas.replica_log import ReplicaLog
+from local.provider.settings import Settings
+
+# Of util-linux. The signal comes when the thread that forked ends: fork in the main thread only.
+DIE_WITH_PROVIDER = ("setpriv", "--pdeathsig", "KILL")
+# Without it root, too, cannot write where permissions say that nobody may.
+DROP_WRITE_ANYWHERE = ("--bounding-set=-dac_override", "--inh-caps=-dac_override")
+CONTAINER_HOME = re.compile(r"(?<![^:])/home/app(?=[/:]|$)")
+
+
+async def start(version: Version, number: int, restarts: int, host: Host) -> Replica:
+    """Start a replica; raise OSError where it cannot be started at all."""
+    settings = host.settings
+    name = f"{version.spec.name}-{number}"
+    own_folder = settings.replicas_dir / name
+    prepare(own_folder, version, host.secrets)
+    port = free_port()
+    pipe = await Pipe.open()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command(version, name, host),
+            cwd=version.folder,
+            env=environment(version, own_folder, port),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=pipe.write_end,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except BaseException:
+        pipe.close()
+        raise
+    finally:
+        pipe.hand_over()
+    run_file = {
+        "name": name,
+        "function": version.spec.name,
+        "pid": process.pid,
+        "startTime": processes.start_time(process.pid) or 0,
+        "bootId": processes.boot_id(),
+        "startedAt": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "ports": {"http": port},
+        "restarts": restarts,
+    }
+    files.write_json(settings.run_dir / f"{name}.json", run_file)
+    spec = version.spec
+    log = ReplicaLog(settings.logs_dir / f"{name}.log", spec.name, host.feed)
+    return Replica(name, port, process, pipe, log, (spec.ready_path, spec.health_path))
+
+
+def command(version: Version, name: str, host: Host) -> list[str]:
+    """Return the function's own command behind what limits the process."""
+    spec = version.spec
+    drop = DROP_WRITE_ANYWHERE if spec.is_read_only and os.geteuid() == 0 else ()
+    limit = host.memory.prefix(name, spec.memory_bytes) if spec.memory_bytes else []
+    way = priority.prefix(spec.nice_value) if spec.nice_value else []
+    return [*DIE_WITH_PROVIDER, *drop, "--", *way, *limit, *shlex.split(spec.process)]
+
+
+def clear(name: str, host: Host) -> None:
+    """Remove what a replica that has ended leaves behind, its log excepted."""
+    remove_files(name, host.settings)
+    host.memory.clear(name)
+
+
+def remove_files(name: str, settings: Settings) -> None:
+    (settings.run_dir / f"{name}.json").unlink(missing_ok=True)
+    shutil.rmtree(settings.replicas_dir / name, ignore_errors=True)
+
+
+def prepare(folder: Path, version: Version, secrets: Secrets) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(mode=0o700)
+    (folder / "tmp").mkdir(mode=0o700)
+    secrets.give(version.spec.secrets, folder / "secrets")
+
+
+def environment(version: Version, own_folder: Path, port: int) -> dict[str, str]:
+    """Return what the process sees: little, what the function was given, its place."""
+    interpreter_folder = str(Path(sys.executable).parent)
+    given = {
+        name: CONTAINER_HOME.sub(lambda _: str(version.folder), value)
+        for name, value in version.spec.env.items()
+    }
+    return {
+        "PATH": os.pathsep.join([interpreter_folder, os.environ.get("PATH", os.defpath)]),
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+        "OMP_NUM_THREADS": "1",  # one replica, one core
+        "PYTHONUNBUFFERED": "1",
+        "SHUTDOWN_GRACE_SECONDS": "0",  # the provider has drained the replica before SIGTERM
+        **given,
+        "HOME": str(own_folder),
+        "TMPDIR": str(own_folder / "tmp"),
+        "SECRETS_DIR": str(own_folder / "secrets"),
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,123 @@
+"""One replica: a running process of a function, its readiness and its requests in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import aiohttp
+
+from local.provider.replicas.pipe import Pipe
+from local.provider.replicas.replica_log import ReplicaLog
+
+logger = logging.getLogger(__name__)
+
+PROBE_SECONDS = 5  # a probe not answered by then has failed
+STOP_SECONDS = 10  # from SIGTERM to SIGKILL, after the last request
+LAST_WORDS_SECONDS = 1  # for output that is still in the pipe when the process has ended
+
+
+class Replica:
+    """A process that has been started; it is over once `exited` is set."""
+
+    def __init__(
+        self,
+        name: str,
+        port: int,
+        process: asyncio.subprocess.Process,
+        pipe: Pipe,
+        log: ReplicaLog,
+        paths: tuple[str, str] = ("/_/ready", "/_/health"),
+    ) -> None:
+        self.name = name
+        self._ready_path, self._health_path = paths
+        self._tells_readiness = True
+        self.url = f"http://127.0.0.1:{port}"
+        self.process = process
+        self.pipe = pipe
+        self.log = log
+        self.status: int | None = None  # of the exit; negative for a signal
+        self.is_ready = False
+        self.in_flight = 0
+        self.borrowed_at = 0.0  # monotonic seconds
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.exited = asyncio.Event()
+        self.on_news: Callable[[], None] = lambda: None  # it has ended, or is in doubt
+        self._end = asyncio.create_task(self._wait())
+
+    def borrow(self) -> None:
+        self.borrowed_at = time.monotonic()
+        self.in_flight += 1
+        self.idle.clear()
+
+    def give_back(self) -> None:
+        self.in_flight -= 1
+        if self.in_flight == 0:
+            self.idle.set()
+
+    def doubt(self) -> None:
+        """Give it no request until it has been probed, which is done at once."""
+        self.is_ready = False
+        self.on_news()
+
+    async def probe(self, session: aiohttp.ClientSession) -> bool:
+        """Find out whether the replica is ready; say whether it lives."""
+        status = await self._status(session, self._ready_path) if self._tells_readiness else None
+        is_alive = status == 200 or await self._status(session, self._health_path) == 200
+        if status is not None and status != 200 and status < 500:
+            self._tells_readiness = False  # the path is unknown, or went to the handler
+        is_ready = status == 200 if self._tells_readiness else is_alive
+        self.is_ready = is_ready and not self.exited.is_set()
+        return is_alive
+
+    async def _status(self, session: aiohttp.ClientSession, path: str) -> int | None:
+        timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)
+        try:
+            async with session.get(self.url + path, timeout=timeout) as answer:
+                return answer.status
+        except (aiohttp.ClientError, TimeoutError):
+            return None
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Wait for the requests in flight, then end the process."""
+        if not await is_set_within(self.idle, drain_seconds):
+            logger.warning("replica stopped with requests in flight", extra={"replica": self.name})
+        self.send(signal.SIGTERM)
+        if not await is_set_within(self.exited, STOP_SECONDS):
+            self.kill()
+        await self.exited.wait()
+
+    def kill(self) -> None:
+        logger.warning("replica killed", extra={"replica": self.name})
+        self.send(signal.SIGKILL)
+
+    def send(self, signum: signal.Signals) -> None:
+        if not self.exited.is_set():
+            self.process.send_signal(signum)
+
+    async def _wait(self) -> None:
+        """Follow the process to its end, then end what it has left behind in its session."""
+        output = asyncio.create_task(self.log.follow(self.pipe.reader))
+        self.status = await self.process.wait()
+        self.is_ready = False
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        await asyncio.wait([output], timeout=LAST_WORDS_SECONDS)
+        output.cancel()
+        self.pipe.close()
+        self.exited.set()
+        self.on_news()
+
+
+async def is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,141 @@
+"""Keeps one replica running: starts it, watches it, restarts it when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from local.provider.deployments.version import Version
+from local.provider.replicas import leftovers, process
+from local.provider.replicas.host import Host
+from local.provider.replicas.replica import Replica, is_set_within
+
+logger = logging.getLogger(__name__)
+
+PROBE_SECONDS = 2.0
+FIRST_PROBE_SECONDS = 0.1  # while it is not ready; less often the longer that lasts
+SILENT_SECONDS = 15  # then a replica that has answered before is killed
+START_SECONDS = 120  # then one that has never answered is killed
+STABLE_SECONDS = 10  # one that was ready for so long is restarted at once when it dies
+FIRST_BACKOFF_SECONDS = 0.1
+MAX_BACKOFF_SECONDS = 30.0
+GIVE_UP_DEATHS = 3  # early deaths in a row; then it is a crash loop, and a rollout has failed
+
+
+class Slot:
+    """The place of one replica in a replica set; `on_change` hears of every change."""
+
+    def __init__(
+        self,
+        version: Version,
+        number: int,
+        host: Host,
+        on_change: Callable[[], None],
+    ) -> None:
+        self.version = version
+        self.number = number
+        self.name = f"{version.spec.name}-{number}"
+        self.replica: Replica | None = None
+        self.restarts = 0
+        self.early_deaths = 0  # in a row, each before it was ready for STABLE_SECONDS
+        self.failure = ""
+        self.last_exit = ""
+        self.is_leaving = False
+        self._host = host
+        self._on_change = on_change
+        self._wake = asyncio.Event()
+        self._drain_seconds = 0.0
+        self._task = asyncio.create_task(self._keep())
+
+    @property
+    def is_ready(self) -> bool:
+        return not self.is_leaving and self.replica is not None and self.replica.is_ready
+
+    @property
+    def restarts_note(self) -> str:
+        what = "crash loop" if self.early_deaths >= GIVE_UP_DEATHS else "restarts"
+        return f"{self.name}: {what}, {self.restarts} so far; {self.last_exit}"
+
+    async def leave(self, drain_seconds: float) -> None:
+        """Take no new request, finish those in flight, end the process."""
+        self.is_leaving, self._drain_seconds = True, drain_seconds
+        self._wake.set()
+        await self._task
+
+    async def _keep(self) -> None:
+        while not self.is_leaving:
+            try:
+                was_stable = await self._run_once()
+            except (OSError, ValueError) as error:  # ValueError: a command line or variable
+                was_stable, self.last_exit = False, f"cannot be started: {error}"
+                self.failure = f"{self.name} {self.last_exit}"
+                logger.exception("replica cannot be started", extra={"replica": self.name})
+            own_folder = self._host.settings.replicas_dir / self.name
+            await asyncio.to_thread(leftovers.end_processes, own_folder)
+            process.clear(self.name, self._host)
+            self.early_deaths = 0 if was_stable else self.early_deaths + 1
+            self._on_change()
+            if not self.is_leaving:
+                self._wake.clear()  # it told of the end
+                await self._pause(self._backoff_seconds())
+                self.restarts += 1
+
+    async def _run_once(self) -> bool:
+        """Start a replica and see it through to its end; say whether it was stable."""
+        replica = self.replica = await process.start(
+            self.version, self.number, self.restarts, self._host
+        )
+        replica.on_news = self._wake.set
+        extra: dict[str, object] = {"replica": self.name, "pid": replica.process.pid}
+        logger.info("replica started", extra=extra)
+        ready_at = await self._watch(replica)
+        if self.is_leaving:
+            await replica.stop(self._drain_seconds)
+        await replica.exited.wait()
+        extra["status"] = replica.status
+        logger.log(
+            logging.INFO if self.is_leaving else logging.WARNING, "replica ended", extra=extra
+        )
+        self.last_exit = f"ended with status {replica.status}: {replica.log.last_line}"
+        self.failure = f"{self.name} {self.last_exit}"
+        return ready_at is not None and time.monotonic() - ready_at > STABLE_SECONDS
+
+    async def _watch(self, replica: Replica) -> float | None:
+        """Probe until the replica ends, falls silent or is to leave; say since when it is ready."""
+        answered_at = started_at = time.monotonic()
+        ready_at = None
+        while not (replica.exited.is_set() or self.is_leaving):
+            was_ready = replica.is_ready
+            is_alive = await replica.probe(self._host.session)
+            now = time.monotonic()
+            if replica.is_ready != was_ready:
+                ready_at = now if replica.is_ready else None
+                self._say_readiness(replica)
+            answered_at = now if is_alive else answered_at
+            patience_seconds = START_SECONDS if answered_at == started_at else SILENT_SECONDS
+            if now - answered_at > patience_seconds:
+                replica.kill()
+                break
+            waited_seconds = now - started_at
+            early = min(PROBE_SECONDS, FIRST_PROBE_SECONDS + waited_seconds / 20)
+            await self._pause(PROBE_SECONDS if replica.is_ready else early)
+        return ready_at
+
+    def _say_readiness(self, replica: Replica) -> None:
+        if replica.is_ready:
+            self.failure = ""
+        logger.info("replica readiness", extra={"replica": self.name, "ready": replica.is_ready})
+        self._on_change()
+
+    def _backoff_seconds(self) -> float:
+        if self.early_deaths == 0:
+            return 0
+        doublings = min(self.early_deaths - 1, 10)
+        return min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * (1 << doublings))
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but no longer than until the replica has ended, is in doubt or is to leave."""
+        if await is_set_within(self._wake, seconds) and not self.is_leaving:
+            self._wake.clear()

@@ -1,0 +1,1 @@
+"""What make's targets do: up, down, status and what these share."""

@@ -1,0 +1,150 @@
+"""From running services to an answer: model published, functions deployed, a picture tried."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from local.machine import files
+from local.services.progress import StepFailed, run
+from local.services.settings import ROOT, Stack
+from local.services.supervision import parts
+
+EXAMPLE = Path("models") / "demonstration" / "example.png"
+_WAIT_SECONDS = 30
+
+
+def model_id_file(stack: Stack) -> Path:
+    return stack.state_dir / "model-id"
+
+
+def model_dir_file(stack: Stack) -> Path:
+    return stack.state_dir / "model-dir"
+
+
+def published_file(stack: Stack) -> Path:
+    """Names the model that `make up` itself made current last."""
+    return stack.state_dir / "model-published"
+
+
+def remembered(path: Path) -> str:
+    """What an earlier `make up` wrote; empty when it wrote nothing."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return ""
+
+
+def chosen_model(stack: Stack) -> str:
+    """Tell which model `imagectl models use` made current since; empty when it did not.
+
+    Raises:
+        StepFailed: MinIO does not answer.
+    """
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as answer:
+        run(
+            "Model: looking which is current",
+            [sys.executable, "-m", "pipeline.models.bundles"],
+            environment=_environment(stack),
+            folder=ROOT,
+            answer=answer,
+        )
+        answer.seek(0)
+        current = answer.read().strip()
+    return "" if current == remembered(published_file(stack)) else current
+
+
+def publish_model(stack: Stack, model_dir: str) -> str:
+    """Convert the model if need be, put it into MinIO and make it current.
+
+    Returns:
+        Its modelId.
+
+    Raises:
+        StepFailed: the folder holds no usable model.
+    """
+    model_id = _publish(stack, model_dir)
+    files.write(published_file(stack), model_id)
+    return model_id
+
+
+def _publish(stack: Stack, model_dir: str) -> str:
+    folder = ["--model-dir", model_dir] if model_dir else []
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as answer:
+        run(
+            f"Model: preparing {model_dir or 'the default one'}",
+            [sys.executable, "-m", "models.prepare", *folder, "--publish"],
+            environment=_environment(stack),
+            folder=ROOT,
+            answer=answer,
+        )
+        answer.seek(0)
+        return answer.read().split()[-1]
+
+
+def deploy(stack: Stack, model_id: str) -> None:
+    """Build the functions of stack.yml, deploy them with this model, wait until they are ready.
+
+    Raises:
+        StepFailed: one could not be built, or did not become ready.
+    """
+    run(
+        f"Functions: deploying with {model_id}",
+        [
+            *(sys.executable, "-m", "local.deploy", "--stack", "stack.yml"),
+            *("--build-dir", stack.build_dir),
+            *("--gateway", stack.addresses()["OPENFAAS_URL"]),
+            *("--user-file", stack.secrets_dir / "basic-auth-user"),
+            *("--password-file", stack.secrets_dir / "basic-auth-password"),
+        ],
+        environment={**_most_replicas(), **_environment(stack), "MODEL_ID": model_id},
+        folder=ROOT,
+    )
+    files.write(model_id_file(stack), model_id)
+
+
+def classify(stack: Stack) -> dict[str, Any]:
+    """Send the bundled picture through the gateway and wait for its result.
+
+    Raises:
+        StepFailed: there is no result; the text holds the answer.
+    """
+    picture = (ROOT / EXAMPLE).read_bytes()
+    key = stack.api_key_file.read_text(encoding="utf-8").strip()
+    headers = {
+        "X-Api-Key": key,
+        "Content-Type": "image/png",
+        "Content-Disposition": f'attachment; filename="{EXAMPLE.name}"',
+        "Prefer": f"wait={_WAIT_SECONDS}",
+    }
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", stack.ports.gateway, timeout=_WAIT_SECONDS + 15
+    )
+    try:
+        connection.request("POST", "/api/v1/images", picture, headers)
+        response = connection.getresponse()
+        status, text = response.status, response.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        raise StepFailed(f"The example picture: the gateway does not answer: {error}") from error
+    finally:
+        connection.close()
+    if status != http.HTTPStatus.OK:
+        raise StepFailed(f"The example picture was answered with {status}: {text}")
+    answer: dict[str, Any] = json.loads(text)
+    if answer.get("status") != "completed":
+        raise StepFailed(f"The example picture got no label: {text}")
+    return answer
+
+
+def _most_replicas() -> dict[str, str]:
+    """One replica keeps one core busy: more than there are cores win nothing."""
+    return {"CLASSIFIER_MAX_REPLICAS": str(len(os.sched_getaffinity(0)))}
+
+
+def _environment(stack: Stack) -> dict[str, str]:
+    return {**parts.base_environment(), **stack.addresses(), "CACHE_DIR": str(stack.cache_dir)}

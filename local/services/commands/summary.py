@@ -1,0 +1,47 @@
+"""What a person needs to know of a running stack: addresses, where logins are, what to try."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from local.services.commands import rollout
+from local.services.settings import Stack
+
+_TEXT = """\
+{label}
+  Try it       curl -H "X-Api-Key: $(cat {api_key})" -F file=@{example} {gateway}/api/v1/images
+  Gateway      {gateway}   API key: {api_key}   model: {model_id}
+  MinIO        http://127.0.0.1:{console_port}   user: {secrets}/minio-access-key   \
+password: {secrets}/minio-secret-key
+  OpenFaaS     {gateway}/system/functions   user: admin   password: {secrets}/basic-auth-password
+  faas-cli     faas-cli login --gateway {gateway} --password-stdin < {secrets}/basic-auth-password
+  Models       .venv/bin/imagectl models list, add, use
+  Proof        .venv/bin/imagectl prove
+  And then     make status, make logs, make down
+"""
+
+
+def text(stack: Stack, answer: dict[str, Any] | None = None) -> str:
+    """The addresses, behind what the example picture was answered with if there was one."""
+    return _TEXT.format(
+        label=_label(answer) if answer else "",
+        api_key=_short(stack.api_key_file),
+        example=rollout.EXAMPLE,
+        gateway=stack.gateway_url,
+        model_id=rollout.remembered(rollout.model_id_file(stack)),
+        console_port=stack.ports.minio_console,
+        secrets=_short(stack.secrets_dir),
+    )
+
+
+def _label(answer: dict[str, Any]) -> str:
+    best = answer["result"]["labels"][0]
+    return f"\n  {rollout.EXAMPLE} is: {best['label']} ({best['score']:.1%})\n"
+
+
+def _short(path: Path) -> str:
+    """Relative to the current folder where it is below it, so that lines can be pasted."""
+    here = Path.cwd()
+    return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)

@@ -1,0 +1,1 @@
+"""The servers of others: how each is configured, and its command."""

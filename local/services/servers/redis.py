@@ -1,0 +1,30 @@
+"""Redis: the cache's command. It is bounded and keeps no file: it holds no answer alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from local.services.fetch import debian
+from local.services.settings import Stack
+
+
+def prepare(stack: Stack) -> None:
+    """Debian's binary is server and checker in one, and does what it is called by."""
+    stack.data_dir("redis").mkdir(parents=True, exist_ok=True)
+    link = _server(stack)
+    link.unlink(missing_ok=True)
+    link.symlink_to(debian.redis_server())
+
+
+def command(stack: Stack) -> list[str]:
+    return [
+        str(_server(stack)),
+        *("--bind", "127.0.0.1", "--port", str(stack.listening.redis)),
+        *("--dir", str(stack.data_dir("redis")), "--save", "", "--appendonly", "no"),
+        *("--maxmemory", "8mb", "--maxmemory-policy", "allkeys-lru"),
+        *("--hz", "2"),
+    ]
+
+
+def _server(stack: Stack) -> Path:
+    return stack.data_dir("redis") / "redis-server"

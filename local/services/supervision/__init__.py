@@ -1,0 +1,1 @@
+"""Keeps the parts of a stack running: starts them in order, probes them, starts them again."""

@@ -1,0 +1,203 @@
+"""The parts of a stack: what each runs, after which others, on which ports, how it is probed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from local.services.progress import StepFailed
+from local.services.servers import kafka, minio, nginx, redis
+from local.services.settings import ROOT, Stack
+from local.services.supervision import probes
+
+_MAKES_OWN = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A service that is kept running, or a step (without a probe) that runs once to its end."""
+
+    name: str
+    command: list[str]
+    after: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+    # Writes what the command reads; called before every start.
+    prepare: Callable[[], None] | None = None
+    probe: probes.Probe | None = None
+    # Says how it goes, for `make status`.
+    message: Callable[[], str] | None = None
+    grace_seconds: float = 10.0
+
+
+def all_parts(stack: Stack) -> list[Part]:
+    """Every part, each behind those it needs: started in this order, stopped in reverse."""
+    return [
+        _redis(stack),
+        *_kafka(stack),
+        _minio(stack),
+        _provider(stack),
+        _step(stack, "topics", "pipeline.kafka.topics", "kafka"),
+        _step(stack, "buckets", "pipeline.storage.object_store", "minio"),
+        _consumer(stack),
+        *_reconciler(stack),
+        *_autoscaler(stack),
+        _nginx(stack),
+    ]
+
+
+def base_environment() -> dict[str, str]:
+    """What every process inherits: .venv first on PATH, and nothing of make's own."""
+    inherited = {name: text for name, text in os.environ.items() if name not in _MAKES_OWN}
+    path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
+    return {**inherited, "PATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def chosen(stack: Stack, names: list[str]) -> list[Part]:
+    """The named parts and all that they need; every part when none is named.
+
+    Raises:
+        StepFailed: there is no such part.
+    """
+    known = {part.name: part for part in all_parts(stack)}
+    if unknown := [name for name in names if name not in known]:
+        raise StepFailed(f"there is no part {', '.join(unknown)}; there are: {', '.join(known)}")
+    wanted: set[str] = set()
+
+    def add(name: str) -> None:
+        wanted.add(name)
+        for needed in known[name].after:
+            add(needed)
+
+    for name in names or known:
+        add(name)
+    return [part for name, part in known.items() if name in wanted]
+
+
+def _redis(stack: Stack) -> Part:
+    return Part(
+        name="redis",
+        command=redis.command(stack),
+        prepare=partial(redis.prepare, stack),
+        ports={"redis": stack.listening.redis},
+        probe=probes.RedisPing(stack.listening.redis),
+    )
+
+
+def _kafka(stack: Stack) -> list[Part]:
+    service = Part(
+        name="kafka",
+        command=kafka.command(stack),
+        prepare=partial(kafka.prepare, stack),
+        ports={
+            "kafka": stack.listening.kafka,
+            "kafka_controller": stack.listening.kafka_controller,
+        },
+        probe=probes.Kafka(stack.listening.kafka),
+        grace_seconds=30.0,
+    )
+    if kafka.is_formatted(stack):
+        return [service]
+    command = kafka.format_command(stack)
+    first = Part("kafka-format", command, prepare=partial(kafka.prepare, stack))
+    return [first, replace(service, after=("kafka-format",))]
+
+
+def _minio(stack: Stack) -> Part:
+    return Part(
+        name="minio",
+        command=minio.command(stack),
+        prepare=partial(minio.prepare, stack),
+        environment=minio.environment(stack),
+        ports={"minio": stack.listening.minio, "minio_console": stack.listening.minio_console},
+        probe=probes.Http(stack.listening.minio, "/minio/health/live", "/minio/health/ready"),
+    )
+
+
+def _provider(stack: Stack) -> Part:
+    return Part(
+        name="provider",
+        command=[sys.executable, "-m", "local.provider"],
+        environment={
+            "STATE_DIR": str(stack.state_dir),
+            "BUILD_DIR": str(stack.build_dir),
+            "PROVIDER_PORT": str(stack.listening.provider),
+        },
+        ports={"provider": stack.listening.provider},
+        probe=probes.Http(stack.listening.provider, "/healthz"),
+        grace_seconds=30.0,
+    )
+
+
+def _consumer(stack: Stack) -> Part:
+    return Part(
+        name="image-process-consumer",
+        command=[sys.executable, "consumers/image-process-consumer/main.py"],
+        after=("topics", "buckets", "redis", "provider"),
+        environment={
+            **stack.addresses(),
+            "PYTHONPATH": str(ROOT),
+            "CONSUMER_PORT": str(stack.listening.consumer),
+            "CONSUMER_MEMBER_FILE": str(stack.run_dir / "image-process-consumer.member"),
+        },
+        ports={"consumer": stack.listening.consumer},
+        probe=probes.Http(stack.listening.consumer, "/healthz"),
+        grace_seconds=30.0,
+    )
+
+
+def _autoscaler(stack: Stack) -> list[Part]:
+    """What gives the classifier replicas; none when it is switched off."""
+    if not stack.autoscale:
+        return []
+    return [
+        Part(
+            name="classifier-autoscaler",
+            command=[sys.executable, "consumers/classifier-autoscaler/autoscaler.py"],
+            after=("topics", "provider"),
+            environment={
+                **stack.addresses(),
+                "PYTHONPATH": str(ROOT),
+                "AUTOSCALER_PORT": str(stack.listening.autoscaler),
+            },
+            ports={"autoscaler": stack.listening.autoscaler},
+            # While it cannot see it says so and scales nothing: all else goes on.
+            probe=probes.Http(stack.listening.autoscaler, "/healthz"),
+            message=partial(probes.message, stack.listening.autoscaler),
+        )
+    ]
+
+
+def _reconciler(stack: Stack) -> list[Part]:
+    """The timer that looks for lost images; none when it is switched off."""
+    if not stack.reconcile_every_seconds:
+        return []
+    name, every = "reconciler", str(stack.reconcile_every_seconds)
+    return [
+        Part(
+            name=name,
+            command=[sys.executable, "-m", "imagectl", "reconcile", "--every", every],
+            after=("topics", "buckets"),
+            environment=stack.addresses(),
+            probe=probes.Running(stack.run_dir, name),
+        )
+    ]
+
+
+def _nginx(stack: Stack) -> Part:
+    return Part(
+        name="nginx",
+        command=nginx.command(stack),
+        prepare=partial(nginx.prepare, stack),
+        ports={"gateway": stack.listening.gateway},
+        probe=probes.Http(stack.listening.gateway, "/healthz"),
+    )
+
+
+def _step(stack: Stack, name: str, module: str, needed: str) -> Part:
+    command = [sys.executable, "-m", module]
+    return Part(name, command, after=(needed,), environment=stack.addresses())

@@ -1,0 +1,108 @@
+"""Is a service healthy? Asked in the service's own protocol; the answer is what is wrong."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from local.machine import processes
+
+TIMEOUT_SECONDS = 2.0
+
+# What is wrong with a service; empty when it is healthy.
+Probe = Callable[[], str]
+
+
+class Http:
+    """Healthy when every path answers 200."""
+
+    def __init__(self, port: int, *paths: str) -> None:
+        self.port = port
+        self.paths = paths
+
+    def __call__(self) -> str:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_SECONDS)
+        try:
+            for path in self.paths:
+                connection.request("GET", path)
+                response = connection.getresponse()
+                response.read()
+                if response.status != http.HTTPStatus.OK:
+                    return f"{path} answers {response.status}"
+        except (OSError, http.client.HTTPException) as error:
+            return f"does not answer on port {self.port}: {error}"
+        finally:
+            connection.close()
+        return ""
+
+
+def message(port: int) -> str:
+    """Read what a service says at its /healthz of how it goes; empty when nothing."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/healthz")
+        said: dict[str, str] = json.loads(connection.getresponse().read())
+        return said.get("message", "")
+    except (OSError, http.client.HTTPException, ValueError):
+        return ""
+    finally:
+        connection.close()
+
+
+class Kafka:
+    """Healthy when the broker lists its topics."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.client: AdminClient | None = None
+
+    def __call__(self) -> str:
+        self.client = self.client or self._connect()
+        try:
+            self.client.list_topics(timeout=TIMEOUT_SECONDS)
+        except KafkaException as error:
+            return f"does not answer on port {self.port}: {error.args[0].str()}"
+        return ""
+
+    def _connect(self) -> AdminClient:
+        options: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": f"127.0.0.1:{self.port}",
+            "reconnect.backoff.max.ms": 500,
+            # The probe's answer says it; librdkafka need not repeat every refused connection.
+            "log_level": 0,
+        }
+        return AdminClient(options, logger=logging.getLogger(__name__))
+
+
+class RedisPing:
+    """Healthy when PING is answered."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def __call__(self) -> str:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), TIMEOUT_SECONDS) as connection:
+                connection.sendall(b"PING\r\n")
+                answer = connection.recv(64)
+        except OSError as error:
+            return f"does not answer on port {self.port}: {error}"
+        return "" if answer == b"+PONG\r\n" else f"answers PING with {answer!r}"
+
+
+class Running:
+    """Healthy while the process runs: for one that listens nowhere."""
+
+    def __init__(self, run_dir: Path, name: str) -> None:
+        self.run_dir = run_dir
+        self.name = name
+
+    def __call__(self) -> str:
+        return "" if self.name in processes.recorded(self.run_dir) else "does not run"

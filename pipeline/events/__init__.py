@@ -1,0 +1,1 @@
+"""What the events say: their fields, what those may hold, and the dead letters."""

@@ -1,0 +1,229 @@
+"""What image-failures holds: messages that could not be worked off, and which were replayed.
+
+A letter is named by its job and how often that was replayed, or by where an unreadable message lay.
+It is open until a mark of that name follows it: docs/decisions/0010.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline import strict_json
+from pipeline.errors import MalformedEvent, PipelineError
+from pipeline.events.checks import moment
+from pipeline.events.cloudevents import (
+    ImageUploaded,
+    Origin,
+    datetime_text,
+    dump,
+    envelope,
+    event_id,
+    parse_uploaded,
+)
+from pipeline.kafka import topics
+
+FAILED = "ImageFailed"
+REPLAYED = "ImageReplayed"
+
+# The largest message that is kept whole; base64 makes it a third larger, and the topic takes that.
+MAX_KEPT_BYTES = topics.UPLOADS.max_event_bytes
+# Of a larger one this much is kept, to recognise it by.
+_START_BYTES = 1024
+_CODE_CHARACTERS = 100
+_DETAIL_CHARACTERS = 1000
+
+_REPLAYABLE = frozenset({topics.UPLOADS.name, topics.RETRY.name})
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """One message that could not be worked off.
+
+    Attributes:
+        body: the letter itself, a CloudEvent.
+        uploaded: the event it is about; None when the message is unreadable.
+        raw: the bytes of an unreadable message; of one that is not whole, its first.
+        is_whole: the message is in the letter, and can be sent again.
+        origin: where the message was read.
+        reason: `code` and `detail`.
+        written_at: seconds since 1970 at which the message was given up.
+    """
+
+    body: Mapping[str, Any]
+    uploaded: ImageUploaded | None
+    raw: bytes
+    is_whole: bool
+    origin: Origin
+    reason: Mapping[str, str]
+    written_at: float
+
+    @property
+    def letter_id(self) -> str:
+        """The same for every letter about this failure of this message."""
+        return letter_id(self.uploaded, self.origin)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All that an operator may call it by."""
+        if self.uploaded is None:
+            return frozenset({self.letter_id, _place(self.origin)})
+        return frozenset({self.letter_id, self.uploaded.job_id, self.uploaded.image_id})
+
+    def message(self) -> tuple[str, str, bytes]:
+        """Build what is sent to try it again: topic, key and value."""
+        if self.uploaded is None:
+            return self.origin.topic, _place(self.origin), self.raw
+        return topics.UPLOADS.name, self.uploaded.image_id, self.uploaded.replayed().encode()
+
+    def mark(self) -> tuple[str, str, bytes]:
+        """Build what says that it was sent again: topic, key and value."""
+        identity, subject = _identity(self.uploaded, self.origin), str(self.body["subject"])
+        trace = self.uploaded.traceparent if self.uploaded else ""
+        event = envelope(REPLAYED, "/imagectl", identity, subject, trace)
+        event["data"] = {"letterId": self.letter_id}
+        if self.uploaded is not None:
+            event["data"] |= {"jobId": self.uploaded.job_id, "replays": self.uploaded.replays}
+        return topics.FAILURES.name, subject, dump(event)
+
+
+def letter_id(uploaded: ImageUploaded | None, origin: Origin) -> str:
+    """Name the letter of a message."""
+    return event_id(FAILED, _identity(uploaded, origin))
+
+
+def reason_of(error: PipelineError) -> dict[str, str]:
+    """Write why a message was given up, in few characters, all of which can be written."""
+    return {
+        "code": _written(error.code)[:_CODE_CHARACTERS],
+        "detail": _written(str(error))[:_DETAIL_CHARACTERS],
+    }
+
+
+def encode_failure(event: ImageUploaded, reason: Mapping[str, str], failed_at: float) -> bytes:
+    """Render the failure object, from which the job's state is told."""
+    failure = {
+        "jobId": event.job_id,
+        "imageId": event.image_id,
+        "modelId": event.model_id,
+        "status": "failed",
+        "error": {**reason, "attempts": event.attempt},
+        "failedAt": datetime_text(failed_at),
+    }
+    return json.dumps(failure, ensure_ascii=False).encode()
+
+
+def encode_failed(
+    raw: bytes | None,
+    uploaded: ImageUploaded | None,
+    reason: Mapping[str, str],
+    origin: Origin,
+    *,
+    stage: str,
+    most_bytes: int = MAX_KEPT_BYTES,
+) -> bytes:
+    """Render the dead letter of one message; bytes that are no event are kept as base64.
+
+    Args:
+        raw: None: nobody could read it.
+        stage: how far the message came: read, consume, invoke, fetch or decode.
+        most_bytes: of a message that is no event and larger, only size and digest are kept, and
+            its first bytes.
+    """
+    event = envelope(
+        FAILED,
+        "/image-process-consumer",
+        _identity(uploaded, origin),
+        uploaded.image_id if uploaded else _place(origin),
+        uploaded.traceparent if uploaded else "",
+    )
+    kept = {"originalEvent": uploaded.to_cloud_event()} if uploaded else _kept(raw, most_bytes)
+    event["data"] = kept | {
+        "reason": dict(reason),
+        "stage": stage,
+        "attempts": uploaded.attempt if uploaded else 1,
+        "originTopic": origin.topic,
+        "originPartition": origin.partition,
+        "originOffset": origin.offset,
+    }
+    return dump(event)
+
+
+def decode(raw: bytes) -> DeadLetter | str:
+    """Read a message of image-failures: a letter, or the id of one that was replayed.
+
+    Raises:
+        MalformedEvent: it is neither; the text says why.
+    """
+    try:
+        body = strict_json.parse(raw, topics.FAILURES.max_event_bytes)
+    except ValueError as error:
+        raise MalformedEvent(f"the message is no dead letter: {error}") from error
+    kind = body.get("type") if isinstance(body, dict) else None
+    if kind == REPLAYED:
+        return str(_take(_take(body, "data", dict), "letterId", str))
+    if kind != FAILED:
+        raise MalformedEvent("the message is no dead letter: its type is another")
+    return _letter(body)
+
+
+def _letter(body: Mapping[str, Any]) -> DeadLetter:
+    data, _ = _take(body, "data", dict), _take(body, "subject", str)
+    where = (_take(data, f"origin{part}", int) for part in ("Partition", "Offset"))
+    origin = Origin(_take(data, "originTopic", str), *where)
+    if origin.topic not in _REPLAYABLE:
+        raise MalformedEvent(f"originTopic is {origin.topic!a}; allowed: {sorted(_REPLAYABLE)}")
+    event = data.get("originalEvent")
+    uploaded = None if event is None else parse_uploaded(event)
+    is_whole = uploaded is not None or "originalBytes" in data
+    raw = b"" if uploaded else _bytes(data, "originalBytes" if is_whole else "originalStart")
+    _take(data, "attempts", int)
+    said = _take(data, "reason", dict)
+    reason = {name: str(_take(said, name, str)) for name in ("code", "detail")}
+    written_at = moment(_take(body, "time", str), "time")
+    return DeadLetter(body, uploaded, raw, is_whole, origin, reason, written_at)
+
+
+def _take(data: Mapping[str, Any], name: str, wanted: type) -> Any:
+    value = data.get(name)
+    if type(value) is not wanted:
+        raise MalformedEvent(f"{name} is {type(value).__name__}; it must be {wanted.__name__}")
+    return value
+
+
+def _bytes(data: Mapping[str, Any], name: str) -> bytes:
+    try:
+        return base64.b64decode(_take(data, name, str), validate=True)
+    except ValueError as error:
+        raise MalformedEvent(f"{name} is no base64: {error}") from error
+
+
+def _kept(raw: bytes | None, most_bytes: int) -> dict[str, Any]:
+    if raw is None:
+        return {"originalStart": ""}
+    if len(raw) <= most_bytes:
+        return {"originalBytes": base64.b64encode(raw).decode()}
+    return {
+        "originalSize": len(raw),
+        "originalDigest": f"sha256:{hashlib.sha256(raw).hexdigest()}",
+        "originalStart": base64.b64encode(raw[:_START_BYTES]).decode(),
+    }
+
+
+def _written(text: str) -> str:
+    """Write what UTF-8 has no bytes for as an escape."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _identity(uploaded: ImageUploaded | None, origin: Origin) -> str:
+    if uploaded is None:
+        return _place(origin)
+    return f"{uploaded.job_id}/{uploaded.replays}" if uploaded.replays else uploaded.job_id
+
+
+def _place(origin: Origin) -> str:
+    return f"{origin.topic}/{origin.partition}/{origin.offset}"

@@ -1,0 +1,1 @@
+"""What tests alone switch on in a running process; off, and free, unless told."""

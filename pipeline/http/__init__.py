@@ -1,0 +1,1 @@
+"""What functions and consumers speak over HTTP: who calls, answers, problems, probes."""

@@ -1,0 +1,129 @@
+"""What every function speaks over HTTP: who calls, JSON answers, problems (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline import telemetry
+from pipeline.errors import PipelineError, Rejected, Unavailable
+from pipeline.http.identity import TOKEN_HEADER, Caller, Verifier
+
+logger = logging.getLogger(__name__)
+
+Response = dict[str, Any]
+
+UNSUPPORTED_ENCODING = "unsupported-encoding"
+MAX_FOUND_CHARACTERS = 200
+
+
+@dataclass(frozen=True)
+class Call:
+    """One HTTP request as a handler gets it."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    trace_id: str
+
+    def caller(self, verifier: Verifier) -> Caller:
+        """Tell whose request it is, from the token that was signed for it.
+
+        Raises:
+            Unauthorized: the token is missing or not for this request.
+        """
+        token = self.headers.get(TOKEN_HEADER, "")
+        return verifier.verify(token, self.method, self.path)
+
+    def require_method(self, *allowed: str) -> None:
+        """Refuse another method.
+
+        Raises:
+            Rejected: 405.
+        """
+        if self.method not in allowed:
+            raise Rejected(
+                f"{self.method} is not allowed here",
+                code="method-not-allowed",
+                status=405,
+                found=self.method,
+                allowed=", ".join(allowed),
+            )
+
+    def require_no_encoding(self) -> None:
+        """Refuse a body that is to be inflated: its size would be that of a bomb.
+
+        Raises:
+            Rejected: 415.
+        """
+        found = self.headers.get("Content-Encoding", "")
+        if {coding.strip().lower() for coding in found.split(",")} - {"", "identity"}:
+            found = found[:MAX_FOUND_CHARACTERS]
+            raise Rejected(
+                f"the body has the Content-Encoding {found!r}; send the bytes as they are",
+                code=UNSUPPORTED_ENCODING,
+                status=415,
+                found=found,
+                allowed="identity",
+            )
+
+
+def answer(event: Any, function: Callable[[Call], Response]) -> Response:
+    """Run a function on an OpenFaaS event; errors meant for the caller become problems."""
+    call = Call(
+        method=event.method,
+        path=event.path or "/",
+        query=event.query or {},
+        headers=event.headers,
+        body=event.body or b"",
+        trace_id=telemetry.trace_id(event.headers.get("traceparent")),
+    )
+    try:
+        call.require_no_encoding()
+        return function(call)
+    except PipelineError as error:
+        logger.log(
+            logging.WARNING if error.status >= 500 else logging.INFO,
+            "request refused",
+            extra={"trace_id": call.trace_id, "status": error.status, "reason": str(error)},
+        )
+        return problem(error, call.trace_id)
+
+
+def respond(status: int, body: object, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer JSON."""
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": "application/json", **(headers or {})},
+        "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+    }
+
+
+def problem(error: PipelineError, trace_id: str) -> Response:
+    """Answer an error as application/problem+json."""
+    body: dict[str, object] = {
+        "type": f"urn:image-pipeline:problem:{error.code}",
+        "title": error.code.replace("-", " "),
+        "status": error.status,
+        "detail": str(error),
+        "traceId": trace_id,
+    }
+    if error.found is not None:
+        body["found"] = error.found
+    if error.allowed is not None:
+        body["allowed"] = error.allowed
+    headers = {"Content-Type": "application/problem+json"}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if error.status == 405:
+        headers["Allow"] = str(error.allowed)
+    if error.code == UNSUPPORTED_ENCODING:
+        headers["Accept-Encoding"] = str(error.allowed)  # as RFC 9110 has it in a 415
+    # What was found may hold half a character, which JSON can say and UTF-8 cannot.
+    text = json.dumps(body, ensure_ascii=False).encode(errors="replace").decode()
+    return {"statusCode": error.status, "headers": headers, "body": text}

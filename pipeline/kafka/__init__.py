@@ -1,0 +1,1 @@
+"""Kafka: the topics, how events are sent and read, and how many of them wait."""

@@ -1,0 +1,136 @@
+"""How many accepted images are waiting: from the consumer's commits to the topics' ends."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
+
+from pipeline.errors import Unavailable
+from pipeline.kafka import topics
+from pipeline.kafka.topics import Partition
+from pipeline.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+# Asked no more often: where partitions begin, which changes when days-old events expire, and how
+# far the group is when nothing has come since nothing waited, which only an operator may change.
+_SELDOM_SECONDS = 60.0
+
+
+PARTITIONS = tuple(
+    TopicPartition(topic.name, number)
+    for topic in (topics.UPLOADS, topics.RETRY)
+    for number in range(topic.partitions)
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the topics said at one moment.
+
+    Attributes:
+        waiting: events that nobody has committed yet, those in work included.
+        passed: the sum of all committed positions; how fast it grows is the rate of draining.
+    """
+
+    waiting: int
+    passed: int
+
+
+class BacklogProbe:
+    """Asks Kafka how far the consumer group has come.
+
+    A reading is two requests, and one while nothing comes and nothing waits.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        connect: Callable[[Settings], Consumer] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._firsts: dict[Partition, int] = {}
+        self._firsts_until = 0.0
+        self._rest = Reading(0, 0)  # where nothing waited
+        self._rest_ends: dict[Partition, int] = {}
+        self._rest_until = 0.0
+        self._timeout_seconds = settings.produce_timeout_seconds
+        self._consumer = (connect or _connect)(settings)
+
+    def read(self) -> Reading:
+        """Read all partitions.
+
+        Raises:
+            Unavailable: Kafka did not say it of every partition.
+        """
+        try:
+            ends = self._offsets(OFFSET_END)
+            if ends == self._rest_ends and self._clock() < self._rest_until:
+                return self._rest
+            committed = self._consumer.committed(list(PARTITIONS), self._timeout_seconds)
+            found = reading(_by_place(committed), self._first_offsets(), ends)
+        except KafkaException as error:
+            raise Unavailable("Kafka does not say how far the consumer group is") from error
+        self._rest, self._rest_ends = found, {} if found.waiting else ends
+        self._rest_until = self._clock() + _SELDOM_SECONDS
+        return found
+
+    def _first_offsets(self) -> dict[Partition, int]:
+        if self._clock() >= self._firsts_until:
+            self._firsts = self._offsets(OFFSET_BEGINNING)
+            self._firsts_until = self._clock() + _SELDOM_SECONDS
+        return self._firsts
+
+    def _offsets(self, which: int) -> dict[Partition, int]:
+        # Kafka takes these two in the place of a time.
+        asked = [TopicPartition(each.topic, each.partition, which) for each in PARTITIONS]
+        return _by_place(self._consumer.offsets_for_times(asked, self._timeout_seconds))
+
+
+def _connect(settings: Settings) -> Consumer:
+    """Make a consumer that subscribes to nothing.
+
+    It joins no group, and is told the group's positions all the same. Not the admin client:
+    librdkafka 2.16 takes the process with it when the coordinator that it asks is one no more
+    (confluent-kafka-javascript, issue 374).
+    """
+    return Consumer(
+        {
+            "bootstrap.servers": settings.kafka_bootstrap_servers,
+            "group.id": settings.consumer_group,
+            "enable.auto.commit": False,
+        },
+        logger=logger,
+    )
+
+
+def reading(
+    committed: Mapping[Partition, int],
+    firsts: Mapping[Partition, int],
+    ends: Mapping[Partition, int],
+) -> Reading:
+    """Add up the partitions; one without a commit, or expired past it, begins at its first event.
+
+    Args:
+        committed: positions by topic and partition; negative where nothing was committed.
+    """
+    positions = {place: max(committed.get(place, -1), first) for place, first in firsts.items()}
+    waiting = sum(max(0, end - positions[place]) for place, end in ends.items())
+    return Reading(waiting, sum(positions.values()))
+
+
+def _by_place(partitions: list[TopicPartition]) -> dict[Partition, int]:
+    """Take the offsets out of an answer.
+
+    Raises:
+        Unavailable: Kafka knows nothing of a partition now.
+    """
+    for partition in partitions:
+        if partition.error:
+            raise Unavailable(f"Kafka does not say how far a partition is: {partition.error.str()}")
+    return {(each.topic, each.partition): each.offset for each in partitions}

@@ -1,0 +1,1 @@
+"""A model as a bundle: its files, its manifest and its labels, in a folder and in MinIO."""
