@@ -7,6 +7,27 @@ from typing import Any
 
 from pipeline.events.cloudevents import ImageUploaded
 from pipeline.ids import INPUT_BUCKET, JobIds, input_key
+from pipeline.models.manifest import (
+    LABELS_FILE,
+    MODEL_FILE,
+    Input,
+    Manifest,
+    Preprocessing,
+    Source,
+    sha256,
+)
+
+MANIFEST = Manifest(
+    name="any",
+    version="1",
+    demonstration=False,
+    input=Input(224, 224, 3),
+    preprocessing=Preprocessing("minus-one-to-one", 0.875, 512),
+    output="probabilities",
+    digests={MODEL_FILE: sha256(b""), LABELS_FILE: sha256(b"")},
+    source=Source("any.tflite", sha256(b"")),
+)
+
 
 MODEL_ID = "demonstration-0123456789ab"
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

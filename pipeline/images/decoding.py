@@ -142,7 +142,11 @@ def decode_here(
         if kind is formats.JPEG and not info.needs_end:
             expect_whole(image, data)
         image.load()
-        return _on_white(_to_8_bit(_upright(image)))
+        pixels = _on_white(_to_8_bit(_upright(image)))
+        # A comment or a profile would be written into whatever is made of the pixels, or be more
+        # than that can hold.
+        pixels.info = {}
+        return pixels
     except (InvalidImage, MemoryError):
         raise  # how much memory there is says nothing of the image
     except Exception as error:

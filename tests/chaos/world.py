@@ -234,7 +234,7 @@ class World:
         """Put the clock and the kill points in the place of the real ones."""
         room = Path(consumer_module.__file__).parent
         for module in list(sys.modules.values()):
-            ours = Path(getattr(module, "__file__", None) or "/").parent == room
+            ours = room in Path(getattr(module, "__file__", None) or "/").parents
             if ours and getattr(module, "time", None) is time:
                 self._patches.enter_context(patch.object(module, "time", self.clock))
         self._patches.enter_context(patch.object(crashes, "point", self.moments.point))

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
+from engine import Decoded
 from pipeline.errors import InvalidImage
 from pipeline.images import decoder_process, decoding
 from pipeline.settings import Settings
+from preprocessing import preprocess
+from tests.samples import MANIFEST
 
 LIMITS = decoding.Limits.from_settings(Settings())
 # The budget, and what it takes to start a process and to hand 40 megapixels over: a fourth of this
@@ -43,7 +46,7 @@ class Cost:
 
 
 def measure(data: bytes, limits: decoding.Limits = LIMITS) -> Cost:
-    """Decode a picture as the classifier would, and watch.
+    """Decode a picture, prepare it and encode what the model sees, as the classifier would.
 
     Raises:
         Exception: what must not happen: anything else than that it is an invalid image.
@@ -56,7 +59,8 @@ def measure(data: bytes, limits: decoding.Limits = LIMITS) -> Cost:
         door = _cpu_seconds()
         # A machine that has other work is waited for: what is judged is CPU.
         with patch.object(decoder_process, "DEADLINE_SECONDS", _PATIENCE_SECONDS):
-            decoding.decode(data, limits, None, info)
+            image = decoding.decode(data, limits, None, info)
+            Decoded(*preprocess(image, MANIFEST), 0.0).picture_jpeg()
         outcome = "decoded"
     except InvalidImage as error:
         outcome = error.code

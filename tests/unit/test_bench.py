@@ -115,7 +115,7 @@ def test_agreement_is_the_share_of_equal_labels() -> None:
 
 
 def test_a_stub_says_what_is_expected_of_it() -> None:
-    stub = (ROOT / "bench" / "stub_handler.py").read_text(encoding="utf-8")
+    stub = (ROOT / "bench" / "measuring" / "stub_handler.py").read_text(encoding="utf-8")
 
     assert f"LABELS = {json.dumps(stubs.LABELS)}" in stub
 

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 
 def _pass(point: str, folder: str) -> int:
     """Come past a point in a process of its own; return how that ended."""
-    code = f"from pipeline import crashes; crashes.configure({folder!r}); crashes.point({point!r})"
+    passing = f"crashes.configure({folder!r}); crashes.point({point!r})"
+    code = f"from pipeline.hooks import crashes; {passing}"
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode
 
 

@@ -192,3 +192,16 @@ def test_a_gif_frame_larger_than_its_screen_is_refused_before_its_pixels() -> No
 
     with pytest.raises(InvalidImage):
         decoding.decode(bytes(data), LIMITS)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "GIF", "PNG", "WEBP"])
+def test_what_is_decoded_is_pixels_alone(kind: str) -> None:
+    """Pillow writes a comment and a profile into what is made of them, if it has room for them."""
+    extra = {"comment": b"x" * 60_000, "icc_profile": b"y" * 60_000, "dpi": (72, 72)}
+    if kind == "GIF":
+        extra = {"comment": b"x" * 100_000}
+    data = pictures.encode(RGB.convert("P") if kind == "GIF" else RGB, kind, **extra)
+
+    image = decoding.decode(data, LIMITS)
+
+    assert image.info == {}

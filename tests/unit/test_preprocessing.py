@@ -9,29 +9,12 @@ import pytest
 from PIL import Image, ImageOps
 
 from pipeline.images import decoding
-from pipeline.models.manifest import (
-    LABELS_FILE,
-    MODEL_FILE,
-    Input,
-    Manifest,
-    Preprocessing,
-    Source,
-    sha256,
-)
+from pipeline.models.manifest import Input, Preprocessing
 from preprocessing import preprocess
 from tests import pictures
+from tests.samples import MANIFEST
 
 LIMITS = decoding.Limits(max_bytes=20_000_000, max_pixels=40_000_000, min_side_pixels=16)
-MANIFEST = Manifest(
-    name="any",
-    version="1",
-    demonstration=False,
-    input=Input(224, 224, 3),
-    preprocessing=Preprocessing("minus-one-to-one", 0.875, 512),
-    output="probabilities",
-    digests={MODEL_FILE: sha256(b""), LABELS_FILE: sha256(b"")},
-    source=Source("any.tflite", sha256(b"")),
-)
 
 
 def ramp(width: int, height: int) -> Image.Image:
