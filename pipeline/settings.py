@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from pipeline.limits import DEFAULTS, max_body_bytes
+
 
 class SettingsError(Exception):
     """The environment cannot be used; the text names every variable that is wrong."""
@@ -37,13 +39,16 @@ class Settings:
     crash_dir: str = _setting("", "folder", "for tests alone: where kill points are armed")
     inference_log: str = _setting("", "file", "for tests alone: a line before each inference")
 
-    max_image_bytes: int = _setting(20_000_000, "bytes", "largest upload", 1)
+    max_image_bytes: int = _setting(DEFAULTS.max_image_bytes, "bytes", "largest upload", 1)
     max_image_pixels: int = _setting(40_000_000, "pixels", "largest width × height", 1)
     min_image_side_pixels: int = _setting(16, "pixels", "smallest width or height", 1)
     max_decode_seconds: float = _setting(
         2.0, "seconds", "of one core, to decode one image; more fails as `too-costly`", 0.1
     )
 
+    request_timeout_seconds: int = _setting(
+        DEFAULTS.request_timeout_seconds, "seconds", "one call of a function", 1
+    )
     store_timeout_seconds: float = _setting(1.5, "seconds", "one MinIO request", 0.01)
     produce_timeout_seconds: float = _setting(1.5, "seconds", "Kafka's acknowledgement", 0.01)
     cache_timeout_seconds: float = _setting(0.25, "seconds", "one Redis command", 0.001)
@@ -65,7 +70,9 @@ class Settings:
     consumer_port: int = _setting(8082, "port", "the consumer's /healthz and /metrics", 1)
     batch_size: int = _setting(32, "images", "most references per classifier call", 1)
     batches_in_flight: int = _setting(8, "calls", "classifier calls at once per consumer", 1)
-    invoke_timeout_seconds: float = _setting(60.0, "seconds", "one classifier call", 0.1)
+    invoke_timeout_seconds: float = _setting(
+        0.0, "seconds", "one classifier call; 0: `REQUEST_TIMEOUT_SECONDS`", 0.0
+    )
     max_attempts: int = _setting(5, "attempts", "tries of one image before its dead letter", 1)
     retry_base_seconds: float = _setting(1.0, "seconds", "wait before the second attempt", 0.0)
     breaker_failures: int = _setting(
@@ -86,7 +93,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Settings:
-        """Read every setting.
+        """Read every setting; one that is empty or `default` has its default.
 
         Raises:
             SettingsError: naming all variables that are wrong, not only the first.
@@ -95,7 +102,7 @@ class Settings:
         wrong: list[str] = []
         for spec in fields(cls):
             text = environment.get(spec.name.upper(), "")
-            if text == "":
+            if text in ("", "default"):
                 continue
             try:
                 values[spec.name] = _parse(text, type(spec.default), spec.metadata["minimum"])
@@ -104,6 +111,16 @@ class Settings:
         if wrong:
             raise SettingsError("; ".join(wrong))
         return cls(**values)  # type: ignore[arg-type]
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The largest request body: an image, and what a form puts around it."""
+        return max_body_bytes(self.max_image_bytes)
+
+    @property
+    def classifier_call_seconds(self) -> float:
+        """How long the consumer waits for one call."""
+        return self.invoke_timeout_seconds or self.request_timeout_seconds
 
     def secret(self, name: str) -> str:
         """Read one secret.

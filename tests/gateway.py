@@ -169,7 +169,7 @@ def running_gateway(folder: Path, *functions: str, **settings: str) -> Iterator[
     """Start a provider with mirrors of these names, and the gateway before it."""
     provider = Provider(folder)
     gateway = Gateway(provider, **settings)
-    provider.start()
+    provider.start(**settings)
     try:
         for name in functions:
             provider.deploy(name, MIRROR)

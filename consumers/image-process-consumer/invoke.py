@@ -34,13 +34,13 @@ class ClassifierClient:
 
     def __init__(self, settings: Settings) -> None:
         self._url = f"{settings.openfaas_url}/function/image-classifier"
-        self._timeout = (_CONNECT_SECONDS, settings.invoke_timeout_seconds)
+        self._timeout = (_CONNECT_SECONDS, settings.classifier_call_seconds)
         self._session = requests.Session()
         # Nothing of the machine's proxy settings or .netrc is meant for this call.
         self._session.trust_env = False
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=settings.batches_in_flight)
         self._session.mount("http://", adapter)
-        self._lifetime_seconds = settings.invoke_timeout_seconds
+        self._lifetime_seconds = settings.classifier_call_seconds
         key = settings.secret("consumer-classifier-key")
         self._signer = Signer(CONSUMER, "image-classifier", key)
 

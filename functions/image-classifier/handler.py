@@ -28,6 +28,8 @@ from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.results import Results
 
 settings = Settings.from_env(os.environ)
+# Read by the server: a larger body is answered 413.
+MAX_BODY_BYTES = settings.max_body_bytes
 telemetry.configure("image-classifier", settings.log_level)
 crashes.configure(settings.crash_dir)
 inferences.configure(settings.inference_log)

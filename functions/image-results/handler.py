@@ -23,6 +23,8 @@ from readiness import Readiness, all_ready
 from states import Answer, States
 
 settings = Settings.from_env(os.environ)
+# Read by the server: a larger body is answered 413.
+MAX_BODY_BYTES = settings.max_body_bytes
 telemetry.configure("image-results", settings.log_level)
 
 

@@ -30,6 +30,8 @@ from waiting import Waiter, preferred_seconds
 logger = logging.getLogger(__name__)
 
 settings = Settings.from_env(os.environ)
+# Read by the server: a larger body is answered 413.
+MAX_BODY_BYTES = settings.max_body_bytes
 telemetry.configure("image-upload", settings.log_level)
 crashes.configure(settings.crash_dir)
 

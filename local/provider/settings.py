@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.machine.state import StateFolders
+from pipeline.limits import Limits
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Settings(StateFolders):
     rollout_seconds: how long a new version may take until all its replicas are ready.
     wait_seconds: how long a request waits for a replica when none is ready.
     wake_seconds: the same, where the function may have been scaled to nothing.
+    max_body_bytes: of a request to a function.
     """
 
     host: str
@@ -26,6 +28,7 @@ class Settings(StateFolders):
     rollout_seconds: float
     wait_seconds: float
     wake_seconds: float
+    max_body_bytes: int
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -39,6 +42,7 @@ class Settings(StateFolders):
             rollout_seconds=float(env.get("PROVIDER_ROLLOUT_SECONDS") or 120),
             wait_seconds=float(env.get("PROVIDER_WAIT_SECONDS") or 5),
             wake_seconds=float(env.get("PROVIDER_WAKE_SECONDS") or 30),
+            max_body_bytes=Limits.from_env(env).max_body_bytes,
         )
 
     @property

@@ -15,17 +15,14 @@ from pathlib import Path
 
 from local.machine import files
 from local.services.settings import Stack
+from pipeline.names import FUNCTIONS, TENANTS
 
 # Containers run as users of their own, and a mounted file keeps its owner: the folder is what keeps
 # others away.
 _IN_CONTAINERS = 0o444
 
-# Those that learn who calls them. Nobody but this module reads the master key.
-FUNCTIONS = ("image-upload", "image-classifier", "image-results")
+# Nobody but this module reads it.
 MASTER_KEY = "gateway-master-key"
-
-_API_TENANT = "default"
-_PROVE_TENANT = "prove"  # of `imagectl prove`: what it sends stays apart from everybody's data
 
 
 def _random() -> str:
@@ -47,8 +44,8 @@ def make(stack: Stack) -> None:
     stack.secrets_dir.chmod(0o700)
     for name, value in _SECRETS.items():
         _make_once(stack.secrets_dir / name, value)
-    for path in _api_keys(stack):
-        _make_once(path, _random)
+    for name in TENANTS:
+        _make_once(stack.api_key_file.with_name(name), _random)
     _derive(stack.gateway_master_key_file, stack.secrets_dir)
 
 
@@ -56,24 +53,13 @@ def make_for_containers(folder: Path) -> None:
     """Make what is missing of the secrets, API keys included, in one folder."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    for name, value in {**_SECRETS, "api-key": _random, "prove-api-key": _random}.items():
+    for name, value in {**_SECRETS, **dict.fromkeys(TENANTS, _random)}.items():
         _make_once(folder / name, value, _IN_CONTAINERS)
     _derive(folder / MASTER_KEY, folder, _IN_CONTAINERS)
 
 
 def read(stack: Stack, name: str) -> str:
     return (stack.secrets_dir / name).read_text(encoding="utf-8")
-
-
-def api_keys(stack: Stack) -> dict[str, str]:
-    """Every API key, and the tenant it stands for."""
-    keys = _api_keys(stack)
-    return {path.read_text(encoding="utf-8").strip(): tenant for path, tenant in keys.items()}
-
-
-def function_keys(stack: Stack) -> dict[str, str]:
-    """The key that the gateway signs tokens with, for each function that is ours."""
-    return {name: read(stack, f"{name}-key") for name in FUNCTIONS}
 
 
 def _derive(master: Path, folder: Path, mode: int = files.PRIVATE) -> None:
@@ -87,10 +73,6 @@ def _derive(master: Path, folder: Path, mode: int = files.PRIVATE) -> None:
         path = folder / name
         if not path.exists() or path.read_text(encoding="utf-8") != derived:
             files.write(path, derived, mode)
-
-
-def _api_keys(stack: Stack) -> dict[Path, str]:
-    return {stack.api_key_file: _API_TENANT, stack.prove_api_key_file: _PROVE_TENANT}
 
 
 def _make_once(path: Path, value: Callable[[], str], mode: int = files.PRIVATE) -> None:

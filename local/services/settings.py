@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from local.machine.state import StateFolders
+from pipeline.limits import DEFAULTS, Limits
 
 ROOT = Path(__file__).resolve().parents[2]
 # What may listen elsewhere than its clients are told, so that a proxy can stand between.
@@ -14,7 +15,6 @@ BEHIND_PROXIES = ("provider", "minio", "kafka", "redis")
 
 _EVERY = "RECONCILE_EVERY_SECONDS"
 _AUTOSCALE = "AUTOSCALE"
-_CONNECTIONS = "GATEWAY_CONNECTIONS"
 
 
 class SettingsError(Exception):
@@ -45,7 +45,7 @@ class Stack(StateFolders):
         listening: where the services listen: there, unless <NAME>_LISTEN_PORT says otherwise.
         reconcile_every_seconds: how often lost images are looked for; 0: never.
         autoscale: whether image-classifier gets as many replicas as its backlog needs.
-        gateway_connections: requests of one address that the gateway works at, at a time.
+        limits: what every process of it keeps to.
     """
 
     state_dir: Path
@@ -55,7 +55,7 @@ class Stack(StateFolders):
     listening: Ports
     reconcile_every_seconds: int = 600
     autoscale: bool = True
-    gateway_connections: int = 1024
+    limits: Limits = DEFAULTS
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Stack:
@@ -68,14 +68,16 @@ class Stack(StateFolders):
         cache_dir = environment.get("CACHE_DIR") or Path(home_cache) / "image-pipeline"
         every = environment.get(_EVERY) or str(cls.reconcile_every_seconds)
         autoscale = environment.get(_AUTOSCALE) or "1"
-        connections = environment.get(_CONNECTIONS) or str(cls.gateway_connections)
         wrong = []
         if not every.isdecimal():
             wrong.append(f"{_EVERY}={every!r}: expected seconds, a whole number, or 0 for never")
         if autoscale not in ("0", "1"):
             wrong.append(f"{_AUTOSCALE}={autoscale!r}: expected 1, or 0 for never")
-        if not (connections.isdecimal() and int(connections)):
-            wrong.append(f"{_CONNECTIONS}={connections!r}: expected a whole number from 1")
+        limits = DEFAULTS
+        try:
+            limits = Limits.from_env(environment)
+        except ValueError as error:
+            wrong.append(str(error))
         told, listening = _ports(environment, wrong)
         return cls(
             state_dir=Path(environment.get("STATE_DIR") or ROOT / ".local").absolute(),
@@ -86,7 +88,7 @@ class Stack(StateFolders):
             listening=listening,
             reconcile_every_seconds=int(every),
             autoscale=autoscale == "1",
-            gateway_connections=int(connections),
+            limits=limits,
         )
 
     @property
@@ -96,10 +98,6 @@ class Stack(StateFolders):
     @property
     def api_key_file(self) -> Path:
         return self.state_dir / "api-key"
-
-    @property
-    def prove_api_key_file(self) -> Path:
-        return self.state_dir / "prove-api-key"
 
     @property
     def gateway_master_key_file(self) -> Path:

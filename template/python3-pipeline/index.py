@@ -210,12 +210,14 @@ def main() -> None:
     logs.configure("index", "runtime")
     # It warns of every request that finds no idle thread, if only for a microsecond.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    settings = Settings.from_env(os.environ)
     function_folder = str(Path(__file__).resolve().parent / "function")
     if function_folder not in sys.path:
         sys.path.insert(1, function_folder)
     from function import handler
 
+    # A handler that knows how large its bodies may be says so; the environment has the last word.
+    known = {"body_bytes": handler.MAX_BODY_BYTES} if hasattr(handler, "MAX_BODY_BYTES") else {}
+    settings = Settings.from_env(os.environ, **known)
     drain = Drain()
     calls = Calls(
         handler.handle,

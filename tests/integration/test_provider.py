@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.limits import DEFAULTS
 from tests.provider import REQUEST_SECONDS, Provider, eventually, running_provider
 
 # Says who it is and what it sees; /wait answers when a file appears.
@@ -164,8 +165,8 @@ def test_update_and_removal_of_what_is_not_deployed_are_404(shared: Provider) ->
     assert shared.system("POST", "/functions", {**request, "service": "echo"}).status_code == 409
 
 
-def test_body_beyond_20_megabytes_is_413(shared: Provider) -> None:
-    limit = 20 * 1024 * 1024
+def test_a_body_beyond_the_largest_is_413(shared: Provider) -> None:
+    limit = DEFAULTS.max_body_bytes
 
     assert shared.invoke("echo", data=b"x" * limit).ok
     too_large = shared.invoke("echo", data=b"x" * (limit + 1))

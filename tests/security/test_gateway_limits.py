@@ -11,7 +11,9 @@ from contextlib import contextmanager
 import pytest
 
 from local.machine import processes
-from tests.gateway import Answer, Connection, Gateway, running_gateway
+from pipeline import limits
+from pipeline.limits import Limits
+from tests.gateway import Answer, Connection, Gateway, exchange, running_gateway
 from tests.stack import until
 
 AT_ONCE = 40
@@ -65,7 +67,27 @@ def test_a_large_body_is_refused_where_no_image_is_taken(gateway: Gateway, targe
 
     assert answer.problem["status"] == 413
     assert answer.problem["found"] == 8_000_000
-    assert answer.problem["allowed"] in (1024, 1_048_576)
+    assert answer.problem["allowed"] in (limits.MAX_NO_BODY_BYTES, limits.MAX_DOCUMENT_BYTES)
+
+
+def test_every_door_keeps_to_the_limit_that_is_set(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    told = Limits(max_image_bytes=300_000)
+    folder, set_to = tmp_path_factory.mktemp("limit"), str(told.max_image_bytes)
+    with running_gateway(folder, "image-upload", MAX_IMAGE_BYTES=set_to) as gateway:
+        length = f"Content-Length: {told.max_body_bytes + 1}"
+        outside = gateway.ask("/api/v1/images", "POST", length).problem
+        inside = exchange(
+            gateway.provider.port, gateway.request("/function/image-upload", "POST", length), "POST"
+        ).problem
+        fits = gateway.ask("/api/v1/images", "POST", body=bytes(told.max_body_bytes))
+
+    assert (outside["status"], outside["allowed"]) == (413, 300_000)
+    assert "an image may be 300,000" in outside["detail"]
+    assert inside["status"] == 413
+    assert "the limit is 1300000 bytes" in inside["detail"]
+    assert fits.seen["size"] == told.max_body_bytes
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ async def server(bodies: Bodies, most_connections: int = 100) -> AsyncIterator[i
 def run(test: Callable[[int], Awaitable[bytes]], **bounds: float) -> tuple[bytes, Bodies]:
     """Run a client against a server, and return what it got."""
     bodies = Bodies(
-        int(bounds.get("held", 10_000)), bounds.get("idle", 60.0), bounds.get("whole", 60.0)
+        1, int(bounds.get("held", 10_000)), bounds.get("idle", 60.0), bounds.get("whole", 60.0)
     )
 
     async def whole() -> bytes:

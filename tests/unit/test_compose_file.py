@@ -87,16 +87,6 @@ def test_the_image_of_others_is_pinned(image: str) -> None:
     assert re.search(r":[\w.-]*\d[\w.-]*$", image)
 
 
-def test_the_gateways_start_fills_in_every_placeholder() -> None:
-    gateway = ROOT / "gateway"
-    used = "".join((gateway / name).read_text() for name in ("nginx.conf", "console.conf"))
-    placeholders = set(re.findall(r"\$\{([A-Z][A-Z_]+)\}", re.sub(r"(?m)^\s*#.*$", "", used)))
-
-    filled = set(re.findall(r"'\$\{([A-Z_]+)\}'", (gateway / "start.sh").read_text()))
-
-    assert filled == placeholders
-
-
 def test_secrets_for_containers_are_kept_by_their_folder(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
     credentials.make_for_containers(folder)

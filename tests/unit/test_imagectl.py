@@ -13,7 +13,6 @@ import pytest
 from imagectl.openfaas import Function, OpenFaaSError, model_of
 from imagectl.settings import settings_of
 from imagectl.switch import model_ids, switch
-from local.provider.http.api import RELEASE
 from models import bundle, publish
 from models.prepare import DEMONSTRATION
 from pipeline.models.manifest import ModelRefused
@@ -157,7 +156,3 @@ def test_the_command_that_is_installed_tells_the_version() -> None:
     told = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
 
     assert told.stdout == f"imagectl, version {VERSION}\n"
-
-
-def test_the_provider_is_of_the_same_version() -> None:
-    assert RELEASE == VERSION

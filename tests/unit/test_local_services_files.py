@@ -16,6 +16,7 @@ from local.machine import files
 from local.services import credentials
 from local.services.settings import Stack
 from local.services.supervision import logs
+from pipeline.names import FUNCTIONS
 
 
 @contextmanager
@@ -97,12 +98,9 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
         *("basic-auth-user", "basic-auth-password"),
     }
     assert _mode(stack.secrets_dir) == 0o700
-    keys = [stack.api_key_file, stack.prove_api_key_file]
+    keys = [stack.state_dir / name for name in ("api-key", "prove-api-key")]
     assert {_mode(path) for path in [*stack.secrets_dir.iterdir(), *keys]} == {0o600}
-    assert credentials.api_keys(stack) == {
-        keys[0].read_text(): "default",
-        keys[1].read_text(): "prove",
-    }
+    assert len({path.read_text() for path in keys}) == 2
 
 
 def test_an_older_stack_gets_the_keys_it_lacks_and_keeps_its_own(tmp_path: Path) -> None:
@@ -112,9 +110,9 @@ def test_an_older_stack_gets_the_keys_it_lacks_and_keeps_its_own(tmp_path: Path)
 
     credentials.make(stack)
 
-    assert credentials.api_keys(stack)["An.old+key/"] == "default"
-    keys = [*credentials.function_keys(stack).values()]
-    keys += [credentials.read(stack, "consumer-classifier-key")]
+    assert stack.api_key_file.read_text() == "An.old+key/\n"
+    names = (*FUNCTIONS, "consumer-classifier")
+    keys = [credentials.read(stack, f"{name}-key") for name in names]
     assert len(set(keys)) == 4
     assert not (stack.secrets_dir / credentials.MASTER_KEY).exists()  # no function can ask for it
 

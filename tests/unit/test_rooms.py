@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +13,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OURS = {"pipeline", "local", "models", "imagectl", "functions", "consumers", "tests", "bench"}
+OURS = {
+    "pipeline",
+    "local",
+    "models",
+    "imagectl",
+    "functions",
+    "consumers",
+    "tests",
+    "bench",
+    "gateway",
+}
+# No clients and no errors: numbers and names, which import nothing.
+AGREED = {"pipeline.limits", "pipeline.names", "pipeline.version"}
 # Rooms with sub-packages: what lies beside these is imported by them, or puts them together.
 DIVIDED = (
     "pipeline",
@@ -144,8 +157,21 @@ def test_a_function_imports_its_siblings_and_pipeline_alone() -> None:
     assert _imported(_in("functions") + _in("consumers"), _not_its_own) == {}
 
 
-def test_local_knows_neither_pipeline_nor_functions() -> None:
-    assert _imported(_in("local"), lambda _: OURS - {"local"}) == {}
+def test_local_knows_of_pipeline_what_everybody_agrees_on() -> None:
+    assert _imported(_in("local"), lambda _: OURS - {"local", "pipeline"}) == {}
+    assert _modules_of(_in("local"), "pipeline") <= AGREED
+
+
+def test_the_gateway_is_rendered_from_what_everybody_agrees_on() -> None:
+    assert _imported(_in("gateway"), lambda _: OURS - {"gateway", "pipeline"}) == {}
+    assert _modules_of(_in("gateway"), "pipeline") <= AGREED
+    needed = {name.replace(".", "/") + ".py" for name in _modules_of(_in("gateway"), "pipeline")}
+    copied = re.findall(r"pipeline/(?!__init__)\w+\.py", _gateway_recipe())
+    assert needed == set(copied)
+
+
+def _gateway_recipe() -> str:
+    return (ROOT / "gateway" / "Dockerfile").read_text(encoding="utf-8")
 
 
 def test_models_imports_pipeline_alone() -> None:

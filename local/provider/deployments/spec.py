@@ -11,9 +11,9 @@ from typing import Any
 from local.provider.limits import memory, priority
 from local.provider.limits.scaling import Scaling
 from local.provider.refusal import Refused
+from pipeline.limits import DEFAULTS
 
 NAMESPACE = "openfaas-fn"
-EXEC_TIMEOUT_SECONDS = 60.0  # the template's default
 MARGIN_SECONDS = 5.0  # so that the replica itself can answer 504
 HEALTH_PATH = "com.openfaas.health.http.path"
 READY_PATH = "com.openfaas.ready.http.path"
@@ -76,7 +76,7 @@ class Spec:
         """How long a replica may take to answer: what it allows itself, and a margin."""
         given = self.env.get("EXEC_TIMEOUT", "")
         is_number = re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,9})?", given)
-        return (float(given) if is_number else EXEC_TIMEOUT_SECONDS) + MARGIN_SECONDS
+        return (float(given) if is_number else DEFAULTS.request_timeout_seconds) + MARGIN_SECONDS
 
     @property
     def secrets(self) -> list[str]:

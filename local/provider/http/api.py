@@ -22,14 +22,14 @@ from local.provider.http.proxy import Proxy
 from local.provider.limits.scaling import number_of_replicas
 from local.provider.refusal import Refused
 from local.provider.replicas.host import Host
+from pipeline.limits import MAX_DOCUMENT_BYTES
+from pipeline.version import VERSION
 
-RELEASE = "0.1.0"
 SYSTEM = "/system/"
-MAX_API_BODY_BYTES = 1024 * 1024
 INFO = {
     "provider": "local",
     "orchestration": "processes",
-    "version": {"release": RELEASE, "sha": "unknown"},
+    "version": {"release": VERSION, "sha": "unknown"},
 }
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -108,7 +108,7 @@ class Api:
         return web.Response(body=generate_latest(self.registry), headers=headers)
 
     async def read_json(self, request: web.Request) -> dict[str, Any]:
-        body = await self.bodies.read(request, MAX_API_BODY_BYTES)
+        body = await self.bodies.read(request, MAX_DOCUMENT_BYTES)
         try:
             return document.parse(body, request.charset)
         finally:
@@ -169,7 +169,7 @@ def basic_auth(secrets: Secrets) -> Any:
 
 
 def create_app(functions: Functions, host: Host) -> web.Application:
-    bodies = Bodies()
+    bodies = Bodies(host.settings.max_body_bytes)
     proxy = Proxy(functions, host, bodies)
     api = Api(functions, host, bodies)
     system = web.Application(middlewares=[basic_auth(host.secrets), answer_refusals])

@@ -9,32 +9,41 @@ from aiohttp import web
 
 from local.provider.http.problem import Problem
 
-MAX_BODY_BYTES = 20 * 1024 * 1024  # as Nginx allows
 MAX_HELD_BYTES = 512 * 1024 * 1024  # of all together; they are kept for a replay
 IDLE_SECONDS = 15.0  # without a byte
 WHOLE_SECONDS = 120.0  # from the first byte to the last
 
 
 class Bodies:
-    """Reads bodies, and counts what is held until it is given back."""
+    """Reads bodies, and counts what is held until it is given back.
+
+    Args:
+        most_bytes: of one body.
+        most_held_bytes: of all together.
+        idle_seconds: without a byte.
+        whole_seconds: from the first byte of a body to the last.
+    """
 
     def __init__(
         self,
+        most_bytes: int,
         most_held_bytes: int = MAX_HELD_BYTES,
         idle_seconds: float = IDLE_SECONDS,
         whole_seconds: float = WHOLE_SECONDS,
     ) -> None:
-        self._most_held_bytes = most_held_bytes
+        self._most_bytes = most_bytes
+        self._most_held_bytes = max(most_bytes, most_held_bytes)
         self._idle_seconds = idle_seconds
         self._whole_seconds = whole_seconds
         self.held_bytes = 0
 
-    async def read(self, request: web.Request, most_bytes: int = MAX_BODY_BYTES) -> bytes:
+    async def read(self, request: web.Request, most_bytes: int | None = None) -> bytes:
         """Return the body; it counts as held until `give_back`.
 
         Raises:
             Problem: it is too large, encoded, broken or too slow, or there is no room for it.
         """
+        most_bytes = self._most_bytes if most_bytes is None else most_bytes
         check_encoding(request)
         if not request.can_read_body:
             return b""

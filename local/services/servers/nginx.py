@@ -2,70 +2,52 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
+import subprocess
+import sys
 from pathlib import Path
 
-from local.machine import files
-from local.services import credentials
 from local.services.fetch import debian
+from local.services.progress import StepFailed
 from local.services.settings import ROOT, Stack
 
-_TEMPLATE = ROOT / "gateway" / "nginx.conf"
-_IDENTITY = ROOT / "gateway" / "identity.js"
-_WEB_DIR = ROOT / "gateway" / "web"
-# Upper case in braces is ours; $lower_case is Nginx' own.
-_PLACEHOLDER = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
 _TRAVERSABLE_BY_OTHERS = 0o001
 
 
 def prepare(stack: Stack) -> None:
-    """Render the committed configuration and the API keys into the stack's gateway folder."""
-    (stack.gateway_dir / "tmp").mkdir(parents=True, exist_ok=True)
-    values = {
+    """Fill in the committed configuration and the keys, in the stack's gateway folder.
+
+    Raises:
+        StepFailed: it cannot be done; the text says why.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway.render"],
+        cwd=ROOT,
+        env={**os.environ, **_environment(stack)},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise StepFailed(done.stderr.strip())
+
+
+def _environment(stack: Stack) -> dict[str, str]:
+    return {
+        **stack.limits.environment(),
         "GATEWAY_ADDRESS": f"127.0.0.1:{stack.ports.gateway}",
         "PROVIDER_ADDRESS": f"127.0.0.1:{stack.ports.provider}",
         "GATEWAY_DIR": str(stack.gateway_dir),
-        "GATEWAY_CONNECTIONS": str(stack.gateway_connections),
-        "LOG_DIR": str(stack.logs_dir),
-        "WEB_DIR": str(_WEB_DIR),
         "NJS_MODULE": str(debian.nginx_js(stack)),
-        "IDENTITY_JS": str(stack.gateway_dir / _IDENTITY.name),
+        "API_KEYS_DIR": str(stack.api_key_file.parent),
+        "FUNCTION_KEYS_DIR": str(stack.secrets_dir),
     }
-    text = render(_TEMPLATE.read_text(encoding="utf-8"), values)
-    files.write(stack.gateway_dir / "nginx.conf", text, files.PRIVATE)
-    keys = credentials.api_keys(stack)
-    rows = [f'"{_digest(key)}" "{tenant}";\n' for key, tenant in keys.items()]
-    files.write(stack.gateway_dir / "api-keys.map", "".join(rows), files.PRIVATE)
-    rows = [f'{name} "{key}";\n' for name, key in credentials.function_keys(stack).items()]
-    files.write(stack.gateway_dir / "function-keys.map", "".join(rows), files.PRIVATE)
-    files.write(stack.gateway_dir / _IDENTITY.name, _IDENTITY.read_text(encoding="utf-8"))
-
-
-def render(template: str, values: dict[str, str]) -> str:
-    """Fill in the placeholders.
-
-    Raises:
-        ValueError: naming those that nobody gave a value.
-    """
-    lines = template.splitlines(keepends=True)
-    code = [line for line in lines if not line.lstrip().startswith("#")]
-    unknown = sorted(set(_PLACEHOLDER.findall("".join(code))) - set(values))
-    if unknown:
-        raise ValueError(f"{_TEMPLATE.name} has unknown placeholders: {', '.join(unknown)}")
-    return _PLACEHOLDER.sub(lambda found: values[found[1]], "".join(code))
-
-
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def command(stack: Stack) -> list[str]:
     return [
         str(debian.nginx(stack)),
         *("-p", str(stack.gateway_dir), "-c", str(stack.gateway_dir / "nginx.conf")),
-        *("-g", f"daemon off;{_user(stack.gateway_dir, _WEB_DIR)}"),
+        *("-g", f"daemon off;{_user(stack.gateway_dir)}"),
     ]
 
 

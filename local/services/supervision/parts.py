@@ -123,6 +123,7 @@ def _provider(stack: Stack) -> Part:
         name="provider",
         command=[sys.executable, "-m", "local.provider"],
         environment={
+            **stack.limits.environment(),
             "STATE_DIR": str(stack.state_dir),
             "BUILD_DIR": str(stack.build_dir),
             "PROVIDER_PORT": str(stack.listening.provider),

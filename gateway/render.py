@@ -1,0 +1,128 @@
+"""Fills in the gateway's configuration, on one machine and in a container.
+
+`python3 -m gateway.render` does it. The environment says where things are:
+    GATEWAY_DIR         what is made is written there
+    GATEWAY_ADDRESS     where Nginx listens
+    PROVIDER_ADDRESS    where the functions are
+    CONSOLE_ADDRESS     where MinIO's console is, if Nginx is to lead there
+    NJS_MODULE          Nginx' JavaScript module
+    API_KEYS_DIR        the files of API keys
+    FUNCTION_KEYS_DIR   the files of functions' keys
+and the limits, as pipeline/limits.py names them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline import limits
+from pipeline.limits import Limits
+from pipeline.names import FUNCTIONS, TENANTS
+from pipeline.version import VERSION
+
+_HERE = Path(__file__).parent
+# Upper case in braces is ours; $lower_case is Nginx' own.
+_PLACEHOLDER = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
+_PRIVATE = 0o600
+_PLACES = (
+    "GATEWAY_DIR",
+    "GATEWAY_ADDRESS",
+    "PROVIDER_ADDRESS",
+    "CONSOLE_ADDRESS",
+    "NJS_MODULE",
+)
+
+
+def main(environment: Mapping[str, str]) -> None:
+    """Write everything that Nginx reads.
+
+    Raises:
+        ValueError: a limit is wrong, or a placeholder has no value; the text names it.
+        OSError: a key cannot be read, or a file not written.
+    """
+    folder = Path(environment["GATEWAY_DIR"])
+    for each in (folder / "tmp", folder / "servers"):
+        each.mkdir(parents=True, exist_ok=True)
+    values = _values(environment)
+    _write(folder / "nginx.conf", render("nginx.conf", values))
+    if "CONSOLE_ADDRESS" in environment:
+        _write(folder / "servers" / "console.conf", render("console.conf", values))
+    _write(folder / "identity.js", (_HERE / "identity.js").read_text(encoding="utf-8"))
+    keys = Path(environment["API_KEYS_DIR"])
+    rows = [f'"{_digest(keys / file)}" "{tenant}";\n' for file, tenant in TENANTS.items()]
+    _write(folder / "api-keys.map", "".join(rows))
+    keys = Path(environment["FUNCTION_KEYS_DIR"])
+    rows = [f'{name} "{_key(keys / f"{name}-key")}";\n' for name in FUNCTIONS]
+    _write(folder / "function-keys.map", "".join(rows))
+
+
+def render(name: str, values: Mapping[str, str]) -> str:
+    """Fill in the placeholders of a file that lies beside this one; comments stay behind.
+
+    Raises:
+        ValueError: naming those that nobody gave a value.
+    """
+    lines = (_HERE / name).read_text(encoding="utf-8").splitlines(keepends=True)
+    return fill_in(name, "".join(line for line in lines if line.lstrip()[:1] != "#"), values)
+
+
+def fill_in(name: str, text: str, values: Mapping[str, str]) -> str:
+    """Put values in the place of `${NAME}`; raise ValueError as `render` does."""
+    unknown = sorted(set(_PLACEHOLDER.findall(text)) - set(values))
+    if unknown:
+        raise ValueError(f"{name} has unknown placeholders: {', '.join(unknown)}")
+    return _PLACEHOLDER.sub(lambda found: values[found[1]], text)
+
+
+def limit_values(told: Limits) -> dict[str, str]:
+    """Give every limit as the configuration names it."""
+    numbers = {
+        "MAX_BODY_BYTES": told.max_body_bytes,
+        "MAX_DOCUMENT_BYTES": limits.MAX_DOCUMENT_BYTES,
+        "MAX_NO_BODY_BYTES": limits.MAX_NO_BODY_BYTES,
+        "GATEWAY_TIMEOUT_SECONDS": told.gateway_timeout_seconds,
+    }
+    return {
+        **told.environment(),
+        **{name: str(number) for name, number in numbers.items()},
+        "MAX_IMAGE_BYTES_IN_WORDS": f"{told.max_image_bytes:,}",
+    }
+
+
+def _values(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        **limit_values(Limits.from_env(environment)),
+        **{name: environment[name] for name in _PLACES if name in environment},
+        "IDENTITY_JS": str(Path(environment["GATEWAY_DIR"]) / "identity.js"),
+        "VERSION": VERSION,
+    }
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(_key(file).encode()).hexdigest()
+
+
+def _key(file: Path) -> str:
+    return file.read_text(encoding="utf-8").strip()
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file in one step; only its owner reads it, for keys are in some."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    unfinished.rename(path)
+
+
+if __name__ == "__main__":
+    try:
+        main(os.environ)
+    except (ValueError, OSError) as error:
+        print(f"The gateway's configuration cannot be made: {error}", file=sys.stderr)
+        sys.exit(1)

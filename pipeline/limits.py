@@ -1,0 +1,76 @@
+"""The limits that several processes keep to, each set here and nowhere else.
+
+Every field is an environment variable of the same name in upper case. The gateway's configuration
+is rendered from them, the provider and the functions read them, and texts that name one are made
+of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+# Around the image in a form: its boundaries, headers and file name.
+FORM_BYTES = 1_000_000
+# Of OpenFaaS' own API, which takes JSON.
+MAX_DOCUMENT_BYTES = 1_048_576
+# Where no body is asked for.
+MAX_NO_BODY_BYTES = 1_024
+# What the gateway waits longer than a function: a replica is looked for, or started, meanwhile.
+GATEWAY_PATIENCE_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Whole numbers from 1.
+
+    Attributes:
+        max_image_bytes: the largest upload.
+        request_timeout_seconds: one call of a function; then it is answered 504.
+        gateway_connections: requests of one address under way in the gateway; more get 429.
+        gateway_large_bodies: those of them with bodies of more than 250 kB.
+    """
+
+    max_image_bytes: int = 20_000_000
+    request_timeout_seconds: int = 60
+    gateway_connections: int = 1_024
+    gateway_large_bodies: int = 64
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> Limits:
+        """Read every limit; one that is not set, or empty, is the default.
+
+        Raises:
+            ValueError: naming all variables that are wrong, not only the first.
+        """
+        given = {spec.name: environment.get(spec.name.upper(), "") for spec in fields(cls)}
+        wrong = [
+            f"{name.upper()}={text!r}: expected a whole number from 1"
+            for name, text in given.items()
+            if text and not (text.isascii() and text.isdecimal() and int(text))
+        ]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return cls(**{name: int(text) for name, text in given.items() if text})
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The largest body of a request to a function."""
+        return max_body_bytes(self.max_image_bytes)
+
+    @property
+    def gateway_timeout_seconds(self) -> int:
+        """How long the gateway waits for an answer, and for how long its tokens are good."""
+        return self.request_timeout_seconds + GATEWAY_PATIENCE_SECONDS
+
+    def environment(self) -> dict[str, str]:
+        """What other processes read the same limits from."""
+        return {spec.name.upper(): str(getattr(self, spec.name)) for spec in fields(self)}
+
+
+def max_body_bytes(max_image_bytes: int) -> int:
+    """Tell the largest body around an image of so many bytes."""
+    return max_image_bytes + FORM_BYTES
+
+
+DEFAULTS = Limits()

@@ -1,0 +1,91 @@
+"""The gateway's configuration: what is filled in, and what is said of what cannot be."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway import render
+from pipeline.names import FUNCTIONS, TENANTS
+from pipeline.version import VERSION
+from tests.stack import ROOT
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    for name in (*TENANTS, *(f"{function}-key" for function in FUNCTIONS)):
+        (keys / name).write_text(f"the {name}\n")
+    return {
+        "GATEWAY_DIR": str(tmp_path / "gateway"),
+        "GATEWAY_ADDRESS": "127.0.0.1:18080",
+        "PROVIDER_ADDRESS": "10.1.2.3:8081",
+        "NJS_MODULE": "/usr/lib/nginx/modules/ngx_http_js_module.so",
+        "API_KEYS_DIR": str(keys),
+        "FUNCTION_KEYS_DIR": str(keys),
+    }
+
+
+def test_only_upper_case_names_in_braces_are_filled_in() -> None:
+    text = "listen ${GATEWAY_PORT}; return 200 $request_id${lower};\n"
+
+    filled = render.fill_in("any.conf", text, {"GATEWAY_PORT": "18080"})
+
+    assert filled == "listen 18080; return 200 $request_id${lower};\n"
+
+
+def test_a_placeholder_without_a_value_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"any.conf has unknown placeholders: NOBODY"):
+        render.fill_in("any.conf", "listen ${NOBODY};", {})
+
+
+def test_everything_that_nginx_reads_is_made_for_its_owner_alone(
+    environment: dict[str, str],
+) -> None:
+    render.main(environment)
+
+    folder = Path(environment["GATEWAY_DIR"])
+    made = {path.name: path for path in folder.iterdir() if path.is_file()}
+    assert made.keys() == {"nginx.conf", "identity.js", "api-keys.map", "function-keys.map"}
+    assert {path.stat().st_mode & 0o777 for path in made.values()} == {0o600}
+    assert "listen 127.0.0.1:18080 " in made["nginx.conf"].read_text()
+    assert f'"version":"{VERSION}"' in made["nginx.conf"].read_text()
+    digest = hashlib.sha256(b"the prove-api-key").hexdigest()
+    assert f'"{digest}" "prove";\n' in made["api-keys.map"].read_text()
+    assert 'image-upload "the image-upload-key";\n' in made["function-keys.map"].read_text()
+
+
+def test_the_console_is_led_to_where_there_is_one(environment: dict[str, str]) -> None:
+    render.main(environment)
+    render.main({**environment, "CONSOLE_ADDRESS": "10.1.2.4:9001"})
+
+    (console,) = (Path(environment["GATEWAY_DIR"]) / "servers").iterdir()
+    assert "proxy_pass http://10.1.2.4:9001;" in console.read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"MAX_IMAGE_BYTES": "many"}, "MAX_IMAGE_BYTES='many': expected a whole number from 1"),
+        ({"API_KEYS_DIR": "/nowhere"}, "/nowhere/api-key"),
+    ],
+)
+def test_what_cannot_be_made_is_said(
+    environment: dict[str, str], given: dict[str, str], said: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway.render"],
+        cwd=ROOT,
+        env={**environment, **given},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
