@@ -11,6 +11,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
 
+from pipeline.version import VERSION
+
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
@@ -42,7 +44,7 @@ def serve(
         wrong = why_unhealthy() if known else "only /healthz and /metrics are here"
         status = ("503 Service Unavailable" if known else "404 Not Found") if wrong else "200 OK"
         said = message()
-        body = {"status": wrong or "ok", **({"message": said} if said else {})}
+        body = {"status": wrong or "ok", "version": VERSION, **({"message": said} if said else {})}
         start_response(status, [("Content-Type", "application/json")])
         return [json.dumps(body, ensure_ascii=False).encode()]
 
