@@ -7,9 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-
-class SettingsError(Exception):
-    """The environment cannot be used; the text names every variable that is wrong."""
+from pipeline.errors import SettingsError
 
 
 def _setting(default: Any, unit: str, meaning: str, minimum: float | None = None) -> Any:
