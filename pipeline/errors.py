@@ -1,4 +1,7 @@
-"""The error tree: whether trying again would help, and which HTTP status says so."""
+"""The error tree: whether trying again would help, and which HTTP status says so.
+
+What each code means: docs/problems.md.
+"""
 
 from __future__ import annotations
 
