@@ -7,9 +7,7 @@ from importlib import import_module
 
 import click
 
-from pipeline.errors import PipelineError
-from pipeline.models.manifest import ModelRefused
-from pipeline.settings import SettingsError
+from pipeline.errors import ModelRefused, PipelineError, SettingsError
 from pipeline.version import VERSION
 
 # Where each command is, and what its help says: `models` needs TensorFlow's rooms, and a timer that

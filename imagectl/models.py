@@ -18,9 +18,10 @@ from imagectl.switch import model_ids, switch
 from models import bundle, publish
 from models.prepare import cache_folder
 from models.worker import say
+from pipeline.errors import ModelRefused
 from pipeline.ids import MODEL_BUCKET
 from pipeline.models.labels import parse_labels
-from pipeline.models.manifest import CURRENT_KEY, LABELS_FILE, MANIFEST_FILE, Manifest, ModelRefused
+from pipeline.models.manifest import CURRENT_KEY, LABELS_FILE, MANIFEST_FILE, Manifest
 from pipeline.storage.object_store import ObjectStore
 
 _COLUMNS = ("", "model id", "name", "version", "classes", "input", "demonstration")

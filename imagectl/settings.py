@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.settings import Settings, SettingsError
+from pipeline.errors import SettingsError
+from pipeline.settings import Settings
 
 _PATIENCE_SECONDS = 10.0
 # Which setting is told by which process of a local stack: its run file, its port, the value.

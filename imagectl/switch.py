@@ -11,9 +11,10 @@ from collections.abc import Callable
 from imagectl.openfaas import Function, OpenFaaS, OpenFaaSError, model_of
 from models.check import check
 from models.publish import make_current
+from pipeline.errors import ModelRefused
 from pipeline.ids import MODEL_BUCKET
 from pipeline.models.bundles import read_bundle
-from pipeline.models.manifest import MANIFEST_FILE, ModelRefused
+from pipeline.models.manifest import MANIFEST_FILE
 from pipeline.storage.object_store import ObjectStore
 
 Say = Callable[[str], None]

@@ -11,8 +11,9 @@ from typing import Any
 
 from models import convert, source, worker
 from models.convert import Converted
+from pipeline.errors import ModelRefused
 from pipeline.models import manifest
-from pipeline.models.manifest import LABELS_FILE, MANIFEST_FILE, MODEL_FILE, Manifest, ModelRefused
+from pipeline.models.manifest import LABELS_FILE, MANIFEST_FILE, MODEL_FILE, Manifest
 
 # Raise it when this file changes what a bundle holds: older ones leave the cache's reach.
 _VERSION = 2

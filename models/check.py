@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from models import litert
+from pipeline.errors import ModelRefused
 from pipeline.models.labels import parse_labels
-from pipeline.models.manifest import LABELS_FILE, MANIFEST_FILE, MODEL_FILE, Manifest, ModelRefused
+from pipeline.models.manifest import LABELS_FILE, MANIFEST_FILE, MODEL_FILE, Manifest
 
 
 def check(files: Mapping[str, bytes]) -> Manifest:

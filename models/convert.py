@@ -13,7 +13,7 @@ from typing import Any
 from models import formats, saved_model, weights, worker
 from models.formats import ModelFile
 from models.picture import picture
-from pipeline.models.manifest import ModelRefused
+from pipeline.errors import ModelRefused
 
 # Raise it when this file changes what a conversion gives: older results leave the cache's reach.
 VERSION = 2

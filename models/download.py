@@ -13,7 +13,8 @@ from pathlib import Path
 import yaml
 
 from models import source, worker
-from pipeline.models.manifest import LABELS_FILE, ModelRefused, sha256
+from pipeline.errors import ModelRefused
+from pipeline.models.manifest import LABELS_FILE, sha256
 
 _MODEL_FILE = "mobilenet_v2.keras"
 _WEIGHTS_HOST = "storage.googleapis.com"

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.models.manifest import ModelRefused, sha256
+from pipeline.errors import ModelRefused
+from pipeline.models.manifest import sha256
 
 LITERT, KERAS, WEIGHTS, SAVED_MODEL = ".tflite", ".keras", ".weights.h5", "saved_model.pb"
 EXPECTED = f"one {LITERT}, {KERAS} or {WEIGHTS} file, or a SavedModel ({SAVED_MODEL})"

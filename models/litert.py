@@ -10,7 +10,8 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from models.picture import picture
-from pipeline.models.manifest import Input, ModelRefused
+from pipeline.errors import ModelRefused
+from pipeline.models.manifest import Input
 
 _PROBES = 3
 _SUM_TOLERANCE = 1e-3

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.models.manifest import CHANNELS, Input, ModelRefused
+from pipeline.errors import ModelRefused
+from pipeline.models.manifest import CHANNELS, Input
 
 _CHANNELS = " or ".join(map(str, CHANNELS))
 _EXPECTED = f"expected (1, height, width, channels), channels {_CHANNELS}"

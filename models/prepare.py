@@ -12,9 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from models import bundle, download, worker
-from pipeline.errors import Unavailable
-from pipeline.models.manifest import ModelRefused
-from pipeline.settings import SettingsError
+from pipeline.errors import ModelRefused, SettingsError, Unavailable
 
 DEMONSTRATION = Path(__file__).resolve().parent / "demonstration"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.picture import picture
-from pipeline.models.manifest import ModelRefused
+from pipeline.errors import ModelRefused
 
 _SIGNATURE = "serving_default"
 

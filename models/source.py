@@ -11,8 +11,9 @@ import yaml
 
 from models import formats
 from models.formats import ModelFile
+from pipeline.errors import ModelRefused
 from pipeline.models.labels import parse_labels
-from pipeline.models.manifest import LABELS_FILE, ModelRefused, field_of
+from pipeline.models.manifest import LABELS_FILE, field_of
 
 _OPTIONS_FILE = "model.yaml"
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.models.manifest import ModelRefused
+from pipeline.errors import ModelRefused
 
 Shapes = Counter[tuple[int, ...]]
 

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from pipeline.models.manifest import ModelRefused
+from pipeline.errors import ModelRefused
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SECONDS_BETWEEN_SIGNS = 5

@@ -1,4 +1,7 @@
-"""The error tree: whether trying again would help, and which HTTP status says so."""
+"""The error tree: whether trying again would help, and which HTTP status says so.
+
+What each code means: docs/problems.md.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ class PipelineError(Exception):
     """An error whose text is meant for the caller.
 
     Attributes:
-        status: HTTP status.
-        code: stable short name, the last part of the problem's `type`.
+        status: HTTP status; follows from the type.
+        code: stable short name, the last part of the problem's `type`. Of the type, unless one of
+            its reasons has a name of its own.
         found: the value that was refused, or None.
         allowed: what would have been accepted, or None.
     """
@@ -21,13 +25,11 @@ class PipelineError(Exception):
         message: str,
         *,
         code: str | None = None,
-        status: int | None = None,
         found: object = None,
         allowed: object = None,
     ) -> None:
         super().__init__(message)
         self.code = code or type(self).code
-        self.status = status or type(self).status
         self.found = found
         self.allowed = allowed
 
@@ -46,6 +48,27 @@ class InvalidImage(Rejected):
     code = "invalid-image"
 
 
+class EmptyBody(InvalidImage):
+    """Not a byte of an image was sent."""
+
+    status = 400
+    code = "empty-body"
+
+
+class ImageTooLarge(InvalidImage):
+    """The image has more bytes than are taken."""
+
+    status = 413
+    code = "image-too-large"
+
+
+class UnsupportedFormat(InvalidImage):
+    """The file is of no format that is decoded."""
+
+    status = 415
+    code = "unsupported-format"
+
+
 class MalformedEvent(Rejected):
     """The bytes of a message are not an event this system wrote."""
 
@@ -59,11 +82,53 @@ class Unauthorized(Rejected):
     code = "unauthorized"
 
 
+class Forbidden(Rejected):
+    """The caller is known, and may not do this."""
+
+    status = 403
+    code = "forbidden"
+
+
 class NotFound(Rejected):
     """There is no such thing, or it is not the caller's."""
 
     status = 404
     code = "not-found"
+
+
+class MethodNotAllowed(Rejected):
+    """The path takes other methods; `allowed` names them."""
+
+    status = 405
+    code = "method-not-allowed"
+
+
+class Gone(Rejected):
+    """It was there, and is kept no longer."""
+
+    status = 410
+    code = "gone"
+
+
+class TooLarge(Rejected):
+    """A body that is no image has more bytes than are taken."""
+
+    status = 413
+    code = "body-too-large"
+
+
+class UnsupportedEncoding(Rejected):
+    """The body is to be decoded first; bytes are taken as they are."""
+
+    status = 415
+    code = "unsupported-encoding"
+
+
+class HeadersTooLarge(Rejected):
+    """A header is longer than is read."""
+
+    status = 431
+    code = "headers-too-large"
 
 
 class Unavailable(PipelineError):
@@ -89,3 +154,13 @@ class Refused(PipelineError):
     """A dependency took the request and said no for good: trying again does not help."""
 
     code = "refused"
+
+
+# Said to operators, never to callers: no PipelineError, so that a process that meets one while it
+# starts ends rather than tries again.
+class SettingsError(Exception):
+    """The environment cannot be used; the text names every variable that is wrong."""
+
+
+class ModelRefused(Exception):
+    """A model cannot be used as it is; the text says what was found and what is expected."""

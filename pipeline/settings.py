@@ -7,11 +7,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import SettingsError
 from pipeline.limits import DEFAULTS, max_body_bytes
-
-
-class SettingsError(Exception):
-    """The environment cannot be used; the text names every variable that is wrong."""
 
 
 def _setting(default: Any, unit: str, meaning: str, minimum: float | None = None) -> Any:

@@ -42,11 +42,18 @@ class Answer:
 
     @property
     def problem(self) -> dict[str, Any]:
-        """The problem that it is."""
+        """The problem that it is, checked against the status."""
         assert self.headers["content-type"] == "application/problem+json", self
         found: dict[str, Any] = json.loads(self.body)
+        start, _, code = found["type"].rpartition(":")
+        assert (start, found["title"]) == ("urn:image-pipeline:problem", code.replace("-", " "))
         assert found["status"] == self.status
         return found
+
+    @property
+    def code(self) -> str:
+        """The last part of the problem's type."""
+        return str(self.problem["type"].rpartition(":")[2])
 
     @property
     def seen(self) -> dict[str, Any]:

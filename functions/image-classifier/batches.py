@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline import strict_json
-from pipeline.errors import Rejected
+from pipeline.errors import Rejected, TooLarge
 from pipeline.events import cloudevents
 
 MAX_EVENTS = 64
@@ -17,14 +17,13 @@ def parse(body: bytes) -> list[cloudevents.ImageUploaded]:
     """Read a batch.
 
     Raises:
-        Rejected: it is too large, no JSON in UTF-8, nested too deeply, or no list of 1 to
-            MAX_EVENTS events.
+        TooLarge: it has more than MAX_BYTES.
+        Rejected: it is no JSON in UTF-8, nested too deeply, or no list of 1 to MAX_EVENTS events.
     """
     if len(body) > MAX_BYTES:
-        raise Rejected(
+        raise TooLarge(
             f"the batch has {len(body):,} bytes; the limit is {MAX_BYTES:,}",
             code="batch-too-large",
-            status=413,
             found=len(body),
             allowed=MAX_BYTES,
         )

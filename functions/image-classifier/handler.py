@@ -13,7 +13,7 @@ from engine import Engine
 from loaded_models import LoadedModels
 from model import Model
 from pipeline import telemetry
-from pipeline.errors import Rejected
+from pipeline.errors import Forbidden, ModelRefused
 from pipeline.events import cloudevents
 from pipeline.hooks import crashes, inferences
 from pipeline.http import web
@@ -21,7 +21,6 @@ from pipeline.http.entry import Entry
 from pipeline.http.identity import CLASSIFY, CONSUMER, REFERENCES, Caller, Verifier
 from pipeline.images.decoding import Limits
 from pipeline.models import bundles
-from pipeline.models.manifest import ModelRefused
 from pipeline.settings import Settings
 from pipeline.storage.cache import ResultCache
 from pipeline.storage.object_store import ObjectStore
@@ -61,10 +60,9 @@ class Function:
 
     def _classify_references(self, call: web.Call, caller: Caller) -> web.Response:
         if caller.sender != CONSUMER or REFERENCES not in caller.scopes:
-            raise Rejected(
+            raise Forbidden(
                 "references are taken from inside only; send the image itself",
                 code="references-refused",
-                status=403,
                 found=cloudevents.BATCH_CONTENT_TYPE,
                 allowed="one image as the body",
             )

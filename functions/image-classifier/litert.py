@@ -13,7 +13,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from pipeline.models.manifest import ModelRefused
+from pipeline.errors import ModelRefused
 
 logger = logging.getLogger(__name__)
 

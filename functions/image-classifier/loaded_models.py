@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from engine import Engine
-from pipeline.models.manifest import ModelRefused
+from pipeline.errors import ModelRefused
 from pipeline.telemetry import MODELS_LOADED
 
 logger = logging.getLogger(__name__)

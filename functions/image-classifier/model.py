@@ -10,15 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import litert
+from pipeline.errors import ModelRefused
 from pipeline.models.labels import parse_labels
-from pipeline.models.manifest import (
-    BUNDLE_FILES,
-    LABELS_FILE,
-    MANIFEST_FILE,
-    MODEL_FILE,
-    Manifest,
-    ModelRefused,
-)
+from pipeline.models.manifest import BUNDLE_FILES, LABELS_FILE, MANIFEST_FILE, MODEL_FILE, Manifest
 
 Scores = NDArray[np.float32]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipeline.errors import NotFound, Rejected
+from pipeline.errors import Gone, NotFound
 from pipeline.ids import IMAGE_ID_PATTERN, INPUT_BUCKET, JobIds, input_key
 from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.results import Found, Results
@@ -39,16 +39,15 @@ class States:
 
         Raises:
             NotFound: it was never issued to this tenant.
-            Rejected: 410, it is past its retention.
+            Gone: it is past its retention.
             Unavailable: MinIO does not answer.
         """
         job = self.job_ids.read(job_id, tenant)
         if self.clock() - job.accepted_at > self.retention:
-            raise Rejected(
+            raise Gone(
                 f"the job was accepted at {job.accepted_at.isoformat(timespec='seconds')};"
                 f" jobs are kept for {self.retention.days} days",
                 code="job-expired",
-                status=410,
                 found=job.accepted_at.isoformat(timespec="seconds"),
                 allowed=f"{self.retention.days} days",
             )

@@ -14,7 +14,7 @@ from multipart import (  # type: ignore[import-untyped]
 )
 from werkzeug.http import parse_options_header
 
-from pipeline.errors import Rejected
+from pipeline.errors import HeadersTooLarge, Rejected, UnsupportedEncoding
 from pipeline.events.checks import MAX_FILE_NAME_CHARACTERS
 from pipeline.http.web import MAX_FOUND_CHARACTERS, Call
 
@@ -50,8 +50,9 @@ def read_file(call: Call) -> SentFile:
     """Take the file out of the request.
 
     Raises:
-        Rejected: a header that is too long, a multipart body that cannot be read, or one without
-            exactly one `file`.
+        HeadersTooLarge: a header is too long.
+        UnsupportedEncoding: a part is encoded.
+        Rejected: a multipart body cannot be read, or is without exactly one `file`.
     """
     media_type, options = parse_options_header(_header(call, "Content-Type"))
     if media_type.lower() != "multipart/form-data":
@@ -69,10 +70,8 @@ def read_file(call: Call) -> SentFile:
 def _header(call: Call, name: str) -> str:
     value = call.headers.get(name, "")
     if len(value) > _MAX_HEADER_BYTES:
-        raise Rejected(
+        raise HeadersTooLarge(
             f"{name} has {len(value):,} bytes; the limit is {_MAX_HEADER_BYTES:,}",
-            code="headers-too-large",
-            status=431,
             found=len(value),
             allowed=_MAX_HEADER_BYTES,
         )
@@ -96,7 +95,8 @@ def _files(body: bytes, boundary: str) -> Iterator[SentFile]:
 
     Raises:
         MultipartError: the body is no form, is cut off, or goes beyond a limit.
-        Rejected: a part is encoded.
+        UnsupportedEncoding: a part is encoded.
+        Rejected: a part has a header twice.
     """
     parser = PushMultipartParser(
         boundary,
@@ -127,11 +127,10 @@ def _file_name_of(part: MultipartSegment) -> str | None:
         raise _bad_form("a part has a header twice")
     encoding = headers.get("Content-Transfer-Encoding", "binary").strip()
     if encoding.lower() not in _PLAIN_ENCODINGS:
-        raise Rejected(
+        raise UnsupportedEncoding(
             f"a part has the Content-Transfer-Encoding {encoding[:MAX_FOUND_CHARACTERS]!r};"
             " send the bytes as they are",
             code="unsupported-transfer-encoding",
-            status=415,
             found=encoding[:MAX_FOUND_CHARACTERS],
             allowed=", ".join(_PLAIN_ENCODINGS),
         )

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.errors import Rejected, Unauthorized
+from pipeline.errors import Forbidden, Unauthorized
 from pipeline.ids import TENANT_PATTERN
 from pipeline.settings import Settings
 
@@ -48,16 +48,12 @@ class Caller:
         """Refuse a caller that may not do this.
 
         Raises:
-            Rejected: 403.
+            Forbidden: it lacks the scope.
         """
         if scope not in self.scopes:
             found = ", ".join(sorted(self.scopes)) or "none"
-            raise Rejected(
-                f"this needs the scope {scope}; the key has {found}",
-                code="forbidden",
-                status=403,
-                found=found,
-                allowed=scope,
+            raise Forbidden(
+                f"this needs the scope {scope}; the key has {found}", found=found, allowed=scope
             )
 
 

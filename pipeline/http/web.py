@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import telemetry
-from pipeline.errors import PipelineError, Rejected, Unavailable
+from pipeline.errors import MethodNotAllowed, PipelineError, Unavailable, UnsupportedEncoding
 from pipeline.http.identity import TOKEN_HEADER, Caller, Verifier
 
 logger = logging.getLogger(__name__)
 
 Response = dict[str, Any]
 
-UNSUPPORTED_ENCODING = "unsupported-encoding"
 MAX_FOUND_CHARACTERS = 200
 
 
@@ -44,13 +43,11 @@ class Call:
         """Refuse another method.
 
         Raises:
-            Rejected: 405.
+            MethodNotAllowed: it names those that are.
         """
         if self.method not in allowed:
-            raise Rejected(
+            raise MethodNotAllowed(
                 f"{self.method} is not allowed here",
-                code="method-not-allowed",
-                status=405,
                 found=self.method,
                 allowed=", ".join(allowed),
             )
@@ -59,15 +56,13 @@ class Call:
         """Refuse a body that is to be inflated: its size would be that of a bomb.
 
         Raises:
-            Rejected: 415.
+            UnsupportedEncoding: it is.
         """
         found = self.headers.get("Content-Encoding", "")
         if {coding.strip().lower() for coding in found.split(",")} - {"", "identity"}:
             found = found[:MAX_FOUND_CHARACTERS]
-            raise Rejected(
+            raise UnsupportedEncoding(
                 f"the body has the Content-Encoding {found!r}; send the bytes as they are",
-                code=UNSUPPORTED_ENCODING,
-                status=415,
                 found=found,
                 allowed="identity",
             )
@@ -120,9 +115,9 @@ def problem(error: PipelineError, trace_id: str) -> Response:
     headers = {"Content-Type": "application/problem+json"}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(error.retry_after_seconds)
-    if error.status == 405:
+    if isinstance(error, MethodNotAllowed):
         headers["Allow"] = str(error.allowed)
-    if error.code == UNSUPPORTED_ENCODING:
+    if error.code == UnsupportedEncoding.code:
         headers["Accept-Encoding"] = str(error.allowed)  # as RFC 9110 has it in a 415
     # What was found may hold half a character, which JSON can say and UTF-8 cannot.
     text = json.dumps(body, ensure_ascii=False).encode(errors="replace").decode()

@@ -9,7 +9,7 @@ from io import BytesIO
 
 from PIL import ExifTags, Image
 
-from pipeline.errors import InvalidImage
+from pipeline.errors import EmptyBody, ImageTooLarge, InvalidImage
 from pipeline.images import decoder_process, formats, headers
 from pipeline.images.whole import expect_whole
 from pipeline.settings import Settings
@@ -77,18 +77,17 @@ def inspect(data: bytes, limits: Limits) -> ImageInfo:
     """Check an upload from its header and the parts of the file, decoding nothing.
 
     Raises:
-        InvalidImage: 400 empty, 413 too many bytes, 415 not an allowed format, 422 damaged, cut
-            off, too many pixels, too small, or more parts than it could be worth.
+        EmptyBody: there are no bytes.
+        ImageTooLarge: there are too many.
+        UnsupportedFormat: they are of no allowed format.
+        InvalidImage: they are damaged, cut off, of too many pixels, too small, or of more parts
+            than it could be worth.
     """
     if not data:
-        raise InvalidImage(
-            "the body is empty: send one image file", code="empty-body", status=400, found=0
-        )
+        raise EmptyBody("the body is empty: send one image file", found=0)
     if len(data) > limits.max_bytes:
-        raise InvalidImage(
+        raise ImageTooLarge(
             f"the image is {len(data):,} bytes; the limit is {limits.max_bytes:,}",
-            code="image-too-large",
-            status=413,
             found=len(data),
             allowed=limits.max_bytes,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from pipeline.errors import InvalidImage
+from pipeline.errors import InvalidImage, UnsupportedFormat
 
 ALLOWED = "JPEG, PNG, WebP, GIF or BMP"
 
@@ -48,7 +48,7 @@ def identify(data: bytes) -> Format:
     """Tell the format from the first bytes; names and types the client gave do not count.
 
     Raises:
-        InvalidImage: status 415, not a format that is accepted.
+        UnsupportedFormat: it is none that is accepted.
     """
     if data[:3] == b"\xff\xd8\xff":
         return JPEG
@@ -60,10 +60,8 @@ def identify(data: bytes) -> Format:
         return WEBP
     if data[:2] == b"BM" and len(data) >= 26 and struct.unpack_from("<I", data, 14)[0] >= 12:
         return BMP
-    raise InvalidImage(
+    raise UnsupportedFormat(
         f"the file is not {ALLOWED}; it starts with {data[:8].hex(' ')}",
-        code="unsupported-format",
-        status=415,
         found=data[:8].hex(" "),
         allowed=ALLOWED,
     )

@@ -8,15 +8,9 @@ from __future__ import annotations
 
 import os
 
-from pipeline.errors import Unavailable
+from pipeline.errors import ModelRefused, Unavailable
 from pipeline.ids import MODEL_BUCKET
-from pipeline.models.manifest import (
-    BUNDLE_FILES,
-    CURRENT_KEY,
-    MANIFEST_FILE,
-    Manifest,
-    ModelRefused,
-)
+from pipeline.models.manifest import BUNDLE_FILES, CURRENT_KEY, MANIFEST_FILE, Manifest
 from pipeline.settings import Settings
 from pipeline.storage.object_store import ObjectStore
 

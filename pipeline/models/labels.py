@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.models.manifest import LABELS_FILE, ModelRefused
+from pipeline.errors import ModelRefused
+from pipeline.models.manifest import LABELS_FILE
 
 
 def parse_labels(data: bytes) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+from pipeline.errors import ModelRefused
+
 MODEL_FILE = "model.tflite"
 LABELS_FILE = "labels.txt"
 MANIFEST_FILE = "model.json"
@@ -34,10 +36,6 @@ _KIND_NAMES = {
     int: "a whole number",
     str: "a text",
 }
-
-
-class ModelRefused(Exception):
-    """A model cannot be used as it is; the text says what was found and what is expected."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import pytest
 from model import Model
 from models import bundle
 from models.prepare import DEMONSTRATION
-from pipeline.models.manifest import BUNDLE_FILES, Input, ModelRefused, Preprocessing
+from pipeline.errors import ModelRefused
+from pipeline.models.manifest import BUNDLE_FILES, Input, Preprocessing
 
 
 def test_logits_become_probabilities(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from model import Model
 from models import bundle
 from models.check import check
-from pipeline.models.manifest import Input, ModelRefused
+from pipeline.errors import ModelRefused
+from pipeline.models.manifest import Input
 
 KINDS = {
     "saved": (Input(96, 96, 3), 7, "saved"),

@@ -83,9 +83,20 @@ def test_function_is_found_with_and_without_its_namespace(shared: Provider, path
     assert shared.invoke(path).json()["path"] == "/"
 
 
-@pytest.mark.parametrize("path", ["absent", "echo.other", "echo.", ""])
-def test_unknown_function_is_404(shared: Provider, path: str) -> None:
-    assert shared.invoke(path).status_code == 404
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("absent", "function-not-found"),
+        ("echo.other", "function-not-found"),
+        ("echo.", "function-not-found"),
+        ("", "not-found"),
+    ],
+)
+def test_unknown_function_is_404(shared: Provider, path: str, code: str) -> None:
+    answer = shared.invoke(path)
+
+    assert answer.status_code == 404
+    assert answer.json()["type"] == f"urn:image-pipeline:problem:{code}"
 
 
 def test_replica_sees_its_own_environment_and_secrets_alone(shared: Provider) -> None:
@@ -172,6 +183,7 @@ def test_a_body_beyond_the_largest_is_413(shared: Provider) -> None:
     too_large = shared.invoke("echo", data=b"x" * (limit + 1))
 
     assert too_large.status_code == 413
+    assert too_large.json()["type"] == "urn:image-pipeline:problem:body-too-large"
     assert too_large.json()["detail"] == f"body is {limit + 1} bytes; the limit is {limit} bytes"
 
 

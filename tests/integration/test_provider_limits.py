@@ -173,6 +173,7 @@ def test_asynchronous_invocation_is_501_saying_what_to_use(provider: Provider) -
 
     assert answer.status_code == 501
     assert answer.headers["Content-Type"].startswith("application/problem+json")
+    assert answer.json()["type"] == "urn:image-pipeline:problem:not-implemented"
     assert "/function/greedy" in answer.json()["detail"]
     assert "POST /api/v1/images" in answer.json()["detail"]
 

@@ -105,6 +105,7 @@ def test_replica_is_given_no_more_than_its_cap(provider: Provider, tmp_path: Pat
         refused = provider.invoke("echo")
 
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+    assert refused.json()["type"] == "urn:image-pipeline:problem:too-many-requests"
     assert "2 requests in flight" in refused.json()["detail"]
     pids = [answer.result().text for answer in waiting]
     assert sorted(map(pids.count, set(pids))) == [2, 2]

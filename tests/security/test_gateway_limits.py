@@ -65,7 +65,7 @@ def test_a_large_body_is_refused_where_no_image_is_taken(gateway: Gateway, targe
 
     answer = gateway.ask(target, method, "Content-Length: 8000000")
 
-    assert answer.problem["status"] == 413
+    assert (answer.status, answer.code) == (413, "body-too-large")
     assert answer.problem["found"] == 8_000_000
     assert answer.problem["allowed"] in (limits.MAX_NO_BODY_BYTES, limits.MAX_DOCUMENT_BYTES)
 

@@ -155,7 +155,13 @@ def test_a_function_gets_the_bytes_as_they_were_sent(provider: Provider) -> None
 
 @pytest.mark.parametrize("target", ["/nothing", "/", "/system", "/function", "/async-function"])
 def test_what_no_route_answers_is_a_problem(provider: Provider, target: str) -> None:
-    assert ask(provider, target).problem["status"] == 404
+    answer = ask(provider, target)
+
+    assert (answer.status, answer.code) == (404, "not-found")
+
+
+def test_a_path_that_can_be_read_in_two_ways_is_called_so(provider: Provider) -> None:
+    assert ask(provider, "/function/mirror//x").code == "bad-target"
 
 
 def test_a_wrong_method_is_told_the_right_ones(provider: Provider) -> None:
@@ -200,6 +206,18 @@ UNREADABLE = {
         b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-\xe9Tenant: a\r\n\r\n", 400
     ),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("no host", "bad-request"),
+        ("HTTP/2.0", "http-version-not-supported"),
+        ("an expectation", "expectation-failed"),
+    ],
+)
+def test_what_is_wrong_has_a_name(provider: Provider, name: str, code: str) -> None:
+    assert exchange(provider.port, UNREADABLE[name][0]).code == code
 
 
 @pytest.mark.parametrize("name", UNREADABLE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -159,4 +160,5 @@ def test_a_connection_too_many_is_told_so() -> None:
     head, _, body = got.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 503 ")
     assert f"Content-Length: {len(body)}".encode() in head
+    assert json.loads(body)["type"] == "urn:image-pipeline:problem:unavailable"
     assert b"as many connections as there may be" in body

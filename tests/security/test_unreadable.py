@@ -66,6 +66,27 @@ def test_what_cannot_be_read_is_a_problem_all_the_same(gateway: Gateway, name: s
     assert answer.problem["detail"]
 
 
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("no host", "bad-request"),
+        ("HTTP/2.0", "bad-target"),
+        ("a line of 9,000 bytes", "target-too-long"),
+        ("a header of 9,000 bytes", "headers-too-large"),
+        ("an unknown transfer encoding", "not-implemented"),
+        ("PROPFIND", "method-not-allowed"),
+    ],
+)
+def test_what_is_wrong_has_a_name(gateway: Gateway, name: str, code: str) -> None:
+    assert exchange(gateway.port, UNREADABLE[name][0]).code == code
+
+
+def test_a_condition_that_does_not_hold_is_a_problem(gateway: Gateway) -> None:
+    answer = gateway.ask("/healthz", "GET", 'If-Match: "x"')
+
+    assert (answer.status, answer.code) == (412, "precondition-failed")
+
+
 def test_a_request_without_a_version_is_answered_without_headers(gateway: Gateway) -> None:
     connection = Connection(gateway.port)
     connection.send(b"GET /healthz\r\n")

@@ -15,7 +15,7 @@ from imagectl.settings import settings_of
 from imagectl.switch import model_ids, switch
 from models import bundle, publish
 from models.prepare import DEMONSTRATION
-from pipeline.models.manifest import ModelRefused
+from pipeline.errors import ModelRefused
 from pipeline.version import VERSION
 from tests.fakes import MemoryStore
 from tests.stack import ROOT

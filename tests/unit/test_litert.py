@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import DTypeLike
 
 from litert import Tensor, load
-from pipeline.models.manifest import ModelRefused
+from pipeline.errors import ModelRefused
 
 
 def detail(dtype: DTypeLike, scale: float = 0.0, zero_point: int = 0) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from typing import Any, cast
 import pytest
 
 from loaded_models import LoadedModels
-from pipeline.errors import Unavailable
-from pipeline.models.manifest import ModelRefused
+from pipeline.errors import ModelRefused, Unavailable
 from tests.unit.test_manifest import MANIFEST
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.errors import ModelRefused
 from pipeline.ids import MODEL_ID_PATTERN
 from pipeline.models.labels import parse_labels
 from pipeline.models.manifest import (
@@ -18,7 +19,6 @@ from pipeline.models.manifest import (
     MODEL_FILE,
     Input,
     Manifest,
-    ModelRefused,
     Preprocessing,
     Source,
     sha256,

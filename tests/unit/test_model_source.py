@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from models import source
-from pipeline.models.manifest import ModelRefused, sha256
+from pipeline.errors import ModelRefused
+from pipeline.models.manifest import sha256
 
 
 def folder_with(tmp_path: Path, **files: bytes) -> Path:

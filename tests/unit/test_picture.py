@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from models.picture import picture
-from pipeline.models.manifest import Input, ModelRefused
+from pipeline.errors import ModelRefused
+from pipeline.models.manifest import Input
 
 
 def test_open_batch_and_open_sides_are_filled_in() -> None:

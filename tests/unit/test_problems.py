@@ -8,7 +8,15 @@ from types import ModuleType
 import pytest
 
 from pipeline import errors
-from pipeline.errors import NotFound, PipelineError, Rejected, Unavailable
+from pipeline.errors import (
+    HeadersTooLarge,
+    MethodNotAllowed,
+    NotFound,
+    PipelineError,
+    Rejected,
+    TooLarge,
+    Unavailable,
+)
 from pipeline.http import web
 from tests.samples import TRACEPARENT
 from tests.stack import ROOT
@@ -46,7 +54,10 @@ def test_the_template_writes_a_problem_as_functions_do(
     assert web.problem(error, TRACE)["headers"]["Content-Type"] == problems.CONTENT_TYPE
 
 
-@pytest.mark.parametrize("error", [Rejected, NotFound, Unavailable, PipelineError])
+@pytest.mark.parametrize(
+    "error",
+    [Rejected, NotFound, MethodNotAllowed, TooLarge, HeadersTooLarge, Unavailable, PipelineError],
+)
 def test_a_status_without_a_reason_of_its_own_has_the_code_of_its_error(
     problems: ModuleType, error: type[errors.PipelineError]
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline import telemetry
-from pipeline.errors import InvalidImage, Rejected, Unauthorized, Unavailable
+from pipeline.errors import ImageTooLarge, MethodNotAllowed, Rejected, Unauthorized, Unavailable
 from pipeline.http import web
 from pipeline.http.identity import GATEWAY, Signer, Verifier
 from tests.samples import TRACEPARENT
@@ -45,7 +45,7 @@ def answer(error: Exception) -> Any:
 
 
 def test_an_error_becomes_a_problem_with_what_was_found_and_allowed() -> None:
-    response = answer(InvalidImage("too large", status=413, code="big", found=9, allowed=5))
+    response = answer(ImageTooLarge("too large", code="big", found=9, allowed=5))
 
     assert response["statusCode"] == 413
     assert response["headers"]["Content-Type"] == "application/problem+json"
@@ -68,7 +68,7 @@ def test_what_is_unavailable_says_when_to_try_again() -> None:
 
 
 def test_a_wrong_method_is_told_the_right_ones() -> None:
-    with pytest.raises(Rejected) as refused:
+    with pytest.raises(MethodNotAllowed) as refused:
         call().require_method("GET", "HEAD")
 
     assert web.problem(refused.value, TRACE)["headers"]["Allow"] == "GET, HEAD"

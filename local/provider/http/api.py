@@ -140,7 +140,7 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
     try:
         if not paths.is_canonical(request.raw_path):
             detail = f"the path can be read in more than one way; allowed is {paths.ALLOWED}"
-            raise Problem(HTTPStatus.BAD_REQUEST, detail)
+            raise Problem(HTTPStatus.BAD_REQUEST, detail, code="bad-target")
         return await handler(request)
     except web.HTTPException as error:
         if request.path.startswith(SYSTEM):

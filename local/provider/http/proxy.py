@@ -114,11 +114,12 @@ class Proxy:
         """Return the function, and the path and query that are left for it."""
         match = paths.FUNCTION.fullmatch(request.raw_path)
         if match is None or (match[2] or NAMESPACE) != NAMESPACE:
-            raise Problem(HTTPStatus.NOT_FOUND, f"{request.path} names no function")
+            detail = f"{request.path} names no function"
+            raise Problem(HTTPStatus.NOT_FOUND, detail, code="function-not-found")
         try:
             function = self._functions.find(match[1])
         except Refused as error:
-            raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
+            raise Problem(HTTPStatus.NOT_FOUND, str(error), code="function-not-found") from error
         return function, (match[3] or "/") + (match[4] or "")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
-from local.provider.http.problem import Problem, answer, call_id_of
+from local.provider.http.problem import Problem, answer, call_id_of, document
 
 logger = logging.getLogger(__name__)
 
@@ -20,9 +20,9 @@ HEAD_SECONDS = 10.0  # from the first byte of a request to the last of its heade
 KEEPALIVE_SECONDS = 120
 MAX_LINE_BYTES = 16 * 1024
 MAX_HEADERS = 512
-FULL_BODY = b"""{"type": "about:blank", "title": "Service Unavailable", "status": 503,\
- "detail": "there are as many connections as there may be"}
-"""
+FULL_BODY = document(
+    Problem(HTTPStatus.SERVICE_UNAVAILABLE, "there are as many connections as there may be")
+)
 FULL = b"""HTTP/1.1 503 Service Unavailable\r
 Content-Type: application/problem+json\r
 Content-Length: %d\r
