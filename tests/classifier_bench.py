@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from classifier import Classifier
-from engine import Decoded, Seen
+from engine import Decoded, Engine, Seen
 from loaded_models import LoadedModels
 from model import Prediction
 from pipeline import ids
@@ -37,12 +37,14 @@ MANIFEST = Manifest(
 OLDER = replace(MANIFEST, name="older")
 
 
-class StubEngine:
+class StubEngine(Engine):
     """Sees in every image what its bytes say; `damaged` ones cannot be decoded.
 
     Attributes:
         on_costly: called while a `costly` one is decoded.
     """
+
+    manifest = MANIFEST
 
     def __init__(self, manifest: Manifest = MANIFEST) -> None:
         self.manifest = manifest
@@ -70,10 +72,10 @@ class Bench:
 
     def __init__(self) -> None:
         self.engine, self.store, self.cache = StubEngine(), MemoryStore(), MemoryCache()
-        results = Results(cast(Any, self.store), cast(Any, self.cache))
+        results = Results(self.store, self.cache)
         self.others: dict[str, StubEngine] = {}
-        engines = LoadedModels(cast(Any, self.engine), cast(Any, self.load))
-        self.classifier = Classifier(engines, cast(Any, self.store), results)
+        engines = LoadedModels(self.engine, self.load)
+        self.classifier = Classifier(engines, self.store, results)
 
     def load(self, model_id: str) -> StubEngine | None:
         """Read another model's bundle from the store."""

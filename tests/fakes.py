@@ -1,6 +1,8 @@
 """In-memory stand-ins for MinIO, Redis, Kafka and the classifier.
 
-The cases in tests/integration/test_contracts.py run on these and on the real ones.
+The cases in tests/integration/test_contracts.py run on these and on the real ones. Each is a
+subclass of what it stands for, so that mypy holds its methods against the real ones; nothing of the
+real one is set up, and what is not overridden fails.
 """
 
 from __future__ import annotations
@@ -13,13 +15,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from invoke import ClassifierClient
 from pipeline.errors import Refused, Unavailable
 from pipeline.events.cloudevents import ImageUploaded
-from pipeline.kafka.topic_reader import Record, Span
+from pipeline.kafka.broker import Publisher
+from pipeline.kafka.topic_reader import Record, Span, TopicReader
+from pipeline.storage.cache import ResultCache, ResultKey
+from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.s3 import Described, Listed
 
 
-class MemoryStore:
+class MemoryStore(ObjectStore):
     """An object store in a dict; `down` makes it answer nothing, `refused` are keys it refuses."""
 
     def __init__(self) -> None:
@@ -76,9 +82,6 @@ class MemoryStore:
             return None
         return self.described.get((bucket, key), Described(len(data), "", self.now(), {}))
 
-    def keys(self, bucket: str, prefix: str) -> Iterator[str]:
-        yield from (each.key for each in self.listed(bucket, prefix))
-
     def listed(self, bucket: str, prefix: str) -> Iterator[Listed]:
         self._answer()
         for key in sorted(key for own, key in self.objects if own == bucket):
@@ -105,29 +108,22 @@ class MemoryStore:
             raise Refused("the store answered 400")
 
 
-class MemoryCache:
+class MemoryCache(ResultCache):
     """A result cache in a dict; `down` makes every look-up a miss."""
 
     def __init__(self) -> None:
-        self.values: dict[tuple[str, str, str], bytes] = {}
+        self.values: dict[ResultKey, bytes] = {}
         self.down = False
 
-    def get(self, tenant: str, image: str, model: str) -> bytes | None:
-        return None if self.down else self.values.get((tenant, image, model))
+    def get_many(self, keys: Sequence[ResultKey]) -> list[bytes | None]:
+        return [None if self.down else self.values.get(key) for key in keys]
 
-    def get_many(self, keys: Sequence[tuple[str, str, str]]) -> list[bytes | None]:
-        return [self.get(*key) for key in keys]
-
-    def put(self, tenant: str, image: str, model: str, result: bytes) -> None:
+    def put_many(self, results: Mapping[ResultKey, bytes]) -> None:
         if not self.down:
-            self.values[tenant, image, model] = result
-
-    def put_many(self, results: Mapping[tuple[str, str, str], bytes]) -> None:
-        for key, result in results.items():
-            self.put(*key, result)
+            self.values |= results
 
 
-class StubBroker:
+class StubBroker(Publisher):
     """A publisher that keeps what it was given; `down` acknowledges nothing.
 
     Attributes:
@@ -153,14 +149,11 @@ class StubBroker:
     def wait(self, sent: Future[None]) -> None:
         sent.result(0)
 
-    def publish(self, topic: str, key: str, value: bytes) -> None:
-        self.wait(self.send(topic, key, value))
-
     def values(self, topic: str) -> list[bytes]:
         return [value for own, _, value in self.sent if own == topic]
 
 
-class StubReader:
+class StubReader(TopicReader):
     """Reads what a stub broker was given, in one partition.
 
     Attributes:
@@ -192,7 +185,7 @@ class StubReader:
                 yield Record(span.partition, offset, self.written_at, value)
 
 
-class ScriptedClassifier:
+class ScriptedClassifier(ClassifierClient):
     """Answers `completed`, or what was scripted for an image: an error or an answer's fields."""
 
     def __init__(self) -> None:

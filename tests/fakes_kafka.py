@@ -12,6 +12,7 @@ from typing import Any
 
 from confluent_kafka import (
     OFFSET_INVALID,
+    Consumer,
     KafkaError,
     KafkaException,
     Message,
@@ -84,8 +85,8 @@ class MemoryKafka:
         return max(loads, default=0) - min(loads, default=0) > 1
 
 
-class MemoryConsumer:
-    """What this project uses of confluent_kafka.Consumer, rebalanced cooperatively."""
+class MemoryConsumer(Consumer):
+    """What this project uses of a Kafka consumer, rebalanced cooperatively."""
 
     def __init__(self, kafka: MemoryKafka, on_commit: OnCommit) -> None:
         self.topics: list[str] = []
@@ -132,9 +133,14 @@ class MemoryConsumer:
         self.held_back -= set(_places(partitions))
 
     def commit(
-        self, offsets: list[TopicPartition], asynchronous: bool = True
-    ) -> list[TopicPartition] | None:
-        """Commit at once, or be told of it while polling."""
+        self,
+        *,
+        message: Message | None = None,
+        offsets: list[TopicPartition] | None = None,
+        asynchronous: bool = True,
+    ) -> Any:
+        """Commit offsets at once, or be told of it while polling."""
+        assert offsets is not None
         if asynchronous:
             self._commits.append(offsets)
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from form import SentFile
 from imagectl.reconcile import Reconciliation
@@ -33,11 +33,10 @@ class House:
         self.store.now = lambda: 1000.0
         self.reader = StubReader(self.broker)
         self.reader.written_at = 1000.0
-        self.results = Results(cast(Any, self.store), cast(Any, MemoryCache()))
+        self.results = Results(self.store, MemoryCache())
         self.job_ids = ids.JobIds("key")
         limits = decoding.Limits.from_settings(Settings())
-        store, broker = cast(Any, self.store), cast(Any, self.broker)
-        self.uploads = Uploads(limits, store, broker, self.job_ids, MODEL)
+        self.uploads = Uploads(limits, self.store, self.broker, self.job_ids, MODEL)
 
     def upload(self, name: str, tenant: str = "default") -> ids.Job:
         picture = pictures.with_nonce(pictures.jpeg(), name.encode())
@@ -61,9 +60,9 @@ class House:
     def work(self, **changes: Any) -> Reconciliation:
         work = Reconciliation(
             settings=self.settings,
-            reader=cast(Any, self.reader),
-            store=cast(Any, self.store),
-            publisher=cast(Any, self.broker),
+            reader=self.reader,
+            store=self.store,
+            publisher=self.broker,
             folder=self.folder,
             grace_seconds=60.0,
             dry_run=False,

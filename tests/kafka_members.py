@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from confluent_kafka import KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from pipeline.kafka.broker import make_consumer
+from pipeline.kafka.broker import OnCommit, make_consumer
 from tests.fakes_kafka import MemoryConsumer, MemoryKafka
 from tests.stack import Stack, until
 
@@ -64,7 +64,7 @@ class RealTopic(Topic):
 class Member:
     """A consumer that notes what it is told."""
 
-    def __init__(self, topic: Topic, make: Callable[[Any], Any]) -> None:
+    def __init__(self, topic: Topic, make: Callable[[OnCommit], Consumer]) -> None:
         self.topic = topic
         self.commits: list[tuple[KafkaError | None, list[TopicPartition]]] = []
         self.owned: set[int] = set()

@@ -25,9 +25,9 @@ class Bench:
         self.store = MemoryStore()
         self.breaker = Breaker(60, 30.0, lambda: True)
         self.processor = Processor(
-            cast(Any, self.classifier),
-            cast(Any, self.broker),
-            Results(cast(Any, self.store), cast(Any, MemoryCache())),
+            self.classifier,
+            self.broker,
+            Results(self.store, MemoryCache()),
             RetryPolicy(max_attempts=3, base_seconds=1.0, max_seconds=10.0),
             self.breaker,
             clock=lambda: NOW,

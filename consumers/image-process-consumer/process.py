@@ -173,9 +173,7 @@ class Processor:
                 raise Unavailable(f"the dead letter is not taken: {error}") from error
             event = self._settle(delivery, error)
             self._acknowledge(delivery, event, self._publisher.send(*event))
-            return
-        if event.topic == topics.FAILURES.name:
-            crashes.point("consumer.dead-lettered")
+        crashes.point("acknowledged", event.topic)
 
     def _complete(self, delivery: Delivery, result: dict[str, Any]) -> Event:
         event = cast(ImageUploaded, delivery.event)  # what has no event has no result

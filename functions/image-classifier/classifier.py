@@ -18,7 +18,7 @@ from fetching import Fetched, Fetching, refused_by_store
 from loaded_models import LoadedModels
 from pipeline.errors import InvalidImage, Refused, Unavailable
 from pipeline.events.cloudevents import ImageUploaded
-from pipeline.hooks import inferences
+from pipeline.hooks import crashes, inferences
 from pipeline.storage.cache import ResultKey
 from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.results import Results
@@ -67,6 +67,7 @@ class Classifier:
             outcomes |= self._classify_costly(costly, storing)
         for stored in storing:
             outcomes |= stored.result()
+        crashes.point("classifier.answering")
         return [_answer(event, outcomes[_key(event)]) for event in batch]
 
     def look(self, data: bytes) -> Seen:
@@ -185,10 +186,10 @@ class Classifier:
         pictures = self._storing.begin_pictures(
             {picture_key(event, manifest): decoded for event, decoded in chunk.items()}
         )
-        looked = []
-        for event, decoded in chunk.items():
-            inferences.note(*_key(event))
-            looked.append(Looked(event, engine.infer(decoded), manifest))
+        looked = [
+            Looked(event, engine.infer(decoded), manifest)
+            for event, decoded in inferences.noted(chunk, _key)
+        ]
         return self._storing.begin_results(looked, pictures)
 
 

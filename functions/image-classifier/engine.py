@@ -92,9 +92,8 @@ class Engine:
         short_side = self.manifest.preprocessing.min_short_side
         image = decoding.decode(data, self._limits, short_side, info)
         picture, array = preprocess(image, self.manifest)
-        seconds = time.perf_counter() - started
         crashes.point("classifier.decoded")
-        return Decoded(picture, array, seconds * 1000)
+        return Decoded(picture, array, (time.perf_counter() - started) * 1000)
 
     def infer(self, decoded: Decoded) -> Seen:
         """Show a picture to the model."""

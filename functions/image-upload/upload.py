@@ -59,9 +59,7 @@ class Uploads:
         )
         crashes.point("upload.stored")
         event = replace(event, duplicate=not created)
-        published = self.publisher.send(topics.UPLOADS.name, image, event.encode())
-        crashes.point("upload.produced")
-        self.publisher.wait(published)
+        self.publisher.publish(topics.UPLOADS.name, image, event.encode())
         crashes.point("upload.acknowledged")
         logger.info(
             "accepted", extra={"image_id": image, "job_id": event.job_id, "trace_id": trace_id}

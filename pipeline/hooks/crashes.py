@@ -2,7 +2,7 @@
 
 With CRASH_DIR set, the first process that comes past a point whose file is in that folder takes the
 file away and ends by SIGKILL; of a file that holds a number, so many do. Without it a point costs
-one comparison.
+one comparison. It takes what is at hand where it stands, so that no code is shaped by it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 POINTS = (
     "upload.read",
     "upload.stored",
-    "upload.produced",
+    "image-uploads.produced",
     "upload.acknowledged",
     "consumer.polled",
     "consumer.invoked",
@@ -26,7 +26,7 @@ POINTS = (
     "classifier.cached",
     "classifier.answering",
     "consumer.answered",
-    "consumer.dead-lettered",
+    "image-failures.acknowledged",
     "consumer.committed",
     "consumer.rebalancing",
 )
@@ -40,11 +40,15 @@ def configure(folder: str) -> None:
     _folder = Path(folder) if folder else None
 
 
-def point(name: str) -> None:
-    """End this process as kill -9 does, if the point is armed; it is disarmed first."""
+def point(name: str, topic: str = "") -> None:
+    """End this process as kill -9 does, if the point is armed; it is disarmed first.
+
+    Args:
+        topic: of the event that comes past, where those of several topics do.
+    """
     if _folder is None:
         return
-    armed = _folder / name
+    armed = _folder / full_name(name, topic)
     try:
         left = int(armed.read_text() or 1) - 1
         if left:
@@ -54,3 +58,8 @@ def point(name: str) -> None:
     except FileNotFoundError:
         return
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def full_name(name: str, topic: str) -> str:
+    """Name a point as it is armed: for the events of one topic, where it has any."""
+    return f"{topic}.{name}" if topic else name

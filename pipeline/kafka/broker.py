@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient
 
 from pipeline.errors import PipelineError, Refused, Unavailable
+from pipeline.hooks import crashes
 from pipeline.kafka.topics import TOPICS
 from pipeline.settings import Settings
 
@@ -90,6 +91,7 @@ class Publisher:
             sent.set_exception(Unavailable("Kafka is slower than the events that come in"))
         except KafkaException as error:
             sent.set_exception(_meaning(error.args[0]))
+        crashes.point("produced", topic)
         return sent
 
     def publish(self, topic: str, key: str, value: bytes) -> None:

@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
-from tests.stack import FUNCTIONS, Stack
+from tests.stack import FUNCTIONS
 
 CONSUMER = "image-process-consumer"
 AUTOSCALER = "classifier-autoscaler"
@@ -21,6 +22,13 @@ AUTOSCALER = "classifier-autoscaler"
 TARGETS = (
     CONSUMER, AUTOSCALER, *FUNCTIONS, "kafka", "minio", "redis", "nginx", "provider", "reconciler",
 )  # fmt: skip
+
+
+class Mortal(Protocol):
+    """Whatever has parts that can be killed, as a stack has."""
+
+    def kill(self, name: str, chooser: random.Random | None = None) -> int | None:
+        """Kill a part as kill -9 does; its process id, or None when it is not alive."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class Killer:
 
     def __init__(
         self,
-        stack: Stack,
+        stack: Mortal,
         seed: int,
         every_seconds: float = 5.0,
         targets: Sequence[str] = TARGETS,
@@ -106,7 +114,7 @@ class Killer:
                 lines.write(json.dumps(asdict(killed)) + "\n")
 
 
-def kill(stack: Stack, name: str, chooser: random.Random | None = None) -> Kill | None:
+def kill(stack: Mortal, name: str, chooser: random.Random | None = None) -> Kill | None:
     """Kill a service, or one of a function's replicas; None when none is alive."""
     at = time.time()
     pid = stack.kill(name, chooser)

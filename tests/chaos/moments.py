@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pipeline.errors import Unavailable
+from pipeline.hooks import crashes
 
 # What may happen to one operation of the store or the broker. Unacknowledged: it was done, and
 # whoever asked for it is told that it was not. Died: the process ended before or after it.
@@ -54,8 +55,9 @@ class Moments:
         self.down.clear()
         self._armed.clear()
 
-    def point(self, name: str) -> None:
+    def point(self, name: str, topic: str = "") -> None:
         """Stand in for `crashes.point`."""
+        name = crashes.full_name(name, topic)
         if name in self.points:
             self.points.discard(name)
             raise Killed(name)

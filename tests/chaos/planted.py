@@ -71,7 +71,13 @@ BUGS = (
         "202 before the acknowledgement",
         "broker dies",
         ("lost", "false_acceptances"),
-        (Edit("functions/image-upload/upload.py", "        self.publisher.wait(published)\n", ""),),
+        (
+            Edit(
+                "functions/image-upload/upload.py",
+                "self.publisher.publish(",
+                "self.publisher.send(",
+            ),
+        ),
     ),
     Bug(
         "auto-commit",

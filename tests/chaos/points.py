@@ -31,7 +31,11 @@ _POISON_EVERY = 6
 _SEND_SECONDS = 300.0
 _HIT_SECONDS = 180.0
 _ASK_SECONDS = 30.0
-_CLASSIFIER = "image-classifier"
+_UPLOAD, _CLASSIFIER = "image-upload", "image-classifier"
+_PROCESSES = {
+    "upload": _UPLOAD, "image-uploads": _UPLOAD, "classifier": _CLASSIFIER,
+    "consumer": CONSUMER, "image-failures": CONSUMER,
+}  # fmt: skip
 # The provider starts what dies young ever later; one that was ready for 10 s is not young.
 _YOUNG_SECONDS = 16.0
 _YOUNG_DEATHS = 2
@@ -50,8 +54,7 @@ class Cell:
     @property
     def victim(self) -> str:
         """The process that comes past."""
-        where = self.point.partition(".")[0]
-        return CONSUMER if where == "consumer" else f"image-{where}"
+        return _victim(self.point)
 
 
 class Points:
@@ -85,7 +88,7 @@ class Points:
 
     def _hit(self, point: str, images: int) -> None:
         """The consumer finds all the images at once, and the point is armed by then."""
-        early = point.startswith("upload.")
+        early = _victim(point) == _UPLOAD
         if early:
             self._arm(point)
         with ExitStack() as until_hit:
@@ -111,7 +114,7 @@ class Points:
             until(lambda: count_events(self._stack, topics.RETRY.name) > before, _HIT_SECONDS)
             if point != "consumer.polled":
                 self._arm(point)
-        if point.startswith("upload."):
+        if _victim(point) == _UPLOAD:
             self._send(1, point)
         with self._joining(point):
             self._wait_until_hit(point)
@@ -123,7 +126,7 @@ class Points:
 
     def _send(self, images: int, point: str) -> None:
         """Send pictures; for the writing of a dead letter some that cannot be decoded."""
-        buried = point == "consumer.dead-lettered"
+        buried = point == "image-failures.acknowledged"
         sources = [poison()] if buried and images == 1 else []
         bad = poison() if buried else None
         with self._trial.load(
@@ -168,6 +171,10 @@ class Points:
 
     def _age(self, function: str) -> float:
         return max((each.uptime_seconds() for each in self._stack.living(function)), default=0.0)
+
+
+def _victim(point: str) -> str:
+    return _PROCESSES[point.partition(".")[0]]
 
 
 def _get(url: str) -> str:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
-from typing import Any
+from concurrent.futures import Executor, Future
+from typing import Any, ParamSpec, TypeVar
 
 from confluent_kafka import Message
 
+from consumer import ImageProcessConsumer
+from pipeline.settings import Settings
 from tests.chaos.moments import Clock, Killed
 from tests.fakes_kafka import MemoryConsumer, MemoryKafka, OnCommit
 
 # A round takes microseconds; a thread that does not come back is a test that would hang.
 _ROUND_SECONDS = 300.0
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
 
 
 class Batch(Future[Any]):
@@ -38,18 +43,20 @@ class Batch(Future[Any]):
             self.set_exception(error)
 
 
-class Bench:
-    """Stands in for the executor: batches lie here until somebody finishes them."""
+class Bench(Executor):
+    """An executor on which batches lie until somebody finishes them."""
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []
 
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Batch:
-        batch = Batch(lambda: function(*arguments))
+    def submit(
+        self, function: Callable[Given, Made], /, *arguments: Given.args, **named: Given.kwargs
+    ) -> Future[Made]:
+        batch = Batch(lambda: function(*arguments, **named))
         self.batches.append(batch)
         return batch
 
-    def shutdown(self, wait: bool = True, cancel_futures: bool = False) -> None:
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self.batches.clear()
 
     def unfinished(self) -> list[Batch]:
@@ -77,12 +84,12 @@ class Puppet:
         self._clock = clock
         self._go, self._rest = threading.Semaphore(0), threading.Semaphore(0)
 
-    def make_client(self, _: Any, on_commit: OnCommit) -> MemoryConsumer:
+    def make_client(self, _: Settings, on_commit: OnCommit) -> MemoryConsumer:
         """Stand in for `broker.make_consumer`."""
         self.client = _Client(self._kafka, on_commit, self, self._clock)
         return self.client
 
-    def begin(self, consumer: Any) -> None:
+    def begin(self, consumer: ImageProcessConsumer) -> None:
         """Start the loop, up to its first poll."""
         self.consumer = consumer
         self._thread = threading.Thread(target=self._run, name="puppet", daemon=True)

@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 
 from pipeline.hooks.crashes import POINTS
+from tests.chaos.faults import CONSUMER
 from tests.chaos.findings import Finding, Size, reported
 from tests.chaos.points import (
     INVOKE_TIMEOUT_SECONDS,
@@ -64,7 +65,7 @@ def _sample(cells: list[Cell]) -> list[Cell]:
     left, chosen = _SHORT_SECONDS, []
     for cell in cells:
         seconds = _CELL_SECONDS[cell.situation]
-        seconds += _CONSUMER_SECONDS if cell.point.startswith("consumer.") else 0
+        seconds += _CONSUMER_SECONDS if cell.victim == CONSUMER else 0
         if seconds <= left:
             left -= seconds
             chosen.append(cell)

@@ -16,6 +16,7 @@ from pipeline.errors import Unavailable
 from pipeline.events.cloudevents import BATCH_CONTENT_TYPE, ImageUploaded, Origin, parse_uploaded
 from pipeline.hooks import crashes
 from pipeline.ids import RESULT_BUCKET, result_key
+from pipeline.storage.cache import ResultKey
 from tests.chaos.moments import Killed, Moments
 from tests.chaos.watch import Watch, kind_of, readable
 from tests.fakes import MemoryCache, MemoryStore, StubBroker
@@ -72,15 +73,16 @@ class WatchedCache(MemoryCache):
         self._moments = moments
         self._store = store
 
-    def get(self, tenant: str, image: str, model: str) -> bytes | None:
+    def get_many(self, keys: Sequence[ResultKey]) -> list[bytes | None]:
         self.down = "cache" in self._moments.down
-        return super().get(tenant, image, model)
+        return super().get_many(keys)
 
-    def put(self, tenant: str, image: str, model: str, result: bytes) -> None:
+    def put_many(self, results: Mapping[ResultKey, bytes]) -> None:
         self.down = "cache" in self._moments.down
-        stored = self._store.objects.get((RESULT_BUCKET, result_key(tenant, image, model)))
-        self._watch.caches((tenant, image, model), result, stored)
-        super().put(tenant, image, model, result)
+        for key, result in results.items():
+            stored = self._store.objects.get((RESULT_BUCKET, result_key(*key)))
+            self._watch.caches(key, result, stored)
+        super().put_many(results)
 
 
 class WatchedKafka(MemoryKafka):
@@ -130,6 +132,7 @@ class WatchedPublisher(StubBroker):
         else:
             self._watch.acknowledges(topic, value)
             sent.set_result(None)
+        crashes.point("produced", topic)
         return sent
 
 
@@ -192,7 +195,6 @@ class Gateway(BaseAdapter):
             return _respond(200, b"<html>it works</html>")
         try:
             answers = self._classifier.classify(batch)
-            crashes.point("classifier.answering")
         except Killed:
             return _respond(502, b"")
         if trouble == "late":

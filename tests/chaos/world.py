@@ -9,7 +9,7 @@ from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from unittest.mock import patch
 
 import classifier
@@ -92,20 +92,21 @@ class World:
         self.patience = self.commits_land = True
         self._patches = ExitStack()
         self._patch()
-        store, job_ids = cast(Any, self.store), JobIds("key")
-        self._results = Results(store, cast(Any, self.cache))
-        self._publisher = cast(Any, WatchedPublisher(self.kafka, self.watch, self.moments))
+        job_ids = JobIds("key")
+        self._results = Results(self.store, self.cache)
+        self._publisher = WatchedPublisher(self.kafka, self.watch, self.moments)
         limits = Limits.from_settings(SETTINGS)
-        self._uploads = Uploads(limits, store, self._publisher, job_ids, MANIFEST.model_id)
+        self._uploads = Uploads(limits, self.store, self._publisher, job_ids, MANIFEST.model_id)
         self.states = States(
             self._results,
-            store,
-            PublishedModels(store, MANIFEST.model_id),
+            self.store,
+            PublishedModels(self.store, MANIFEST.model_id),
             job_ids,
             timedelta(days=30),
         )
-        engines = LoadedModels(cast(Any, StubEngine()), lambda _: None)
-        self.gateway = Gateway(Classifier(engines, store, self._results), self.watch, self.store)
+        engines = LoadedModels(StubEngine(), lambda _: None)
+        answering = Classifier(engines, self.store, self._results)
+        self.gateway = Gateway(answering, self.watch, self.store)
 
     def upload(self, tenant: str, kind: str, number: int) -> None:
         """Send an image as a client does; an answer is a promise, and none is none."""
@@ -132,10 +133,11 @@ class World:
         processor = Processor(
             client, self._publisher, self._results, policy, breaker, self.clock.time
         )
-        make_client, bench = cast(Any, puppet.make_client), cast(Any, puppet.bench)
         membership = Membership(lambda: None, self.clock.monotonic)
         puppet.begin(
-            ImageProcessConsumer(SETTINGS, processor, breaker, membership, make_client, bench)
+            ImageProcessConsumer(
+                SETTINGS, processor, breaker, membership, puppet.make_client, puppet.bench
+            )
         )
         self.puppets.append(puppet)
 

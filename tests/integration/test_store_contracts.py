@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -24,7 +23,7 @@ TYPE = "application/octet-stream"
 
 
 @pytest.fixture(params=["fake", "real"])
-def store(request: pytest.FixtureRequest, stack: Stack) -> Any:
+def store(request: pytest.FixtureRequest, stack: Stack) -> ObjectStore:
     return MemoryStore() if request.param == "fake" else stack.store
 
 
@@ -40,7 +39,7 @@ def key() -> str:
     return f"contracts/{uuid.uuid4()}"
 
 
-def test_what_is_put_is_read_back(store: Any, key: str) -> None:
+def test_what_is_put_is_read_back(store: ObjectStore, key: str) -> None:
     data = os.urandom(100_000)
 
     store.put(BUCKET, key, data, TYPE)
@@ -49,14 +48,14 @@ def test_what_is_put_is_read_back(store: Any, key: str) -> None:
     assert store.exists(BUCKET, key)
 
 
-def test_what_is_not_there_is_none(store: Any, key: str) -> None:
+def test_what_is_not_there_is_none(store: ObjectStore, key: str) -> None:
     assert store.get(BUCKET, key) is None
     assert not store.exists(BUCKET, key)
     assert list(store.keys(BUCKET, key)) == []
 
 
 @pytest.mark.parametrize("size", [6, 300_000, 5_000_000, 20_000_000])
-def test_put_overwrites_and_create_does_not(store: Any, key: str, size: int) -> None:
+def test_put_overwrites_and_create_does_not(store: ObjectStore, key: str, size: int) -> None:
     first, second = b"f" * size, b"s" * size
 
     assert store.create(BUCKET, key, first, TYPE)
@@ -66,7 +65,7 @@ def test_put_overwrites_and_create_does_not(store: Any, key: str, size: int) -> 
     assert store.get(BUCKET, key) == b"third"
 
 
-def test_of_many_that_create_at_once_one_wins(store: Any, key: str) -> None:
+def test_of_many_that_create_at_once_one_wins(store: ObjectStore, key: str) -> None:
     with ThreadPoolExecutor(16) as pool:
         won = list(pool.map(lambda n: store.create(BUCKET, key, b"%d" % n, TYPE), range(64)))
 
@@ -74,14 +73,16 @@ def test_of_many_that_create_at_once_one_wins(store: Any, key: str) -> None:
     assert store.get(BUCKET, key) == b"%d" % won.index(True)
 
 
-def test_keys_are_listed_by_their_beginning(store: Any, key: str) -> None:
+def test_keys_are_listed_by_their_beginning(store: ObjectStore, key: str) -> None:
     for name in ("/a/1", "/a/2", "/b/3"):
         store.put(BUCKET, key + name, b"", TYPE)
 
     assert list(store.keys(BUCKET, f"{key}/a/")) == [f"{key}/a/1", f"{key}/a/2"]
 
 
-def test_folders_are_listed_once_each_and_in_the_order_of_their_keys(store: Any, key: str) -> None:
+def test_folders_are_listed_once_each_and_in_the_order_of_their_keys(
+    store: ObjectStore, key: str
+) -> None:
     for name in ("/a/1", "/a/2", "/a-b/1", "/b/c/3", "/file"):
         store.put(BUCKET, key + name, b"", TYPE)
 
@@ -89,7 +90,9 @@ def test_folders_are_listed_once_each_and_in_the_order_of_their_keys(store: Any,
     assert list(store.folders(BUCKET, f"{key}/a/")) == []
 
 
-def test_many_are_put_over_what_is_there_and_read_in_the_order_asked(store: Any, key: str) -> None:
+def test_many_are_put_over_what_is_there_and_read_in_the_order_asked(
+    store: ObjectStore, key: str
+) -> None:
     store.put(BUCKET, f"{key}/1.jpg", b"old", "image/jpeg")
     objects = {f"{key}/{number}.jpg": os.urandom(513 * number) for number in range(12)}
 
@@ -98,11 +101,13 @@ def test_many_are_put_over_what_is_there_and_read_in_the_order_asked(store: Any,
     names = [*reversed(objects), f"{key}/none"]
     found = store.get_many(BUCKET, names)
     assert found == [*reversed(objects.values()), None]
-    assert store.describe(BUCKET, f"{key}/1.jpg").content_type == "image/jpeg"
+    described = store.describe(BUCKET, f"{key}/1.jpg")
+    assert described
+    assert described.content_type == "image/jpeg"
     assert list(store.keys(BUCKET, key)) == sorted(objects)
 
 
-def test_of_many_those_that_are_there_are_not_created(store: Any, key: str) -> None:
+def test_of_many_those_that_are_there_are_not_created(store: ObjectStore, key: str) -> None:
     store.put(BUCKET, f"{key}/1", b"first", TYPE)
 
     created = store.create_many(BUCKET, {f"{key}/{n}": b"second" for n in range(3)}, TYPE)
@@ -111,10 +116,12 @@ def test_of_many_those_that_are_there_are_not_created(store: Any, key: str) -> N
     assert store.get(BUCKET, f"{key}/1") == b"first"
 
 
-def test_metadata_come_back_as_they_were_given(store: Any, key: str) -> None:
+def test_metadata_come_back_as_they_were_given(store: ObjectStore, key: str) -> None:
     store.create(BUCKET, key, b"", TYPE, {"job-id": "a  b = c/+&", "empty": ""})
 
-    assert store.describe(BUCKET, key).metadata["job-id"] == "a  b = c/+&"
+    described = store.describe(BUCKET, key)
+    assert described
+    assert described.metadata["job-id"] == "a  b = c/+&"
 
 
 def test_a_server_that_closes_between_requests_is_asked_again(stack: Stack, key: str) -> None:

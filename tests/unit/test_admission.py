@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import pytest
 
 from admission import Admission
 from pipeline.errors import Unavailable
-from pipeline.kafka.backlog import Reading, reading
+from pipeline.kafka.backlog import BacklogProbe, Reading, reading
 
 FIRST, SECOND = ("image-uploads", 0), ("image-uploads", 1)
 
 
-class Probe:
+class Probe(BacklogProbe):
     """A backlog that a test sets; `down` answers nothing."""
 
     def __init__(self) -> None:
@@ -32,7 +30,7 @@ class Door:
     def __init__(self, limit: int) -> None:
         self.now = 0.0
         self.probe = Probe()
-        self.admission = Admission(cast(Any, self.probe), limit, lambda: self.now)
+        self.admission = Admission(self.probe, limit, lambda: self.now)
 
     def reads(self, waiting: int, passed: int = 0, at: float = 0.0) -> None:
         self.now, self.probe.reading = at, Reading(waiting, passed)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from autoscaler import Autoscaler
 from decision import Bounds
 from pipeline.errors import Unavailable
-from pipeline.kafka.backlog import Reading
+from pipeline.kafka.backlog import BacklogProbe, Reading
 from pipeline.settings import Settings
-from replicas import Function
+from replicas import Function, Replicas
 
 SETTINGS = Settings(autoscaler_drain_seconds=10.0, autoscaler_cool_down_seconds=30.0)
 
@@ -32,9 +32,7 @@ class Cluster:
         self.asked: list[int] = []
         self.down = ""
         self._bounds, self._factor = Bounds(1, most), factor
-        self.autoscaler = Autoscaler(
-            SETTINGS, cast(Any, _Backlog(self)), cast(Any, self), lambda: self.now
-        )
+        self.autoscaler = Autoscaler(SETTINGS, _Backlog(self), _Replicas(self), lambda: self.now)
 
     def run(self, seconds: int) -> None:
         """Let seconds pass; it looks once in each."""
@@ -54,7 +52,18 @@ class Cluster:
         self.replicas = replicas
 
 
-class _Backlog:
+class _Replicas(Replicas):
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def read(self) -> Function:
+        return self._cluster.read()
+
+    def scale(self, replicas: int) -> None:
+        self._cluster.scale(replicas)
+
+
+class _Backlog(BacklogProbe):
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
-from confluent_kafka import OFFSET_END, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
 from pipeline.kafka.backlog import BacklogProbe
 from pipeline.settings import Settings
 
 
-class Kafka:
+class Kafka(Consumer):
     """One partition's end and position, the same for all that are asked for; counts requests."""
 
     def __init__(self) -> None:
-        self.end, self.position, self.now = 5, 5, 0.0
+        self.end, self.reached, self.now = 5, 5, 0.0
         self.asked_for_positions = 0
 
     def probe(self) -> BacklogProbe:
-        return BacklogProbe(Settings(), lambda _: cast(Any, self), lambda: self.now)
+        return BacklogProbe(Settings(), lambda _: self, lambda: self.now)
 
     def offsets_for_times(
-        self, asked: list[TopicPartition], timeout: float
+        self, partitions: list[TopicPartition], timeout: float = -1
     ) -> list[TopicPartition]:
-        return [self._one(each, self.end if each.offset == OFFSET_END else 0) for each in asked]
+        return [
+            self._one(each, self.end if each.offset == OFFSET_END else 0) for each in partitions
+        ]
 
-    def committed(self, asked: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+    def committed(
+        self, partitions: list[TopicPartition], timeout: float = -1
+    ) -> list[TopicPartition]:
         self.asked_for_positions += 1
-        return [self._one(each, self.position) for each in asked]
+        return [self._one(each, self.reached) for each in partitions]
 
     def _one(self, asked: TopicPartition, offset: int) -> TopicPartition:
         return TopicPartition(asked.topic, asked.partition, offset if asked.partition == 0 else 0)
@@ -47,7 +49,7 @@ def test_what_comes_is_seen_at_once_and_until_it_is_done() -> None:
     kafka = Kafka()
     probe = kafka.probe()
     waiting = []
-    for kafka.end, kafka.position in ((5, 5), (7, 5), (7, 6), (7, 7), (7, 7)):
+    for kafka.end, kafka.reached in ((5, 5), (7, 5), (7, 6), (7, 7), (7, 7)):
         waiting.append(probe.read().waiting)
 
     assert waiting == [0, 4, 2, 0, 0]
@@ -59,7 +61,7 @@ def test_positions_that_somebody_set_back_are_seen_after_a_while() -> None:
     probe = kafka.probe()
     probe.read()
 
-    kafka.position, kafka.now = 2, 59.0
+    kafka.reached, kafka.now = 2, 59.0
     assert probe.read().waiting == 0
     kafka.now = 60.0
     assert probe.read().waiting == 6
@@ -67,6 +69,6 @@ def test_positions_that_somebody_set_back_are_seen_after_a_while() -> None:
 
 def test_what_was_worked_off_while_it_was_asked_about_does_not_wait() -> None:
     kafka = Kafka()
-    kafka.position = 6  # committed after the ends were told
+    kafka.reached = 6  # committed after the ends were told
 
     assert kafka.probe().read().waiting == 0

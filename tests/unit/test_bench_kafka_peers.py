@@ -19,13 +19,13 @@ def image(number: int) -> bytes:
 def test_events_of_a_backlog_are_those_of_uploads() -> None:
     store = MemoryStore()
 
-    made = backlogs.put_images(store, image, 3, "peer-0", "model")  # type: ignore[arg-type]
+    made = backlogs.put_images(store, image, 3, "peer-0", "model")
 
     assert [cloudevents.decode_uploaded(each.encode()) for each in made] == made
 
 
 def test_mlserver_is_handed_the_event_as_it_is(tmp_path: Path) -> None:
-    [event] = backlogs.put_images(MemoryStore(), image, 1, "peer-0", "model")  # type: ignore[arg-type]
+    [event] = backlogs.put_images(MemoryStore(), image, 1, "peer-0", "model")
 
     value, headers = MLServer(None, "peer-0", tmp_path).message(event)  # type: ignore[arg-type]
 

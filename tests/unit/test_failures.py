@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
 
 import pytest
 
@@ -20,7 +19,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.store = MemoryStore()
-        self.results = Results(cast(Any, self.store), cast(Any, MemoryCache()))
+        self.results = Results(self.store, MemoryCache())
 
     def saved(self, *bodies: bytes) -> bytes | None:
         for body in bodies:

@@ -6,11 +6,10 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
-from imagectl.openfaas import Function, OpenFaaSError, model_of
+from imagectl.openfaas import Function, OpenFaaS, OpenFaaSError, model_of
 from imagectl.settings import settings_of
 from imagectl.switch import model_ids, switch
 from models import bundle, publish
@@ -23,7 +22,7 @@ from tests.stack import ROOT
 NAMES = ("image-classifier", "image-results", "image-upload")
 
 
-class StubOpenFaaS:
+class StubOpenFaaS(OpenFaaS):
     """Functions that take any model at once, but for one that refuses all but the first."""
 
     def __init__(self, refusing: str = "") -> None:
@@ -55,8 +54,8 @@ class Models:
         self.store = MemoryStore()
         made = bundle.prepare(DEMONSTRATION, cache_dir)
         self.model_id = made.manifest.model_id
-        publish.add(made, cast(Any, self.store))
-        publish.make_current("older-0123456789ab", cast(Any, self.store))
+        publish.add(made, self.store)
+        publish.make_current("older-0123456789ab", self.store)
         self.said: list[str] = []
 
     @property
@@ -64,8 +63,7 @@ class Models:
         return self.store.objects["models", "current"].decode()
 
     def use(self, model_id: str, openfaas: StubOpenFaaS) -> None:
-        store, functions = cast(Any, self.store), cast(Any, openfaas)
-        switch(model_id, store, functions, 1.0, self.said.append)
+        switch(model_id, self.store, openfaas, 1.0, self.said.append)
 
 
 @pytest.fixture
@@ -115,7 +113,7 @@ def test_a_bundle_under_another_models_name_is_refused(models: Models) -> None:
 def test_only_whole_models_are_listed(models: Models) -> None:
     models.store.put("models", "half-0123456789ab/model.tflite", b"", "")
 
-    assert model_ids(cast(Any, models.store)) == [models.model_id]
+    assert model_ids(models.store) == [models.model_id]
 
 
 def test_a_local_stack_is_found_by_its_folder(tmp_path: Path) -> None:

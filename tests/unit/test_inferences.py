@@ -31,9 +31,23 @@ def test_every_inference_has_a_line_of_its_own(tmp_path: Path) -> None:
     ]
 
 
+def test_an_image_is_noted_before_it_is_looked_at_and_no_other_with_it(tmp_path: Path) -> None:
+    inferences.configure(str(tmp_path / "log"))
+    chunk = {"a": 1, "b": 2}
+
+    lines_then = [
+        (each, len((tmp_path / "log").read_text().splitlines()))
+        for each in inferences.noted(chunk, lambda image: ("default", image, "model-1"))
+    ]
+
+    assert lines_then == [(("a", 1), 1), (("b", 2), 2)]
+
+
 def test_nothing_is_written_unless_told(tmp_path: Path) -> None:
     inferences.configure("")
 
     inferences.note("default", "a" * 64, "model-1")
+    images = list(inferences.noted({"a": 1}, lambda image: ("default", image, "model-1")))
 
+    assert images == [("a", 1)]
     assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from typing import Any, cast
 
 import pytest
 
@@ -25,7 +24,7 @@ class Alive:
 
 
 def killed(alive: Alive, seed: int, times: int) -> list[str]:
-    killer = Killer(cast(Any, alive), seed, targets=TARGETS)
+    killer = Killer(alive, seed, targets=TARGETS)
     for _ in range(times):
         killer.kill_one()
     return [each.name for each in killer.kills]
@@ -45,7 +44,7 @@ def test_a_seed_chooses_the_same_order_again_and_another_seed_another() -> None:
 
 def test_what_is_not_alive_keeps_its_turn_and_holds_up_no_other() -> None:
     alive = Alive("kafka", "redis")
-    killer = Killer(cast(Any, alive), seed=1, targets=TARGETS)
+    killer = Killer(alive, seed=1, targets=TARGETS)
     for _ in range(4):
         killer.kill_one()
     before = Counter(each.name for each in killer.kills)
@@ -69,7 +68,7 @@ def test_what_ends_the_killer_ends_the_storm() -> None:
             raise ValueError("docker does not answer")
 
     tried: list[str] = []
-    killer = Killer(cast(Any, Broken()), seed=1, every_seconds=0.001)
+    killer = Killer(Broken(), seed=1, every_seconds=0.001)
 
     with pytest.raises(ValueError, match="docker does not answer"), killer.killing():
         until(lambda: tried or None)

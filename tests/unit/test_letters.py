@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -39,12 +39,12 @@ def fail_unreadable(broker: StubBroker, raw: bytes, offset: int = 3) -> None:
 
 
 def letters(broker: StubBroker, *names: str, **filters: Any) -> Letters:
-    return Letters(cast(Any, StubReader(broker)), Filter(frozenset(names), **filters))
+    return Letters(StubReader(broker), Filter(frozenset(names), **filters))
 
 
 def replayed(broker: StubBroker, *names: str) -> list[DeadLetter]:
     found = [shown.letter for shown in letters(broker, *names).read()]
-    return list(replay(found, cast(Any, broker)))
+    return list(replay(found, broker))
 
 
 def jobs(found: Letters, **which: bool) -> list[str]:

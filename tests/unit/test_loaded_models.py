@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
 
 import pytest
 
+from engine import Engine
 from loaded_models import LoadedModels
 from pipeline.errors import ModelRefused, Unavailable
 from tests.unit.test_manifest import MANIFEST
 
 
-class NamedEngine:
+class NamedEngine(Engine):
     """An engine that only has a name."""
+
+    manifest = MANIFEST
 
     def __init__(self, name: str) -> None:
         self.manifest = replace(MANIFEST, name=name)
@@ -40,7 +42,7 @@ def model_id(name: str) -> str:
 
 
 def engines_with(bundles: Bundles, others: int = 2) -> LoadedModels:
-    return LoadedModels(cast(Any, NamedEngine("current")), cast(Any, bundles.load), others)
+    return LoadedModels(NamedEngine("current"), bundles.load, others)
 
 
 def test_the_current_model_is_never_loaded_again() -> None:

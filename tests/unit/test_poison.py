@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -97,7 +97,7 @@ def test_a_letter_topic_that_holds_poison_is_read_past_it(kind: str) -> None:
     broker, message = StubBroker(), make(kind, Random(kind))
     broker.publish(topics.FAILURES.name, "key", message.value or b"")
 
-    letters = Letters(cast(Any, StubReader(broker)), Filter())
+    letters = Letters(StubReader(broker), Filter())
 
     assert (letters.foreign, list(letters.read())) == (1, [])
 
@@ -150,7 +150,7 @@ def test_every_letter_can_be_shown_and_logged(bench: Bench, kind: str) -> None:
     bench.classifier.default = {"status": "invalid", "error": {"detail": "\ud800\x1b[2J" * 999}}
     bench.processor.process([deliver(make(kind, Random(kind)).value)])
 
-    shown = Letters(cast(Any, StubReader(bench.broker)), Filter())
+    shown = Letters(StubReader(bench.broker), Filter())
 
     (each,) = shown.read()
     for text in ("\n".join(lines(each)), json.dumps(row(each)), json.dumps(page(each))):

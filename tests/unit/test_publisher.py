@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from pipeline.errors import Refused, Unavailable
 from pipeline.kafka.broker import Publisher
@@ -16,23 +16,11 @@ from pipeline.settings import Settings
 
 TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
 TIMED_OUT = KafkaError(KafkaError._MSG_TIMED_OUT)
+Report = Callable[[KafkaError | None, Message], None]
 SETTINGS = Settings(produce_timeout_seconds=20.0)
 
 
-class Sent:
-    """What a delivery report tells of a message."""
-
-    def __init__(self, topic: str) -> None:
-        self._topic = topic
-
-    def topic(self) -> str:
-        return self._topic
-
-    def partition(self) -> int:
-        return 0
-
-
-class Client:
+class Client(Producer):
     """Stands in for librdkafka's producer: reports each message when it is polled."""
 
     def __init__(self) -> None:
@@ -42,15 +30,16 @@ class Client:
         self._reports: list[Callable[[], None]] = []
         self._something = threading.Event()
 
-    def produce(self, topic: str, value: bytes, key: str, on_delivery: Any) -> None:
+    def produce(self, topic: str, *_: Any, on_delivery: Report | None = None, **__: Any) -> None:
+        assert on_delivery
         if topic in self.refused_at_once:
             raise KafkaException(TOO_LARGE)
         error = TIMED_OUT if topic in self.stuck else None
         error = TOO_LARGE if topic in self.refused else error
-        self._reports.append(lambda: on_delivery(error, Sent(topic)))
+        self._reports.append(lambda: on_delivery(error, Message(topic=topic, partition=0)))
         self._something.set()
 
-    def poll(self, timeout: float) -> int:
+    def poll(self, timeout: float = -1) -> int:
         self._something.wait(min(timeout, 0.02))
         self._something.clear()
         reports, self._reports = self._reports, []
@@ -58,7 +47,7 @@ class Client:
             report()
         return len(reports)
 
-    def flush(self, timeout: float) -> int:
+    def flush(self, timeout: float = -1) -> int:
         return 0
 
     def __len__(self) -> int:
@@ -83,9 +72,9 @@ class Kafka:
             return False
         return True
 
-    def _make(self, _: Settings) -> Any:
+    def _make(self, _: Settings) -> Client:
         self.clients.append(Client())
-        return cast(Any, self.clients[-1])
+        return self.clients[-1]
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
 
 import pytest
 
@@ -12,6 +11,7 @@ from pipeline.errors import NotFound, PipelineError, Rejected, Unavailable
 from pipeline.events.cloudevents import Origin
 from pipeline.events.dead_letters import DeadLetter, decode
 from pipeline.kafka import topics
+from pipeline.kafka.broker import BrokerProbe
 from pipeline.storage.results import Results
 from tests.fakes import MemoryCache, MemoryStore, StubBroker, StubReader
 from tests.samples import uploaded
@@ -19,7 +19,7 @@ from tests.samples import uploaded
 UPLOADS = topics.UPLOADS.name
 
 
-class Group:
+class Group(BrokerProbe):
     """Tells how many consumers there are, from a list that ends with the last; None: not known."""
 
     def __init__(self, *members: int | None) -> None:
@@ -41,10 +41,8 @@ class Bench:
         for value in (b"first", second, b"third"):
             self.broker.publish(UPLOADS, "key", value)
         self.reader.position[UPLOADS] = 1
-        results = Results(cast(Any, self.store), cast(Any, MemoryCache()))
-        self.skipping = Skipping(
-            cast(Any, self.reader), cast(Any, self.broker), results, cast(Any, Group(*members)), 1.0
-        )
+        results = Results(self.store, MemoryCache())
+        self.skipping = Skipping(self.reader, self.broker, results, Group(*members), 1.0)
 
     def skip(self, offset: int = 1, partition: int = 0) -> str:
         return self.skipping.skip(Origin(UPLOADS, partition, offset), "it is in the way")

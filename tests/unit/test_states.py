@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
 
 import pytest
 
@@ -32,13 +31,12 @@ class Bench:
     def __init__(self) -> None:
         self.store, self.cache = MemoryStore(), MemoryCache()
         self.job_ids = ids.JobIds("key")
-        self.results = Results(cast(Any, self.store), cast(Any, self.cache))
+        self.results = Results(self.store, self.cache)
         self.now, self.seconds = NOW, 0.0
-        store = cast(Any, self.store)
         self.states = States(
             self.results,
-            store,
-            PublishedModels(store, MODEL, lambda: self.seconds),
+            self.store,
+            PublishedModels(self.store, MODEL, lambda: self.seconds),
             self.job_ids,
             timedelta(days=30),
             lambda: self.now,
@@ -167,7 +165,7 @@ def test_a_model_is_known_a_second_after_it_was_published(bench: Bench) -> None:
 
 
 def test_guessing_models_costs_the_store_one_listing_a_second(bench: Bench) -> None:
-    models = PublishedModels(cast(Any, bench.store), MODEL, lambda: bench.seconds)
+    models = PublishedModels(bench.store, MODEL, lambda: bench.seconds)
     listings = 0
     folders = bench.store.folders
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
 
 import pytest
 
@@ -33,12 +32,12 @@ class Bench:
         self.job_ids = ids.JobIds("key")
         self.uploads = Uploads(
             decoding.Limits.from_settings(Settings()),
-            cast(Any, self.store),
-            cast(Any, self.broker),
+            self.store,
+            self.broker,
             self.job_ids,
             MODEL,
         )
-        results = Results(cast(Any, self.store), cast(Any, self.cache))
+        results = Results(self.store, self.cache)
         self.waiter = Waiter(results, places=1, store_every_seconds=0.01)
 
 

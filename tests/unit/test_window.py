@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from offsets.progress import Assignment, Mark, Progress
 from offsets.window import Window
@@ -13,7 +11,7 @@ from offsets.window import Window
 PLACE = ("image-uploads", 0)
 
 
-class Client:
+class Client(Consumer):
     """Notes which partitions are paused."""
 
     def __init__(self) -> None:
@@ -43,11 +41,11 @@ def test_a_full_partition_goes_on_when_half_of_its_window_is_free(
 ) -> None:
     client, window = Client(), Window(10)
     assignment, progress = read_ahead(10)
-    window.respect(cast(Any, client), assignment)
+    window.respect(client, assignment)
 
     for offset in range(finished):
         progress.finish(offset)
-    window.respect(cast(Any, client), assignment)
+    window.respect(client, assignment)
 
     assert (client.paused == {PLACE}) is paused
 
@@ -56,6 +54,6 @@ def test_a_partition_that_never_was_full_is_not_paused() -> None:
     client, window = Client(), Window(10)
     assignment, _ = read_ahead(9)
 
-    window.respect(cast(Any, client), assignment)
+    window.respect(client, assignment)
 
     assert not client.paused

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, cast
 
 import pytest
 
 import workers
 from deliveries import Delivery, Pending, read
 from pipeline.events.cloudevents import Origin
+from process import Processor
 from tests.chaos.puppet import Bench
 from tests.samples import uploaded
 from workers import Workers
@@ -17,27 +18,31 @@ from workers import Workers
 PLACE = ("image-uploads", 0)
 
 
-class Unfinished:
+class Idle(Processor):
+    """A processor with nothing around it."""
+
+    def __init__(self) -> None:
+        self.batches: list[Sequence[Delivery]] = []
+
+
+class Unfinished(Idle):
     """A processor that can finish nothing, as when MinIO does not answer."""
 
-    def process(self, batch: list[Delivery]) -> list[Delivery]:
-        return batch
+    def process(self, batch: Sequence[Delivery]) -> list[Delivery]:
+        return list(batch)
 
 
-class Finished:
+class Finished(Idle):
     """A processor that finishes all."""
 
-    def process(self, batch: list[Delivery]) -> list[Delivery]:
+    def process(self, batch: Sequence[Delivery]) -> list[Delivery]:
         return []
 
 
-class Buggy:
+class Buggy(Idle):
     """A processor that one message is too much for, until that fails untried."""
 
-    def __init__(self) -> None:
-        self.batches: list[list[Delivery]] = []
-
-    def process(self, batch: list[Delivery]) -> list[Delivery]:
+    def process(self, batch: Sequence[Delivery]) -> list[Delivery]:
         self.batches.append(batch)
         if any(each.origin.offset == 2 and not each.problem for each in batch):
             raise ZeroDivisionError
@@ -70,7 +75,7 @@ def add(pending: Pending, numbers: range) -> None:
 def sizes_after(seconds: float, images: int, clock: Clock) -> list[int]:
     """Work off four images in so many seconds; then see the calls that others are given."""
     pending, bench, calls = Pending(), Bench(), list[int]()
-    one = Workers(cast(Any, Finished()), pending, 8, 32, cast(Any, bench))
+    one = Workers(Finished(), pending, 8, 32, bench)
     add(pending, range(4))
     one.start(lambda batch, alone: calls.append(len(batch)), alone=False)
     clock.now += seconds
@@ -106,7 +111,7 @@ def pending() -> Pending:
 
 def worked_off(pending: Pending, taken_away: bool) -> list[Delivery]:
     bench = Bench()
-    workers = Workers(cast(Any, Unfinished()), pending, 1, 4, cast(Any, bench))
+    workers = Workers(Unfinished(), pending, 1, 4, bench)
     workers.start(lambda batch, alone: None, alone=False)
     if taken_away:
         workers.drop({PLACE})
@@ -128,7 +133,7 @@ def test_what_was_taken_away_meanwhile_is_not_taken_up_again(pending: Pending) -
 
 def test_the_end_of_a_batch_ends_the_wait_for_it(pending: Pending) -> None:
     with ThreadPoolExecutor(1) as pool:
-        one = Workers(cast(Any, Finished()), pending, 1, 4, pool)
+        one = Workers(Finished(), pending, 1, 4, pool)
         assert not one.wait_for_one(60.0)
 
         one.start(lambda batch, alone: None, alone=False)
@@ -139,7 +144,7 @@ def test_the_end_of_a_batch_ends_the_wait_for_it(pending: Pending) -> None:
 
 def test_a_bug_that_ends_a_batch_costs_one_message_its_attempts(clock: Clock) -> None:
     pending, bench, buggy = Pending(), Bench(), Buggy()
-    workers = Workers(cast(Any, buggy), pending, 1, 4, cast(Any, bench), most_bugs=3)
+    workers = Workers(buggy, pending, 1, 4, bench, most_bugs=3)
     add(pending, range(4))
 
     ended: list[Delivery] = []

@@ -55,21 +55,19 @@ class Commits:
 
     def now_and_then(self, client: Consumer) -> None:
         """Commit without waiting for the answer, unless that was done a moment ago."""
-        if time.monotonic() - self._committed_at >= _EVERY_SECONDS and self.soon(client):
+        is_due = time.monotonic() - self._committed_at >= _EVERY_SECONDS
+        if is_due and (marks := self._assignment.to_commit()):
+            self._ask(client, marks)
             crashes.point("consumer.committed")
 
     def pause(self, seconds: float) -> float:
         """Shorten a pause when something is still to be committed."""
         return min(seconds, _EVERY_SECONDS) if self._assignment.to_commit() else seconds
 
-    def soon(self, client: Consumer) -> bool:
-        """Commit without waiting; noted as done until the broker says otherwise."""
-        marks = self._assignment.to_commit()
-        if marks:
-            self._committed_at = time.monotonic()
-            self._note(marks)
-            client.commit(offsets=_offsets(marks), asynchronous=True)
-        return bool(marks)
+    def soon(self, client: Consumer) -> None:
+        """Commit without waiting for the answer, if there is something to commit."""
+        if marks := self._assignment.to_commit():
+            self._ask(client, marks)
 
     def and_wait(self, client: Consumer) -> None:
         """Commit and wait for the answer; what is refused is committed again later."""
@@ -92,6 +90,12 @@ class Commits:
             progress = self._assignment.get((each.topic, each.partition))
             if progress:
                 progress.note_committed(None)
+
+    def _ask(self, client: Consumer, marks: dict[Partition, Mark]) -> None:
+        """Ask for a commit; noted as done until the broker says otherwise."""
+        self._committed_at = time.monotonic()
+        self._note(marks)
+        client.commit(offsets=_offsets(marks), asynchronous=True)
 
     def _note(self, marks: dict[Partition, Mark]) -> None:
         for place, mark in marks.items():
