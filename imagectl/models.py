@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from imagectl.openfaas import OpenFaaS
+from imagectl.served_model import ServedModel
 from imagectl.settings import settings_of
 from imagectl.switch import model_ids, switch
 from models import bundle, publish
@@ -73,7 +73,7 @@ def use(model_id: str, timeout: float) -> None:
     """
     settings = settings_of(os.environ)
     store = publish.models_store(settings)
-    switch(model_id, store, OpenFaaS(settings), timeout, say)
+    switch(model_id, store, ServedModel(settings), timeout, say)
 
 
 def _row(model_id: str, is_current: bool, store: ObjectStore) -> dict[str, Any]:

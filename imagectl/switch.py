@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from imagectl.openfaas import Function, OpenFaaS, OpenFaaSError, model_of
+from imagectl.served_model import Function, NotSwitched, ServedModel, model_of
 from models.check import check
 from models.publish import make_current
-from pipeline.errors import ModelRefused
+from pipeline.errors import ModelRefused, Unavailable
 from pipeline.ids import MODEL_BUCKET
 from pipeline.models.bundles import read_bundle
 from pipeline.models.manifest import MANIFEST_FILE
@@ -20,7 +20,9 @@ from pipeline.storage.object_store import ObjectStore
 Say = Callable[[str], None]
 
 
-def switch(model_id: str, store: ObjectStore, openfaas: OpenFaaS, seconds: float, say: Say) -> None:
+def switch(
+    model_id: str, store: ObjectStore, openfaas: ServedModel, seconds: float, say: Say
+) -> None:
     """Serve a model that MinIO holds.
 
     Args:
@@ -28,8 +30,8 @@ def switch(model_id: str, store: ObjectStore, openfaas: OpenFaaS, seconds: float
 
     Raises:
         ModelRefused: it cannot be served; nothing was changed.
-        OpenFaaSError: a function did not take it; those that did were put back.
-        Unavailable: MinIO does not answer.
+        NotSwitched: a function does not serve it; those that did were put back.
+        Unavailable: MinIO or OpenFaaS does not answer, or refuses; likewise.
     """
     verify(model_id, store)
     say(f"{model_id} fits its digests, shape and labels")
@@ -41,7 +43,7 @@ def switch(model_id: str, store: ObjectStore, openfaas: OpenFaaS, seconds: float
             openfaas.deploy(function, model_id)
             openfaas.wait(function, model_id, seconds)
             say(f"{function['name']} serves it")
-    except (OpenFaaSError, KeyboardInterrupt):
+    except (NotSwitched, Unavailable, KeyboardInterrupt):
         _put_back(tried, openfaas, seconds, say)
         raise
     make_current(model_id, store)
@@ -67,7 +69,7 @@ def model_ids(store: ObjectStore) -> list[str]:
     return sorted(model_id for model_id, _, file in keys if file == MANIFEST_FILE)
 
 
-def _put_back(tried: list[Function], openfaas: OpenFaaS, seconds: float, say: Say) -> None:
+def _put_back(tried: list[Function], openfaas: ServedModel, seconds: float, say: Say) -> None:
     """Deploy functions as they were; one that cannot be is named, and the others still are."""
     for function in reversed(tried):
         name, before = function["name"], model_of(function)
@@ -75,5 +77,5 @@ def _put_back(tried: list[Function], openfaas: OpenFaaS, seconds: float, say: Sa
             openfaas.deploy(function, before)
             openfaas.wait(function, before, seconds)
             say(f"{name} serves {before} again")
-        except OpenFaaSError as error:
+        except (NotSwitched, Unavailable) as error:
             say(f"{name} could not be put back to {before}: {error}")

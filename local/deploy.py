@@ -11,7 +11,7 @@ from typing import Any
 import requests
 
 from local.shrinkwrap import shrinkwrap
-from local.stack import Function, Stack, StackError, load, template_of
+from local.stack_file import Function, StackFile, StackFileError, load, template_of
 
 POLL_SECONDS = 0.1
 REQUEST_SECONDS = 60  # as faas-cli's default
@@ -70,7 +70,7 @@ class Gateway:
             time.sleep(POLL_SECONDS)
 
 
-def deployment(stack: Stack, function: Function) -> dict[str, Any]:
+def deployment(stack: StackFile, function: Function) -> dict[str, Any]:
     """Return the request that `faas-cli deploy` makes for this function."""
     optional = {
         "secrets": function.secrets,
@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
         for function in stack.functions:
             gateway.wait(function.name, options.timeout)
             print(f"{function.name} is ready", flush=True)
-    except (StackError, DeployError, OSError) as error:
+    except (StackFileError, DeployError, OSError) as error:
         print(f"deploy: {error}", file=sys.stderr)
         return 1
     return 0

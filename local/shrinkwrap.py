@@ -10,12 +10,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from local.stack import Function, Stack, StackError, load, template_of
+from local.stack_file import Function, StackFile, StackFileError, load, template_of
 
 SKIPPED = {"build", "template"}  # folders at the top of a handler that faas-cli leaves out
 
 
-def shrinkwrap(stack: Stack, build_folder: Path) -> list[Path]:
+def shrinkwrap(stack: StackFile, build_folder: Path) -> list[Path]:
     """Make every function's folder anew; return them in the order of the stack file."""
     return [
         shrinkwrap_function(stack, function, build_folder)
@@ -24,12 +24,12 @@ def shrinkwrap(stack: Stack, build_folder: Path) -> list[Path]:
     ]
 
 
-def shrinkwrap_function(stack: Stack, function: Function, build_folder: Path) -> Path:
+def shrinkwrap_function(stack: StackFile, function: Function, build_folder: Path) -> Path:
     """Copy the template, over it the handler's folder, over it the shared paths."""
     template = template_of(stack, function)
     handler = stack.root / function.handler
     if not handler.is_dir():
-        raise StackError(f"function {function.name}: no handler folder {handler}")
+        raise StackFileError(f"function {function.name}: no handler folder {handler}")
     target = build_folder / function.name
     if target.exists():
         shutil.rmtree(target)
@@ -44,12 +44,12 @@ def shrinkwrap_function(stack: Stack, function: Function, build_folder: Path) ->
     return target
 
 
-def shared_path(stack: Stack, extra: str) -> Path:
+def shared_path(stack: StackFile, extra: str) -> Path:
     path = (stack.root / extra).resolve()
     if path == stack.root or not path.is_relative_to(stack.root):
-        raise StackError(f"configuration.copy: {extra} is not a path inside {stack.root}")
+        raise StackFileError(f"configuration.copy: {extra} is not a path inside {stack.root}")
     if not path.exists():
-        raise StackError(f"configuration.copy: {extra} does not exist")
+        raise StackFileError(f"configuration.copy: {extra} does not exist")
     return path
 
 
@@ -79,7 +79,7 @@ def main() -> int:
     try:
         for folder in shrinkwrap(load(Path("stack.yml")), Path(*sys.argv[1:2] or ["build"])):
             print(folder)
-    except (StackError, OSError) as error:
+    except (StackFileError, OSError) as error:
         print(f"shrinkwrap: {error}", file=sys.stderr)
         return 1
     return 0

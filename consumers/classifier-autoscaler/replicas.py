@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import requests
-
 from decision import Bounds
 from pipeline.errors import Unavailable
+from pipeline.http.openfaas import OpenFaaS
 from pipeline.settings import Settings
 
 _REQUEST_SECONDS = 5.0
@@ -48,12 +47,8 @@ class Replicas:
     """Reads and sets the replicas of one function."""
 
     def __init__(self, settings: Settings, name: str) -> None:
-        self._url = settings.openfaas_url.rstrip("/")
         self._name = name
-        self._session = requests.Session()
-        user, password = (settings.secret(f"basic-auth-{it}") for it in ("user", "password"))
-        self._session.auth = (user, password)
-        self._session.trust_env = False  # no proxy and no .netrc between us and the gateway
+        self._openfaas = OpenFaaS(settings, _REQUEST_SECONDS)
 
     def read(self) -> Function:
         """Ask how many there are and how many there may be.
@@ -61,9 +56,8 @@ class Replicas:
         Raises:
             Unavailable: OpenFaaS does not say.
         """
-        answer = self._call("GET", f"/system/function/{self._name}")
         try:
-            return Function.from_status(answer.json())
+            return Function.from_status(self._openfaas.function(self._name))
         except (ValueError, TypeError, AttributeError) as error:
             raise Unavailable(f"what OpenFaaS says of {self._name} is unreadable") from error
 
@@ -73,17 +67,4 @@ class Replicas:
         Raises:
             Unavailable: it was not done.
         """
-        body = {"serviceName": self._name, "replicas": replicas}
-        self._call("POST", f"/system/scale-function/{self._name}", body)
-
-    def _call(self, method: str, path: str, body: object = None) -> requests.Response:
-        try:
-            answer = self._session.request(
-                method, f"{self._url}{path}", json=body, timeout=_REQUEST_SECONDS
-            )
-        except requests.RequestException as error:
-            raise Unavailable(f"OpenFaaS does not answer: {type(error).__name__}") from error
-        if not answer.ok:
-            said = answer.text.strip()[:200]
-            raise Unavailable(f"OpenFaaS answered {answer.status_code} to {method} {path}: {said}")
-        return answer
+        self._openfaas.scale(self._name, replicas)

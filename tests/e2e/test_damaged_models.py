@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from imagectl.openfaas import OpenFaaS, model_of
+from imagectl.served_model import ServedModel, model_of
 from pipeline.ids import MODEL_BUCKET
 from tests import pictures
 from tests.imagectl import added, current, imagectl
@@ -47,7 +47,7 @@ def test_a_damaged_model_is_refused_before_anything_is_switched(
     assert f"{other}/{file}" in refused.stderr
     assert "its manifest expects" in refused.stderr
     assert current(stack) == before
-    functions = OpenFaaS(stack.settings).functions_with_a_model()
+    functions = ServedModel(stack.settings).functions_with_a_model()
     assert {model_of(function) for function in functions} == {before}
 
 
@@ -55,7 +55,7 @@ def test_a_classifier_told_a_damaged_model_does_not_start_and_the_old_one_serves
     stack: Stack, made_models: Path
 ) -> None:
     other, before = added(stack, made_models / "logits"), current(stack)
-    openfaas = OpenFaaS(stack.settings)
+    openfaas = ServedModel(stack.settings)
     (classifier, *_) = openfaas.functions_with_a_model()
     assert classifier["name"] == "image-classifier"
 

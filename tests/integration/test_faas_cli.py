@@ -14,7 +14,7 @@ import pytest
 
 from local import deploy
 from local.shrinkwrap import shrinkwrap
-from local.stack import load
+from local.stack_file import load
 from tests.faas_cli import FaasCli, binary
 from tests.provider import PASSWORD, ROOT, TEMPLATE, USER, Provider, eventually, running_provider
 

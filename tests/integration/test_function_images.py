@@ -15,7 +15,7 @@ import requests
 
 from local import shrinkwrap
 from local.services.progress import StepFailed
-from local.stack import load
+from local.stack_file import load
 from tests import faas_cli, tokens
 from tests.checkout import with_bugs
 from tests.compose import daemon, images

@@ -16,7 +16,7 @@ READING = f"""
     import sys
     sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "functions" / "image-upload")!r}]
     from form import read_file
-    from pipeline import web
+    from pipeline.http import web
 
     def handle(event, context):
         return web.answer(event, lambda call: web.respond(200, len(read_file(call).data)))

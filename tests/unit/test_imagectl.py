@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from imagectl.openfaas import Function, OpenFaaS, OpenFaaSError, model_of
+from imagectl.served_model import Function, NotSwitched, ServedModel, model_of
 from imagectl.settings import settings_of
 from imagectl.switch import model_ids, switch
 from models import bundle, publish
 from models.prepare import DEMONSTRATION
-from pipeline.errors import ModelRefused
+from pipeline.errors import ModelRefused, Unavailable
 from pipeline.version import VERSION
 from tests.fakes import MemoryStore
 from tests.stack import ROOT
@@ -22,15 +22,18 @@ from tests.stack import ROOT
 NAMES = ("image-classifier", "image-results", "image-upload")
 
 
-class StubOpenFaaS(OpenFaaS):
+class StubServedModel(ServedModel):
     """Functions that take any model at once, but for one that refuses all but the first."""
 
-    def __init__(self, refusing: str = "") -> None:
+    def __init__(
+        self, refusing: str = "", error: type[NotSwitched] | type[Unavailable] = NotSwitched
+    ) -> None:
         self.functions: dict[str, Function] = {
             name: {"name": name, "envVars": {"MODEL_ID": "older-0123456789ab", "TOP_K": "5"}}
             for name in NAMES
         }
         self.refusing = refusing
+        self.error = error
 
     def functions_with_a_model(self) -> list[Function]:
         return [{**each, "envVars": dict(each["envVars"])} for each in self.functions.values()]
@@ -40,7 +43,7 @@ class StubOpenFaaS(OpenFaaS):
 
     def wait(self, function: Function, model_id: str, seconds: float) -> None:
         if function["name"] == self.refusing and not model_id.startswith("older"):
-            raise OpenFaaSError(f"{self.refusing}: failed")
+            raise self.error(f"{self.refusing}: failed")
 
     @property
     def models(self) -> set[str]:
@@ -62,7 +65,7 @@ class Models:
     def current(self) -> str:
         return self.store.objects["models", "current"].decode()
 
-    def use(self, model_id: str, openfaas: StubOpenFaaS) -> None:
+    def use(self, model_id: str, openfaas: StubServedModel) -> None:
         switch(model_id, self.store, openfaas, 1.0, self.said.append)
 
 
@@ -72,7 +75,7 @@ def models(tmp_path: Path) -> Models:
 
 
 def test_a_switch_gives_all_functions_the_model_and_makes_it_current(models: Models) -> None:
-    openfaas = StubOpenFaaS()
+    openfaas = StubServedModel()
 
     models.use(models.model_id, openfaas)
 
@@ -80,11 +83,14 @@ def test_a_switch_gives_all_functions_the_model_and_makes_it_current(models: Mod
     assert models.current == models.model_id
 
 
+@pytest.mark.parametrize("error", [NotSwitched, Unavailable])
 @pytest.mark.parametrize("refusing", NAMES)
-def test_a_function_that_refuses_puts_all_of_them_back(models: Models, refusing: str) -> None:
-    openfaas = StubOpenFaaS(refusing)
+def test_a_function_that_refuses_puts_all_of_them_back(
+    models: Models, refusing: str, error: type[NotSwitched] | type[Unavailable]
+) -> None:
+    openfaas = StubServedModel(refusing, error)
 
-    with pytest.raises(OpenFaaSError, match=refusing):
+    with pytest.raises(error, match=refusing):
         models.use(models.model_id, openfaas)
 
     assert openfaas.models == {"older-0123456789ab"}
@@ -92,7 +98,7 @@ def test_a_function_that_refuses_puts_all_of_them_back(models: Models, refusing:
 
 
 def test_a_bundle_without_a_file_is_refused_before_anything_is_deployed(models: Models) -> None:
-    openfaas = StubOpenFaaS()
+    openfaas = StubServedModel()
     del models.store.objects["models", f"{models.model_id}/labels.txt"]
 
     with pytest.raises(ModelRefused, match=r"holds model.tflite, model.json; expected labels.txt"):
@@ -107,7 +113,7 @@ def test_a_bundle_under_another_models_name_is_refused(models: Models) -> None:
         objects[bucket, key.replace(models.model_id, "pets-0123456789ab")] = data
 
     with pytest.raises(ModelRefused, match=r"models/pets-0123456789ab holds demonstration-"):
-        models.use("pets-0123456789ab", StubOpenFaaS())
+        models.use("pets-0123456789ab", StubServedModel())
 
 
 def test_only_whole_models_are_listed(models: Models) -> None:

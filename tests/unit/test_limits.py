@@ -13,7 +13,7 @@ from gateway import render
 from local.provider.deployments import spec as deployment
 from local.provider.settings import Settings as ProviderSettings
 from local.services.settings import SettingsError, Stack
-from local.stack import load
+from local.stack_file import load
 from pipeline import limits
 from pipeline.limits import Limits
 from pipeline.settings import Settings

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from local.shrinkwrap import copy, shrinkwrap
-from local.stack import StackError, load
+from local.stack_file import StackFileError, load
 
 STACK = """
 configuration: {{copy: [{copy}]}}
@@ -79,7 +79,7 @@ def test_link_to_nothing_is_a_mistake(root: Path) -> None:
 
 @pytest.mark.parametrize("shared", ["../outside", ".", "absent"])
 def test_shared_path_outside_of_the_project_is_refused(root: Path, shared: str) -> None:
-    with pytest.raises(StackError, match=r"configuration\.copy"):
+    with pytest.raises(StackFileError, match=r"configuration\.copy"):
         shrinkwrap(load(stack_file(root, shared)), root / "build")
 
 
@@ -87,5 +87,5 @@ def test_missing_handler_folder_is_named(root: Path) -> None:
     stack = load(stack_file(root))
     (root / "functions").rename(root / "elsewhere")
 
-    with pytest.raises(StackError, match="function greet: no handler folder"):
+    with pytest.raises(StackFileError, match="function greet: no handler folder"):
         shrinkwrap(stack, root / "build")

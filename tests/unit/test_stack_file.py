@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.stack import StackError, load, substitute, template_of
+from local.stack_file import StackFileError, load, substitute, template_of
 
 STACK = """
 provider: {name: openfaas, gateway: "http://127.0.0.1:8080"}
@@ -70,25 +70,25 @@ def test_substitution_follows_envsubst(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize("text", ["${A:-}", "${A-d}", "${A:-${B}}", "${A", "${}", "${A^^}"])
 def test_substitution_that_faas_cli_or_we_do_not_know_is_named(text: str) -> None:
-    with pytest.raises(StackError, match=r"line 2: bad substitution \$\{"):
+    with pytest.raises(StackFileError, match=r"line 2: bad substitution \$\{"):
         substitute(f"# a comment\n{text}", {"A": "value"})
 
 
 def test_function_without_image_is_named(tmp_path: Path) -> None:
     path = write(tmp_path, "functions: {resize: {lang: x, handler: y}}")
 
-    with pytest.raises(StackError, match="function resize has no image"):
+    with pytest.raises(StackFileError, match="function resize has no image"):
         load(path, {})
 
 
 @pytest.mark.parametrize("text", ["", "[]", "functions: []", "functions: {a", "functions: {a: 1}"])
 def test_file_that_is_no_stack_is_an_error_and_no_crash(tmp_path: Path, text: str) -> None:
-    with pytest.raises(StackError, match=r"stack\.yml"):
+    with pytest.raises(StackFileError, match=r"stack\.yml"):
         load(write(tmp_path, text), {})
 
 
 def test_missing_template_is_named(tmp_path: Path) -> None:
     stack = load(write(tmp_path, STACK), {})
 
-    with pytest.raises(StackError, match="function resize: no template"):
+    with pytest.raises(StackFileError, match="function resize: no template"):
         template_of(stack, stack.functions[0])

@@ -22,7 +22,7 @@ SUBSTITUTION = re.compile(
 HANDLER_FOLDER = "function"
 
 
-class StackError(Exception):
+class StackFileError(Exception):
     """The stack file, or something that it names, is not as it must be."""
 
 
@@ -42,7 +42,7 @@ class Function:
 
 
 @dataclass(frozen=True)
-class Stack:
+class StackFile:
     """The functions of one stack file, and the folders copied into each of them."""
 
     root: Path
@@ -70,7 +70,7 @@ def substitute(text: str, env: Mapping[str, str]) -> str:
             return match["escape"][1]
         if match["bad"]:
             line = text.count("\n", 0, match.start()) + 1
-            raise StackError(
+            raise StackFileError(
                 f"line {line}: bad substitution {match['bad']}; faas-cli takes ${{NAME}} and"
                 " ${NAME:-default} with a default that is not empty"
             )
@@ -79,8 +79,8 @@ def substitute(text: str, env: Mapping[str, str]) -> str:
     return SUBSTITUTION.sub(replace, text)
 
 
-def load(path: Path, env: Mapping[str, str] = os.environ) -> Stack:
-    """Read a stack file; raise StackError naming what is wrong with it."""
+def load(path: Path, env: Mapping[str, str] = os.environ) -> StackFile:
+    """Read a stack file; raise StackFileError naming what is wrong with it."""
     try:
         text = path.read_text()
         document = yaml.load(substitute(text, env), _TextLoader)
@@ -88,29 +88,29 @@ def load(path: Path, env: Mapping[str, str] = os.environ) -> Stack:
             _function(name, fields) for name, fields in (document.get("functions") or {}).items()
         ]
         copy = (document.get("configuration") or {}).get("copy") or []
-    except (OSError, yaml.YAMLError, StackError, AttributeError, TypeError) as error:
-        raise StackError(f"{path}: {error}") from error
+    except (OSError, yaml.YAMLError, StackFileError, AttributeError, TypeError) as error:
+        raise StackFileError(f"{path}: {error}") from error
     if not functions:
-        raise StackError(f"{path}: names no function")
-    return Stack(path.resolve().parent, functions, copy)
+        raise StackFileError(f"{path}: names no function")
+    return StackFile(path.resolve().parent, functions, copy)
 
 
 def _function(name: str, fields: dict[str, Any]) -> Function:
     missing = [key for key in ("lang", "handler", "image") if not fields.get(key)]
     if missing:
-        raise StackError(f"function {name} has no {', '.join(missing)}")
+        raise StackFileError(f"function {name} has no {', '.join(missing)}")
     known = {key: fields[key] for key in Function.__dataclass_fields__ if fields.get(key)}
     known["skip_build"] = fields.get("skip_build") == "true"
     return Function(**{**known, "name": name})
 
 
-def template_of(stack: Stack, function: Function) -> Template:
+def template_of(stack: StackFile, function: Function) -> Template:
     """Read the template.yml of a function's language."""
     path = stack.root / "template" / function.lang / "template.yml"
     try:
         document = yaml.load(path.read_text(), _TextLoader)
     except OSError as error:
-        raise StackError(f"function {function.name}: no template {path}") from error
+        raise StackFileError(f"function {function.name}: no template {path}") from error
     return Template(
         fprocess=document.get("fprocess", ""),
         handler_folder=document.get("handler_folder") or HANDLER_FOLDER,
