@@ -101,7 +101,7 @@ def _classify(project: ComposeStack) -> None:
 def _tell(project: ComposeStack, stand_ins: list[str]) -> None:
     """Print what is worth knowing of this run: images and memory at rest."""
     say("  Images:")
-    own = [f"image-recognition-{name}" for name in _OWN]
+    own = [f"image-pipeline-{name}" for name in _OWN]
     for name in [images.DEBIAN, images.PYTHON, *images.of_compose_file(), *own]:
         size = int(daemon.call("image", "inspect", "--format", "{{.Size}}", name))
         say(f"    {size / 1e6:4.0f} MB  {name}{' (stand-in)' if name in stand_ins else ''}")

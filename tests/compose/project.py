@@ -26,7 +26,7 @@ _UP_SECONDS = 900
 
 def given_project(url: str) -> ComposeStack:
     """The project behind a gateway; COMPOSE_PROJECT_NAME and SECRETS_DIR say more of it."""
-    project = os.environ.get("COMPOSE_PROJECT_NAME") or "image-recognition"
+    project = os.environ.get("COMPOSE_PROJECT_NAME") or "image-pipeline"
     return ComposeStack(project, url, Path(os.environ.get("SECRETS_DIR") or ROOT / ".secrets"))
 
 
