@@ -19,7 +19,7 @@ from pipeline.ids import (
     image_and_model,
     input_key,
 )
-from pipeline.images.formats import BMP, GIF, JPEG, PNG, WEBP
+from pipeline.images.formats import FORMATS
 from pipeline.telemetry import is_traceparent
 
 STORAGE_PROVIDER = "minio"
@@ -32,7 +32,7 @@ _PATTERNS = {
     "imageId": IMAGE_ID_PATTERN,
     "modelId": MODEL_ID_PATTERN,
 }
-_EXTENSIONS = {kind.mime_type: kind.extension for kind in (JPEG, PNG, GIF, BMP, WEBP)}
+_EXTENSIONS = {kind.mime_type: kind.extension for kind in FORMATS}
 _TYPES: dict[str, type] = {"file_size": int, "duplicate": bool}
 # Nothing that is stored is larger.
 _MAX_FILE_BYTES = 2**40

@@ -11,13 +11,13 @@ from pipeline.errors import MalformedEvent, NotFound
 from pipeline.events import cloudevents
 from pipeline.events.cloudevents import ImageUploaded
 from pipeline.ids import INPUT_BUCKET, JobIds
-from pipeline.images.formats import BMP, GIF, JPEG, PNG, WEBP
+from pipeline.images.formats import FORMATS
 from pipeline.storage.s3 import Described
 
 _OWN_KEY = re.compile(r"([^/]+)/([0-9a-f]{2})/(\2[0-9a-f]{62})\.([a-z0-9]+)")
 
 # What the object says of its type is whatever was said when it was put or copied.
-_MIME_TYPES = {kind.extension: kind.mime_type for kind in (JPEG, PNG, GIF, BMP, WEBP)}
+_MIME_TYPES = {kind.extension: kind.mime_type for kind in FORMATS}
 
 _JOB = "job-id"
 _NAME = "file-name"  # base64url of its UTF-8: headers are ASCII, and S3 keeps 2 KB of them

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 
 from pipeline.errors import InvalidImage, UnsupportedFormat
 
-ALLOWED = "JPEG, PNG, WebP, GIF or BMP"
-
 
 @dataclass(frozen=True)
 class Format:
-    """One format that is accepted, under Pillow's name for it."""
+    """One format that is accepted.
+
+    Attributes:
+        name: Pillow's.
+        shown: as people write it.
+    """
 
     name: str
     mime_type: str
     extension: str
+    shown: str
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,15 @@ class Header:
     needs_end: bool = False
 
 
-JPEG = Format("JPEG", "image/jpeg", "jpg")
-PNG = Format("PNG", "image/png", "png")
-GIF = Format("GIF", "image/gif", "gif")
-BMP = Format("BMP", "image/bmp", "bmp")
-WEBP = Format("WEBP", "image/webp", "webp")
+JPEG = Format("JPEG", "image/jpeg", "jpg", "JPEG")
+PNG = Format("PNG", "image/png", "png", "PNG")
+GIF = Format("GIF", "image/gif", "gif", "GIF")
+BMP = Format("BMP", "image/bmp", "bmp", "BMP")
+WEBP = Format("WEBP", "image/webp", "webp", "WebP")
 
-EXTENSIONS = tuple(kind.extension for kind in (JPEG, PNG, GIF, BMP, WEBP))
+# Whoever asks which are accepted asks here; `identify` and `headers` know each by itself.
+FORMATS = (JPEG, PNG, WEBP, GIF, BMP)
+ALLOWED = ", ".join(kind.shown for kind in FORMATS[:-1]) + f" or {FORMATS[-1].shown}"
 
 
 def identify(data: bytes) -> Format:

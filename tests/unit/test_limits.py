@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from dataclasses import fields
 from types import ModuleType
@@ -15,6 +16,7 @@ from local.provider.settings import Settings as ProviderSettings
 from local.services.settings import SettingsError, Stack
 from local.stack_file import load
 from pipeline import limits
+from pipeline.images import formats, headers
 from pipeline.limits import Limits
 from pipeline.settings import Settings
 from tests.stack import ROOT
@@ -154,3 +156,16 @@ def test_containers_and_pages_know_every_limit(spec: object) -> None:
 
     assert f"`{name}`" in (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert name in (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+
+
+def test_a_format_is_told_everywhere_or_nowhere() -> None:
+    schema = json.loads((ROOT / "docs" / "schemas" / "image-uploaded.schema.json").read_text())
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for kind in formats.FORMATS:
+        assert kind in headers.READERS
+        assert kind.shown in formats.ALLOWED
+        assert kind.shown in readme
+
+    told = schema["properties"]["data"]["properties"]["mimeType"]["enum"]
+    assert sorted(told) == sorted(kind.mime_type for kind in formats.FORMATS)
+    assert set(headers.READERS) == set(formats.FORMATS)

@@ -9,7 +9,7 @@ from pipeline.images import formats
 from pipeline.images.formats import Format, Header
 from pipeline.images.headers import bmp, gif, jpeg, png, webp
 
-_READERS: dict[Format, Callable[[bytes], Header]] = {
+READERS: dict[Format, Callable[[bytes], Header]] = {
     formats.JPEG: jpeg.read,
     formats.PNG: png.read,
     formats.GIF: gif.read,
@@ -27,6 +27,6 @@ def read(kind: Format, data: bytes) -> Header:
         InvalidImage: the file is broken, cut off, or has more parts than any program writes.
     """
     try:
-        return _READERS[kind](data)
+        return READERS[kind](data)
     except (struct.error, IndexError) as error:
         raise formats.broken(kind, "its header is incomplete") from error
