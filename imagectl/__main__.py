@@ -13,7 +13,10 @@ from pipeline.version import VERSION
 # Where each command is, and what its help says: `models` needs TensorFlow's rooms, and a timer that
 # runs `reconcile` must not carry them in memory.
 _COMMANDS = {
-    "dead-letters": ("imagectl.dead_letters:dead_letters", "Messages that failed: replay them."),
+    "dead-letters": (
+        "imagectl.dead_letters.command:dead_letters",
+        "Messages that failed: replay them.",
+    ),
     "models": ("imagectl.models:models", "Models in MinIO: list them, add one, use one."),
     "prove": ("imagectl.prove.command:prove", "Try the guarantees on a running deployment."),
     "reconcile": ("imagectl.reconcile:reconcile", "Account for every image; send lost ones again."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from breaker import Breaker
+from circuit_breaker import Breaker
 from deliveries import Delivery, read
 from pipeline.events.cloudevents import ImageUploaded, Origin
 from pipeline.storage.results import Results

@@ -22,6 +22,7 @@ from pipeline.images.decoding import Limits
 from pipeline.models import bundles
 from pipeline.settings import Settings
 from pipeline.storage.object_store import ObjectStore
+from storing import picture_jpeg
 
 
 class Work:
@@ -53,7 +54,7 @@ class Work:
         decoded, manifest = self._engine.decode(data), self._engine.manifest
         seen = self._engine.infer(decoded)
         picture = processed_key(*names, manifest.preprocessing_name)
-        self._store.put(PROCESSED_BUCKET, picture, decoded.picture_jpeg(), "image/jpeg")
+        self._store.put(PROCESSED_BUCKET, picture, picture_jpeg(decoded.picture), "image/jpeg")
         result = answers.result_of(event, seen, manifest)
         key, body = result_key(*names, event.model_id), json.dumps(result).encode()
         self._store.put(RESULT_BUCKET, key, body, "application/json")

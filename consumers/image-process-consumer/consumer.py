@@ -10,7 +10,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from breaker import Breaker
+from circuit_breaker import Breaker
 from deliveries import Delivery, Pending, origin_of, read
 from membership import Membership
 from offsets.commits import Commits, places_of

@@ -7,7 +7,7 @@ import os
 import signal
 from functools import partial
 
-from breaker import Breaker
+from circuit_breaker import Breaker
 from consumer import ImageProcessConsumer
 from invoke import ClassifierClient
 from member_file import MemberFile

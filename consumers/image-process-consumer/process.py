@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
-from breaker import Breaker
+from circuit_breaker import Breaker
 from deliveries import Delivery
 from invoke import ClassifierClient
 from outcomes import Deadly, NotNow, Outcome, internal, may_work_later, outcome_of, stage_of

@@ -17,8 +17,6 @@ from pipeline.models.manifest import Manifest
 from pipeline.telemetry import INFERENCE_SECONDS, INFERENCES
 from preprocessing import preprocess
 
-_JPEG_QUALITY = 92
-
 
 @dataclass(frozen=True)
 class Decoded:
@@ -32,12 +30,6 @@ class Decoded:
     picture: Image.Image
     array: NDArray[np.float32]
     decode_milliseconds: float
-
-    def picture_jpeg(self) -> bytes:
-        """Encode the picture the model saw."""
-        buffer = BytesIO()
-        self.picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
-        return buffer.getvalue()
 
 
 @dataclass(frozen=True)

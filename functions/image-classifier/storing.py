@@ -1,4 +1,4 @@
-"""What is seen, stored several images at a time: the pictures, then the results."""
+"""What is stored of images that were looked at: the pictures the model saw, then the results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from typing import TypeVar
+
+from PIL import Image
 
 import answers
 from engine import Decoded, Seen
@@ -34,6 +37,8 @@ ResultOrError = bytes | InvalidImage | Unavailable
 # chunk that is being filled, and those being stored.
 CHUNK_IMAGES = 8
 _CHUNKS = 2
+
+_JPEG_QUALITY = 92
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ class Storing:
         return saved
 
     def _save_pictures(self, pictures: Mapping[str, Decoded]) -> None:
-        encoded = {key: decoded.picture_jpeg() for key, decoded in pictures.items()}
+        encoded = {key: picture_jpeg(each.picture) for key, each in pictures.items()}
         self._store.put_many(PROCESSED_BUCKET, encoded, "image/jpeg")
 
     def _save_results(
@@ -134,3 +139,10 @@ def picture_key(event: ImageUploaded, manifest: Manifest) -> str:
 def _result(looked: Looked) -> bytes:
     result = answers.result_of(looked.event, looked.seen, looked.manifest)
     return json.dumps(result, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def picture_jpeg(picture: Image.Image) -> bytes:
+    """Encode the picture that the model saw, as it lies in processed-images."""
+    buffer = BytesIO()
+    picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    return buffer.getvalue()

@@ -22,7 +22,7 @@ from local.provider.http.api import create_app
 from local.provider.http.server import Runner
 from local.provider.limits import memory
 from local.provider.logs import JsonFormatter
-from local.provider.replicas import leftovers, process
+from local.provider.replicas import leftovers, spawn
 from local.provider.replicas.host import Host
 from local.provider.settings import Settings
 
@@ -102,7 +102,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, handlers=[output])
     try:
         settings = Settings.from_env(os.environ)
-        for tool in (process.DIE_WITH_PROVIDER[0], "prlimit"):
+        for tool in (spawn.DIE_WITH_PROVIDER[0], "prlimit"):
             if shutil.which(tool) is None:
                 raise CannotStart(f"{tool} is missing; it is in the package util-linux")
         allow_many_files()

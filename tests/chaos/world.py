@@ -17,7 +17,7 @@ import consumer as consumer_module
 import fetching
 import storing
 import workers
-from breaker import Breaker
+from circuit_breaker import Breaker
 from classifier import Classifier
 from consumer import ImageProcessConsumer
 from form import SentFile

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from local.services.supervision.backoff import Backoff
-from local.services.supervision.prober import Prober
+from local.services.supervision.probe_loop import Prober
 from tests.stack import until
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
-from engine import Decoded
 from pipeline.errors import InvalidImage
 from pipeline.images import decoder_process, decoding
 from pipeline.settings import Settings
 from preprocessing import preprocess
+from storing import picture_jpeg
 from tests.samples import MANIFEST
 
 LIMITS = decoding.Limits.from_settings(Settings())
@@ -60,7 +60,7 @@ def measure(data: bytes, limits: decoding.Limits = LIMITS) -> Cost:
         # A machine that has other work is waited for: what is judged is CPU.
         with patch.object(decoder_process, "DEADLINE_SECONDS", _PATIENCE_SECONDS):
             image = decoding.decode(data, limits, None, info)
-            Decoded(*preprocess(image, MANIFEST), 0.0).picture_jpeg()
+            picture_jpeg(preprocess(image, MANIFEST).picture)
         outcome = "decoded"
     except InvalidImage as error:
         outcome = error.code

@@ -100,7 +100,7 @@ def test_the_map_names_every_room() -> None:
     [
         ("`pipeline/ids.py`, `settings.py`", []),
         ("`pipeline/gone.py` and `settings.py`", ["pipeline/gone.py", "settings.py"]),
-        ("`local/provider/replicas/`: `slot.py`, `ids.py`", ["ids.py"]),
+        ("`local/provider/replicas/`: `keeper.py`, `ids.py`", ["ids.py"]),
         ("`tests/chaos/rNN_NAME.py`, `tests/none/rNN_NAME.py`", ["tests/none/rNN_NAME.py"]),
         ("`/api/v1/images`, `failures/{tenant}`, `AUTOSCALE=0`, `pipeline`", []),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from breaker import Breaker
+from circuit_breaker import Breaker
 from invoke import CallFailed
 from pipeline.errors import InvalidImage, PipelineError, Unavailable
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
-from imagectl.letter_view import lines
-from imagectl.letters import Shown
+from imagectl.dead_letters.letters import Shown
+from imagectl.dead_letters.table import lines
 from pipeline.errors import InvalidImage, MalformedEvent
 from pipeline.events.cloudevents import Origin
 from pipeline.events.dead_letters import DeadLetter, decode, encode_failed, reason_of

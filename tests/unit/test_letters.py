@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from imagectl.letter_view import lines, page, printable
-from imagectl.letters import Filter, Letters
-from imagectl.replay import replay
+from imagectl.dead_letters.letters import Filter, Letters
+from imagectl.dead_letters.replay import replay
+from imagectl.dead_letters.table import lines, page, printable
 from pipeline.errors import Unavailable
 from pipeline.events.cloudevents import ImageUploaded, Origin, decode_uploaded
 from pipeline.events.dead_letters import MAX_KEPT_BYTES, DeadLetter, decode, encode_failed

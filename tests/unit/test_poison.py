@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from deliveries import Delivery, read
-from imagectl.letter_view import lines, page, row
-from imagectl.letters import Filter, Letters
+from imagectl.dead_letters.letters import Filter, Letters
+from imagectl.dead_letters.table import lines, page, row
 from pipeline.errors import InvalidImage, MalformedEvent, Unavailable
 from pipeline.events.cloudevents import Origin, decode_uploaded
 from pipeline.events.dead_letters import DeadLetter, decode

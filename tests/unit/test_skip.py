@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from imagectl.skip import Skipping, place_of
+from imagectl.dead_letters.skip import Skipping, place_of
 from pipeline.errors import NotFound, PipelineError, Rejected, Unavailable
 from pipeline.events.cloudevents import Origin
 from pipeline.events.dead_letters import DeadLetter, decode

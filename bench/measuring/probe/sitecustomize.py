@@ -30,7 +30,7 @@ STEPS = (
     ("preprocessing", "preprocess", "decode"),
     ("model", "Model.predict", "infer"),
     ("model", "Model.top_k", "infer"),
-    ("engine", "Decoded.picture_jpeg", "encode"),
+    ("storing", "picture_jpeg", "encode"),
     ("pipeline.storage.object_store", "ObjectStore.put_many", "store"),
     ("pipeline.storage.object_store", "ObjectStore.create_many", "store"),
     ("pipeline.storage.results", "Results.save_many", "store"),

@@ -14,7 +14,7 @@ from local.provider.functions.invocations import Invocations
 from local.provider.limits.scaling import Scaling
 from local.provider.replicas.host import Host
 from local.provider.replicas.replica import Replica
-from local.provider.replicas.replicas import NotReady, Numbers, Pulse, ReplicaSet
+from local.provider.replicas.replica_set import NotReady, Numbers, Pulse, ReplicaSet
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from local.provider.functions.function import Function
 from local.provider.refusal import Refused
 from local.provider.replicas.host import Host
 from local.provider.replicas.log_history import log_files
-from local.provider.replicas.replicas import Numbers
+from local.provider.replicas.replica_set import Numbers
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import os
 import signal
 from pathlib import Path
 
-from local.provider.replicas import process
+from local.provider.replicas import spawn
 from local.provider.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -19,9 +19,9 @@ def clear(settings: Settings) -> None:
     end_processes(settings.replicas_dir)
     for run_file in settings.run_dir.glob("*.json"):
         if '"function"' in run_file.read_text():  # the other services write none
-            process.remove_files(run_file.stem, settings)
+            spawn.remove_files(run_file.stem, settings)
     for folder in settings.replicas_dir.iterdir():
-        process.remove_files(folder.name, settings)
+        spawn.remove_files(folder.name, settings)
 
 
 def end_processes(folder: Path) -> None:

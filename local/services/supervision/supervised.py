@@ -18,7 +18,7 @@ from local.services.progress import StepFailed
 from local.services.settings import ROOT, Stack
 from local.services.supervision.backoff import Backoff
 from local.services.supervision.parts import Part, base_environment
-from local.services.supervision.prober import Prober
+from local.services.supervision.probe_loop import Prober
 
 logger = logging.getLogger(__name__)
 

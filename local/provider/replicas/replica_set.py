@@ -8,8 +8,8 @@ import time
 
 from local.provider.deployments.version import Version
 from local.provider.replicas.host import Host
+from local.provider.replicas.keeper import GIVE_UP_DEATHS, Slot
 from local.provider.replicas.replica import Replica, is_set_within
-from local.provider.replicas.slot import GIVE_UP_DEATHS, Slot
 
 
 class NotReady(Exception):

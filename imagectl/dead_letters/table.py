@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from imagectl.letters import Shown
+from imagectl.dead_letters.letters import Shown
 from pipeline.events.dead_letters import DeadLetter
 
 _COLUMNS = ("letter", "given up at", "tenant", "image", "attempts", "reason", "detail", "replayed")

@@ -13,12 +13,12 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from imagectl import letter_view
-from imagectl.letters import Filter, Letters
+from imagectl.dead_letters import table
+from imagectl.dead_letters.letters import Filter, Letters
+from imagectl.dead_letters.replay import replay as send_again
+from imagectl.dead_letters.skip import Skipping, place_of
 from imagectl.moments import MOMENT
-from imagectl.replay import replay as send_again
 from imagectl.settings import patient, settings_of
-from imagectl.skip import Skipping, place_of
 from pipeline.errors import NotFound
 from pipeline.kafka.broker import BrokerProbe, Publisher
 from pipeline.kafka.topic_reader import TopicReader
@@ -67,14 +67,14 @@ def list_letters(
     with _letters(Filter(frozenset(ids), **filters)) as letters:
         found = letters.read(replayed=everything)
         if as_json:
-            _print_json(letter_view.row(shown) for shown in found)
+            _print_json(table.row(shown) for shown in found)
             return
         total = letters.count(replayed=False)
         total += letters.count(replayed=True) if everything else 0
         console = Console()
         if not console.is_terminal:
             console.width = _FILE_WIDTH
-        console.print(letter_view.table(itertools.islice(found, limit or None)))
+        console.print(table.table(itertools.islice(found, limit or None)))
         if 0 < limit < total:
             click.echo(f"{limit} of {total} letters; --limit 0 or --json shows all of them")
 
@@ -88,10 +88,10 @@ def show(ids: tuple[str, ...], as_json: bool) -> None:
         _require_known(letters)
         found = letters.read(replayed=True)
         if as_json:
-            _print_json(letter_view.page(shown) for shown in found)
+            _print_json(table.page(shown) for shown in found)
             return
         for number, shown in enumerate(found):
-            click.echo("\n" * (number > 0) + "\n".join(letter_view.lines(shown)))
+            click.echo("\n" * (number > 0) + "\n".join(table.lines(shown)))
 
 
 @dead_letters.command()

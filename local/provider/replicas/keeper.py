@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from local.provider.deployments.version import Version
-from local.provider.replicas import leftovers, process
+from local.provider.replicas import leftovers, spawn
 from local.provider.replicas.host import Host
 from local.provider.replicas.replica import Replica, is_set_within
 
@@ -74,7 +74,7 @@ class Slot:
                 logger.exception("replica cannot be started", extra={"replica": self.name})
             own_folder = self._host.settings.replicas_dir / self.name
             await asyncio.to_thread(leftovers.end_processes, own_folder)
-            process.clear(self.name, self._host)
+            spawn.clear(self.name, self._host)
             self.early_deaths = 0 if was_stable else self.early_deaths + 1
             self._on_change()
             if not self.is_leaving:
@@ -84,7 +84,7 @@ class Slot:
 
     async def _run_once(self) -> bool:
         """Start a replica and see it through to its end; say whether it was stable."""
-        replica = self.replica = await process.start(
+        replica = self.replica = await spawn.start(
             self.version, self.number, self.restarts, self._host
         )
         replica.on_news = self._wake.set

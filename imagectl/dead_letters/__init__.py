@@ -1,0 +1,1 @@
+"""`imagectl dead-letters`: what failed and why, tried again, or stepped over."""
