@@ -10,7 +10,7 @@ from typing import Any
 
 from local.provider.deployments.spec import NAMESPACE, Spec
 from local.provider.deployments.version import Version
-from local.provider.functions.invocations import Invocations
+from local.provider.functions.durations import Invocations
 from local.provider.limits.scaling import Scaling
 from local.provider.replicas.host import Host
 from local.provider.replicas.replica import Replica

@@ -1,4 +1,4 @@
-"""The answers of one function, counted by status and by how long they took."""
+"""The histogram of how long a function took to answer, by status."""
 
 from __future__ import annotations
 
