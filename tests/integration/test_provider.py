@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.limits import DEFAULTS
+from pipeline.version import VERSION
 from tests.provider import REQUEST_SECONDS, Provider, eventually, running_provider
 
 # Says who it is and what it sees; /wait answers when a file appears.
@@ -127,10 +128,47 @@ def test_describe_and_list_say_what_openfaas_says(shared: Provider) -> None:
 
 
 def test_info_namespaces_and_secret_names(shared: Provider) -> None:
-    assert shared.system("GET", "/info").json()["orchestration"] == "processes"
+    info = shared.system("GET", "/info").json()
+    version = {"release": VERSION, "sha": "unknown", "commit_message": ""}
+    provider = {"provider": "local", "orchestration": "processes", "version": version}
+    assert (info["provider"], info["version"]) == (provider, version)
+    assert info["arch"]
     assert shared.system("GET", "/namespaces").json() == ["openfaas-fn"]
+    assert shared.system("GET", "/namespace/openfaas-fn").json()["name"] == "openfaas-fn"
+    assert shared.system("GET", "/namespace/other").status_code == 404
     names = [secret["name"] for secret in shared.system("GET", "/secrets").json()]
     assert names == ["api-key", "other-key"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        # As older clients name it, and as newer ones do.
+        ("DELETE", "/functions?namespace=other", {"functionName": "echo"}),
+        ("DELETE", "/functions", {"functionName": "echo", "namespace": "other"}),
+        ("POST", "/scale-function/echo?namespace=other", {"replicas": 0}),
+        (
+            "POST",
+            "/scale-function/echo",
+            {"serviceName": "echo", "replicas": 0, "namespace": "other"},
+        ),
+        ("PUT", "/functions", {"service": "echo", "image": "echo", "namespace": "other"}),
+        ("POST", "/functions", {"service": "new", "image": "echo", "namespace": "other"}),
+        ("DELETE", "/secrets", {"name": "api-key", "namespace": "other"}),
+        ("DELETE", "/secrets?namespace=other", {"name": "api-key"}),
+        ("DELETE", "/functions", {"functionName": "echo", "namespace": ["openfaas-fn"]}),
+    ],
+)
+def test_what_is_asked_of_another_namespace_touches_nothing(
+    shared: Provider, method: str, path: str, body: dict[str, object]
+) -> None:
+    before = shared.describe("echo"), shared.system("GET", "/secrets").json()
+
+    refused = shared.system(method, path, body)
+
+    assert refused.status_code == 400
+    assert "does not exist; there is only openfaas-fn" in refused.text
+    assert (shared.describe("echo"), shared.system("GET", "/secrets").json()) == before
 
 
 @pytest.mark.parametrize("path", ["/functions", "/function/echo", "/info", "/secrets", "/absent"])

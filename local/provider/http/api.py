@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import platform
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
@@ -26,10 +27,12 @@ from pipeline.limits import MAX_DOCUMENT_BYTES
 from pipeline.version import VERSION
 
 SYSTEM = "/system/"
+_VERSION = {"release": VERSION, "sha": "unknown", "commit_message": ""}
+# As OpenFaaS' gateway has it, which is asked about itself and about the provider behind it.
 INFO = {
-    "provider": "local",
-    "orchestration": "processes",
-    "version": {"release": VERSION, "sha": "unknown"},
+    "provider": {"provider": "local", "orchestration": "processes", "version": _VERSION},
+    "version": _VERSION,
+    "arch": platform.machine(),
 }
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -61,13 +64,13 @@ class Api:
         return web.Response(status=202)
 
     async def remove(self, request: web.Request) -> web.Response:
-        check_namespace(request.query.get("namespace"))
-        self.functions.remove(str((await self.read_json(request)).get("functionName", "")))
+        body = await self.read_of_ours(request)
+        self.functions.remove(str(body.get("functionName", "")))
         return web.Response(status=202)
 
     async def scale(self, request: web.Request) -> web.Response:
-        check_namespace(request.query.get("namespace"))
-        replicas = number_of_replicas((await self.read_json(request)).get("replicas"))
+        body = await self.read_of_ours(request)
+        replicas = number_of_replicas(body.get("replicas"))
         self.functions.scale(request.match_info["name"], replicas)
         return web.Response(status=202)
 
@@ -76,6 +79,11 @@ class Api:
 
     async def namespaces(self, request: web.Request) -> web.Response:
         return web.json_response([NAMESPACE])
+
+    async def namespace(self, request: web.Request) -> web.Response:
+        if (name := request.match_info["name"]) != NAMESPACE:
+            raise Refused(404, f"namespace {name!r} does not exist; there is only {NAMESPACE}")
+        return web.json_response({"name": NAMESPACE, "labels": {}, "annotations": {}})
 
     async def list_secrets(self, request: web.Request) -> web.Response:
         is_ours = request.query.get("namespace") in (None, "", NAMESPACE)
@@ -114,9 +122,18 @@ class Api:
         finally:
             self.bodies.give_back(len(body))
 
-    async def read_secret(self, request: web.Request) -> tuple[str, dict[str, Any]]:
+    async def read_of_ours(self, request: web.Request) -> dict[str, Any]:
+        """Read a document about something of the one namespace there is.
+
+        Older clients name theirs in the query, newer ones in the document.
+        """
+        check_namespace(request.query.get("namespace"))
         body = await self.read_json(request)
         check_namespace(body.get("namespace"))
+        return body
+
+    async def read_secret(self, request: web.Request) -> tuple[str, dict[str, Any]]:
+        body = await self.read_of_ours(request)
         return str(body.get("name", "")), body
 
 
@@ -183,6 +200,7 @@ def create_app(functions: Functions, host: Host) -> web.Application:
             web.post("/scale-function/{name}", api.scale),
             web.get("/info", api.info),
             web.get("/namespaces", api.namespaces),
+            web.get("/namespace/{name}", api.namespace),
             web.get("/secrets", api.list_secrets),
             web.post("/secrets", api.create_secret),
             web.put("/secrets", api.update_secret),
