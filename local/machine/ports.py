@@ -1,4 +1,4 @@
-"""Which process listens on a TCP port of 127.0.0.1, told by the kernel's own tables."""
+"""Which processes listen on a TCP port of 127.0.0.1, told by the kernel's own tables."""
 
 from __future__ import annotations
 
@@ -21,6 +21,15 @@ def taken(ports: dict[str, int]) -> list[str]:
     ]
 
 
+def listeners(port: int) -> list[int]:
+    """Tell the processes that listen on a port; not those that this user may not look into."""
+    inodes = set(_listening_inodes(port))
+    if not inodes:
+        return []
+    pids = (int(name) for name in os.listdir("/proc") if name.isdecimal())
+    return [pid for pid in pids if inodes & set(_socket_inodes(Path(f"/proc/{pid}/fd")))]
+
+
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         # As servers do: a connection of an ended server still in TIME_WAIT takes no port.
@@ -34,11 +43,8 @@ def _is_free(port: int) -> bool:
 
 
 def _owner(port: int) -> str:
-    inodes = set(_listening_inodes(port))
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal() and inodes & set(_socket_inodes(folder / "fd")):
-            pid = int(folder.name)
-            return f"process {pid} ({processes.command_line(pid)[:120]})"
+    for pid in listeners(port):
+        return f"process {pid} ({processes.command_line(pid)[:120]})"
     return "a process that this user may not look into"
 
 

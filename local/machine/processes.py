@@ -66,6 +66,17 @@ def memory_bytes(session: int) -> int:
     return sum(int(stat[21]) * _PAGE_BYTES for stat in _session(session).values())
 
 
+def has_home(pid: int, folder: Path) -> bool:
+    """Tell whether a process was started with this folder, or one below it, as its HOME.
+
+    Raises:
+        OSError: it has ended, or is another user's.
+    """
+    home = b"HOME=" + os.fsencode(folder)
+    variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return home in variables or any(it.startswith(home + b"/") for it in variables)
+
+
 def command_line(pid: int) -> str:
     """What a process was started as; empty when it has ended."""
     try:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,44 @@ TALKER = """
         return "said"
 """
 
+# Takes its port late: another may have it by then.
+LATE = """
+    import pathlib, time
+
+    while not pathlib.Path({gate!r}).exists():
+        time.sleep(0.02)
+
+    def handle(event, context):
+        return "mine"
+"""
+
+
+class _Stranger(BaseHTTPRequestHandler):
+    """Answers everything, as a replica of somebody else's function does."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "6")
+        self.end_headers()
+        self.wfile.write(b"theirs")
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing of each request."""
+
+
+@contextmanager
+def _stranger_on(port: int) -> Iterator[None]:
+    with ThreadingHTTPServer(("127.0.0.1", port), _Stranger) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
 
 @pytest.fixture
 def provider(tmp_path: Path) -> Iterator[Provider]:
@@ -38,6 +79,11 @@ def provider(tmp_path: Path) -> Iterator[Provider]:
 
 def _pids(provider: Provider, name: str) -> list[int]:
     return [replica["pid"] for replica in provider.replicas(name).values()]
+
+
+def _port(provider: Provider) -> int:
+    (replica,) = provider.replicas("late").values()
+    return int(replica["ports"]["http"])
 
 
 def _last_line(provider: Provider, name: str) -> str:
@@ -66,6 +112,27 @@ def test_what_replicas_started_ends_when_a_killed_provider_is_back(provider: Pro
     provider.start()
 
     eventually(lambda: processes.start_time(child) is None)
+
+
+def test_whoever_takes_a_replicas_port_gets_none_of_its_requests(
+    provider: Provider, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    provider.build("late", LATE.format(gate=str(gate)))
+    request = {"service": "late", "image": "late:latest", "envProcess": "python index.py"}
+    assert provider.system("POST", "/functions", request).status_code == 202
+    eventually(lambda: provider.replicas("late"))
+    port = _port(provider)
+
+    with _stranger_on(port):
+        eventually(lambda: provider.replicas("late") and _port(provider) != port)
+        assert provider.describe("late")["availableReplicas"] == 0
+        gate.touch()
+        eventually(lambda: provider.is_settled("late"))
+
+        assert provider.invoke("late").text == "mine"
+    log = (provider.folder / "provider.log").read_text()
+    assert f"port {port} is taken by process" in log
 
 
 def test_a_flood_of_output_stays_within_bounds(provider: Provider) -> None:

@@ -98,7 +98,8 @@ class Slot:
         logger.log(
             logging.INFO if self.is_leaving else logging.WARNING, "replica ended", extra=extra
         )
-        self.last_exit = f"ended with status {replica.status}: {replica.log.last_line}"
+        why = replica.stranger or replica.log.last_line
+        self.last_exit = f"ended with status {replica.status}: {why}"
         self.failure = f"{self.name} {self.last_exit}"
         return ready_at is not None and time.monotonic() - ready_at > STABLE_SECONDS
 
@@ -109,6 +110,11 @@ class Slot:
         while not (replica.exited.is_set() or self.is_leaving):
             was_ready = replica.is_ready
             is_alive = await replica.probe(self._host.session)
+            if replica.stranger:
+                extra = {"replica": self.name, "reason": replica.stranger}
+                logger.warning("replica cannot have its port", extra=extra)
+                replica.kill()  # the next one gets another port
+                break
             now = time.monotonic()
             if replica.is_ready != was_ready:
                 ready_at = now if replica.is_ready else None

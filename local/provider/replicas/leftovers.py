@@ -8,6 +8,7 @@ import os
 import signal
 from pathlib import Path
 
+from local.machine import processes
 from local.provider.replicas import spawn
 from local.provider.settings import Settings
 
@@ -26,13 +27,8 @@ def clear(settings: Settings) -> None:
 
 def end_processes(folder: Path) -> None:
     """Kill what replicas have started, whose HOME is this folder or below: no other has that."""
-    home = b"HOME=" + os.fsencode(folder)
-    for process_folder in Path("/proc").iterdir():
-        if not process_folder.name.isdecimal():
-            continue
+    for pid in (int(name) for name in os.listdir("/proc") if name.isdecimal()):
         with contextlib.suppress(OSError):  # it has ended, or is another user's
-            variables = (process_folder / "environ").read_bytes().split(b"\0")
-            if home in variables or any(it.startswith(home + b"/") for it in variables):
-                os.kill(int(process_folder.name), signal.SIGKILL)
-                extra = {"pid": int(process_folder.name)}
-                logger.warning("process left by a replica killed", extra=extra)
+            if processes.has_home(pid, folder):
+                os.kill(pid, signal.SIGKILL)
+                logger.warning("process left by a replica killed", extra={"pid": pid})

@@ -9,9 +9,11 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import aiohttp
 
+from local.machine import ports, processes
 from local.provider.replicas.pipe import Pipe
 from local.provider.replicas.replica_log import ReplicaLog
 
@@ -32,9 +34,14 @@ class Replica:
         process: asyncio.subprocess.Process,
         pipe: Pipe,
         log: ReplicaLog,
+        home: Path,
         paths: tuple[str, str] = ("/_/ready", "/_/health"),
     ) -> None:
         self.name = name
+        self.port = port
+        self.stranger = ""  # whoever listens on its port instead of it
+        self._home = home
+        self._is_at_its_port = False
         self._ready_path, self._health_path = paths
         self._tells_readiness = True
         self.url = f"http://127.0.0.1:{port}"
@@ -70,11 +77,34 @@ class Replica:
         """Find out whether the replica is ready; say whether it lives."""
         status = await self._status(session, self._ready_path) if self._tells_readiness else None
         is_alive = status == 200 or await self._status(session, self._health_path) == 200
+        if is_alive and not self._is_at_its_port:
+            # A port is free when it is chosen; whoever takes it first answers on it.
+            self.stranger = await asyncio.to_thread(self._find_stranger)
+            if self.stranger:
+                return False
+            self._is_at_its_port = True
         if status is not None and status != 200 and status < 500:
             self._tells_readiness = False  # the path is unknown, or went to the handler
         is_ready = status == 200 if self._tells_readiness else is_alive
         self.is_ready = is_ready and not self.exited.is_set()
         return is_alive
+
+    def _find_stranger(self) -> str:
+        """Name the process that listens on the replica's port, unless it is one of the replica's.
+
+        What this user may not look into is taken for the replica's: it may have changed its user.
+        """
+        listeners = ports.listeners(self.port)
+        if not listeners or any(map(self._is_own, listeners)):
+            return ""
+        command = processes.command_line(listeners[0])[:120]
+        return f"port {self.port} is taken by process {listeners[0]} ({command})"
+
+    def _is_own(self, pid: int) -> bool:
+        try:
+            return os.getsid(pid) == self.process.pid or processes.has_home(pid, self._home)
+        except OSError:
+            return False
 
     async def _status(self, session: aiohttp.ClientSession, path: str) -> int | None:
         timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)

@@ -65,7 +65,7 @@ async def start(version: Version, number: int, restarts: int, host: Host) -> Rep
     files.write_json(settings.run_dir / f"{name}.json", run_file)
     spec = version.spec
     log = ReplicaLog(settings.logs_dir / f"{name}.log", spec.name, host.feed)
-    return Replica(name, port, process, pipe, log, (spec.ready_path, spec.health_path))
+    return Replica(name, port, process, pipe, log, own_folder, (spec.ready_path, spec.health_path))
 
 
 def command(version: Version, name: str, host: Host) -> list[str]:
