@@ -23,12 +23,10 @@ from pipeline.settings import Settings
 from pipeline.storage import snowball
 from pipeline.storage.connections import Answer, Connections, Request
 from pipeline.storage.s3 import METADATA, Described, Listed, Page, is_final, page_query, read_page
-from pipeline.storage.signing import Signer
+from pipeline.storage.signing import REGION, Signer
 
 logger = logging.getLogger(__name__)
 
-# Given, so that the SDK does not ask for it: a least-privilege user may not.
-_REGION = "us-east-1"
 _CREATE = {"if-none-match": "*"}
 
 
@@ -41,14 +39,14 @@ class ObjectStore:
     def __init__(self, settings: Settings) -> None:
         access, secret = settings.secret("minio-access-key"), settings.secret("minio-secret-key")
         self._connections = Connections(settings.minio_endpoint, settings.store_timeout_seconds)
-        self._signer = Signer(settings.minio_endpoint, _REGION, access, secret)
+        self._signer = Signer(settings.minio_endpoint, REGION, access, secret)
         self._extracts: bool | None = None  # whether several objects fit in one request
         self._client = Minio(
             settings.minio_endpoint,
             access_key=access,
             secret_key=secret,
             secure=False,
-            region=_REGION,
+            region=REGION,
         )
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
+# Given, so that the SDK does not ask for it: a least-privilege user may not.
+REGION = "us-east-1"
 _SERVICE = "s3"
 
 
