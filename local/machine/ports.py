@@ -21,13 +21,19 @@ def taken(ports: dict[str, int]) -> list[str]:
     ]
 
 
-def listeners(port: int) -> list[int]:
-    """Tell the processes that listen on a port; not those that this user may not look into."""
+def listeners(port: int, likely: int | None = None) -> list[int]:
+    """Tell the processes that listen on a port; not those that this user may not look into.
+
+    Args:
+        likely: looked into first, and alone if it is one of them.
+    """
     inodes = set(_listening_inodes(port))
     if not inodes:
         return []
+    if likely is not None and _has_any(likely, inodes):
+        return [likely]
     pids = (int(name) for name in os.listdir("/proc") if name.isdecimal())
-    return [pid for pid in pids if inodes & set(_socket_inodes(Path(f"/proc/{pid}/fd")))]
+    return [pid for pid in pids if _has_any(pid, inodes)]
 
 
 def _is_free(port: int) -> bool:
@@ -56,6 +62,10 @@ def _listening_inodes(port: int) -> Iterator[str]:
             columns = line.split()
             if columns[3] == _LISTENING and int(columns[1].rpartition(":")[2], 16) == port:
                 yield columns[9]
+
+
+def _has_any(pid: int, inodes: set[str]) -> bool:
+    return not inodes.isdisjoint(_socket_inodes(Path(f"/proc/{pid}/fd")))
 
 
 def _socket_inodes(folder: Path) -> Iterator[str]:

@@ -94,7 +94,7 @@ class Replica:
 
         What this user may not look into is taken for the replica's: it may have changed its user.
         """
-        listeners = ports.listeners(self.port)
+        listeners = ports.listeners(self.port, likely=self.process.pid)
         if not listeners or any(map(self._is_own, listeners)):
             return ""
         command = processes.command_line(listeners[0])[:120]
