@@ -230,6 +230,20 @@ def test_what_cannot_be_read_is_a_problem_all_the_same(provider: Provider, name:
     assert answer.problem["detail"]
 
 
+@pytest.mark.parametrize("target", ["/function/mirror", "/readyz", "/system/functions"])
+@pytest.mark.parametrize("encoding", ["gzip, chunked", "GZIP,chunked"])
+def test_a_body_with_two_ways_to_end_is_refused(
+    provider: Provider, target: str, encoding: str
+) -> None:
+    head = request(target, "POST", f"Transfer-Encoding: {encoding}")
+
+    answer = exchange(provider.port, head + b"3\r\nabc\r\n0\r\n\r\n", "POST")
+
+    assert answer.problem["status"] == 501
+    assert answer.code == "not-implemented"
+    assert repr(encoding) in answer.problem["detail"]
+
+
 def test_chunks_that_break_later_are_a_problem_too(provider: Provider) -> None:
     connection = Connection(provider.port)
     connection.send(request("/function/mirror", "POST", "Transfer-Encoding: chunked"))

@@ -16,7 +16,7 @@ from local.provider.deployments.spec import NAMESPACE, Spec, check_namespace
 from local.provider.functions.functions import Functions
 from local.provider.functions.metrics import registry_of
 from local.provider.http import document, log_request, paths
-from local.provider.http.bodies import Bodies, check_encoding
+from local.provider.http.bodies import Bodies, check_encoding, check_framing
 from local.provider.http.log_request import LogRequest
 from local.provider.http.problem import Problem, answer, call_id_of, refuse_asynchronous
 from local.provider.http.proxy import Proxy
@@ -155,6 +155,7 @@ async def answer_refusals(request: web.Request, handler: Handler) -> web.StreamR
 async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Take requests that can be read in one way; what no route answers is a problem."""
     try:
+        check_framing(request)
         if not paths.is_canonical(request.raw_path):
             detail = f"the path can be read in more than one way; allowed is {paths.ALLOWED}"
             raise Problem(HTTPStatus.BAD_REQUEST, detail, code="bad-target")

@@ -97,6 +97,14 @@ def check_encoding(request: web.Request) -> None:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
 
 
+def check_framing(request: web.Request) -> None:
+    """Refuse a body whose end two servers could see at different places."""
+    encodings = request.headers.getall("Transfer-Encoding", [])
+    if found := [name for name in encodings if name.strip().lower() != "chunked"]:
+        detail = f"Transfer-Encoding is {', '.join(found)[:100]!r}; send chunks or a length"
+        raise Problem(HTTPStatus.NOT_IMPLEMENTED, detail)
+
+
 def check_size(size: int, most_bytes: int) -> None:
     if size > most_bytes:
         detail = f"body is {size} bytes; the limit is {most_bytes} bytes"
