@@ -22,7 +22,7 @@ from pipeline.images.decoding import Limits
 from pipeline.models import bundles
 from pipeline.settings import Settings
 from pipeline.storage.object_store import ObjectStore
-from storing import picture_jpeg
+from processed_picture import picture_jpeg
 
 
 class Work:

@@ -9,10 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from io import BytesIO
 from typing import TypeVar
-
-from PIL import Image
 
 import answers
 from engine import Decoded, Seen
@@ -25,6 +22,7 @@ from pipeline.models.manifest import Manifest
 from pipeline.storage.cache import ResultKey
 from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.results import Results
+from processed_picture import picture_jpeg
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +35,6 @@ ResultOrError = bytes | InvalidImage | Unavailable
 # chunk that is being filled, and those being stored.
 CHUNK_IMAGES = 8
 _CHUNKS = 2
-
-_JPEG_QUALITY = 92
 
 
 @dataclass(frozen=True)
@@ -139,10 +135,3 @@ def picture_key(event: ImageUploaded, manifest: Manifest) -> str:
 def _result(looked: Looked) -> bytes:
     result = answers.result_of(looked.event, looked.seen, looked.manifest)
     return json.dumps(result, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def picture_jpeg(picture: Image.Image) -> bytes:
-    """Encode the picture that the model saw, as it lies in processed-images."""
-    buffer = BytesIO()
-    picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    return buffer.getvalue()

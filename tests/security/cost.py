@@ -11,7 +11,7 @@ from pipeline.errors import InvalidImage
 from pipeline.images import decoder_process, decoding
 from pipeline.settings import Settings
 from preprocessing import preprocess
-from storing import picture_jpeg
+from processed_picture import picture_jpeg
 from tests.samples import MANIFEST
 
 LIMITS = decoding.Limits.from_settings(Settings())

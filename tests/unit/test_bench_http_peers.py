@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from bench.load.closed_loop import Target, closed_loop
 from bench.scenarios import p14_http_peers
 from bench.stacks.processes import descendants, leads_session
 from local.machine import processes
-from tests.stack import until
+from tests.stack import ROOT, until
 
 LABELS = [{"label": "cat", "score": 0.9}]
 # It starts a child in a session of its own, as some servers start their workers, and waits.
@@ -130,3 +131,12 @@ def test_ours_is_judged_by_the_best_server_of_the_run() -> None:
 
     assert (ratio.measured, ratio.held, ratio.note) == (1.1, True, "the best is BentoML")
     assert (provider.measured, gateway.measured) == (1.0, 0.9)
+
+
+def test_what_peers_do_imports_nothing_that_their_environment_lacks() -> None:
+    paths = [str(ROOT), str(ROOT / "functions" / "image-classifier")]
+    code = f"import sys; sys.path[:0] = {paths!r}; import bench.peers.work; print(*sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert {"redis", "flask", "waitress"} & set(done.stdout.split()) == set()
