@@ -22,7 +22,6 @@ from pipeline.storage.object_store import ObjectStore
 Answer = TypeVar("Answer")
 
 ROOT = Path(__file__).parents[1]
-FUNCTIONS = ("image-upload", "image-classifier", "image-results")
 # Whoever waits for a stack waits as long as a machine takes that has other work, too.
 _PATIENCE_SECONDS = 120.0
 

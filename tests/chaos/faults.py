@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tests.stack import FUNCTIONS
+from pipeline.names import FUNCTIONS
 
 CONSUMER = "image-process-consumer"
 AUTOSCALER = "classifier-autoscaler"

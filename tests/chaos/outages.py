@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 
+from pipeline.names import FUNCTIONS
 from tests.chaos.faults import kill
 from tests.local_stack import LocalStack
-from tests.stack import FUNCTIONS
 
 Outage = Callable[[LocalStack, str], AbstractContextManager[None]]
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.names import FUNCTIONS
 from tests.chaos import evidence, storm
 from tests.chaos.faults import CONSUMER
 from tests.chaos.findings import Finding, Size, none_of, reported
@@ -22,7 +23,7 @@ from tests.chaos.ledger import Entry, Ledger, read
 from tests.chaos.load import Load
 from tests.chaos.pictures import drawn
 from tests.local_stack import LocalStack, running_stack
-from tests.stack import FUNCTIONS, until
+from tests.stack import until
 
 GOAL = "R10"
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.names import FUNCTIONS
 from pipeline.settings import Settings
 from tests.compose.containers import Container, docker, logs, of_project, replicas
-from tests.stack import FUNCTIONS, Stack, until
+from tests.stack import Stack, until
 
 # What a local stack calls otherwise.
 _SERVICES = {"nginx": "gateway"}

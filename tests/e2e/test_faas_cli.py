@@ -7,9 +7,10 @@ import re
 
 import pytest
 
+from pipeline.names import FUNCTIONS
 from tests.faas_cli import FaasCli
 from tests.imagectl import current
-from tests.stack import FUNCTIONS, ROOT, Stack, until
+from tests.stack import ROOT, Stack, until
 
 CLASSIFIER = "image-classifier"
 EXAMPLE = ROOT / "models" / "demonstration" / "example.png"

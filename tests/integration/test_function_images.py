@@ -16,6 +16,7 @@ import requests
 from local import shrinkwrap
 from local.services.progress import StepFailed
 from local.stack_file import load
+from pipeline.names import FUNCTIONS
 from tests import faas_cli, tokens
 from tests.checkout import with_bugs
 from tests.compose import daemon, images
@@ -28,7 +29,6 @@ from tests.template_server import answered_until
 pytestmark = pytest.mark.timeout(2400)
 
 PICTURE = (ROOT / "models" / "demonstration" / "example.png").read_bytes()
-FUNCTIONS = ("image-upload", "image-classifier", "image-results")
 CLASSIFIER_KEYS = ("image-classifier-key", "consumer-classifier-key")
 LARGEST_BYTES = 400_000_000
 GRACE_SECONDS = 5

@@ -165,6 +165,6 @@ def check_values(spec: Spec) -> None:
             raise Refused(400, f"{key} is {path!r}; it must be a path such as /healthz")
 
 
-def check_namespace(namespace: str | None) -> None:
+def check_namespace(namespace: str | None, status: int = 400) -> None:
     if namespace and namespace != NAMESPACE:
-        raise Refused(400, f"namespace {namespace!r} does not exist; there is only {NAMESPACE}")
+        raise Refused(status, f"namespace {namespace!r} does not exist; there is only {NAMESPACE}")

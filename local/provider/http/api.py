@@ -81,8 +81,7 @@ class Api:
         return web.json_response([NAMESPACE])
 
     async def namespace(self, request: web.Request) -> web.Response:
-        if (name := request.match_info["name"]) != NAMESPACE:
-            raise Refused(404, f"namespace {name!r} does not exist; there is only {NAMESPACE}")
+        check_namespace(request.match_info["name"], HTTPStatus.NOT_FOUND)
         return web.json_response({"name": NAMESPACE, "labels": {}, "annotations": {}})
 
     async def list_secrets(self, request: web.Request) -> web.Response:
