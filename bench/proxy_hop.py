@@ -1,4 +1,4 @@
-"""What the hop through the provider costs: requests/s and p50, direct, through it and its peers.
+"""What the hop through the provider costs: requests/s, p50 and CPU, through it and its peers.
 
 `python -m bench.proxy_hop [--seconds 3] [--rounds 3]` prints a table. The peers are the obvious
 ways to write a proxy: Flask and waitress with one kept-alive connection a thread, by requests and
@@ -86,7 +86,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def process(command: list[str], **env: str) -> Iterator[None]:
+def process(command: list[str], **env: str) -> Iterator[int]:
+    """Run a process; yield its pid."""
     child = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -95,7 +96,7 @@ def process(command: list[str], **env: str) -> Iterator[None]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        yield
+        yield child.pid
     finally:
         child.send_signal(signal.SIGTERM)
         child.wait(30)
@@ -143,28 +144,40 @@ def client(port: int, path: str, body: bytes, seconds: float) -> list[float]:
     return took
 
 
-def measure(port: int, path: str, size: int, clients: int, seconds: float) -> tuple[float, float]:
-    """Return requests/s, and the median in milliseconds."""
+def cpu_seconds(pid: int | None) -> float:
+    if pid is None:
+        return 0.0
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(
+    port: int, path: str, pid: int | None, size: int, clients: int, seconds: float
+) -> tuple[float, float, float]:
+    """Return requests/s, the median in milliseconds, and the hop's CPU in ms a request."""
+    before = cpu_seconds(pid)
     work = [(port, path, b"x" * size, seconds)] * clients
     with multiprocessing.Pool(clients) as pool:
         took = [each for one in pool.starmap(client, work) for each in one]
-    return len(took) / seconds, statistics.median(took) * 1000
+    cpu = (cpu_seconds(pid) - before) * 1000 / len(took)
+    return len(took) / seconds, statistics.median(took) * 1000, cpu
 
 
-def table(arms: dict[str, tuple[int, str]], seconds: float, rounds: int) -> None:
-    print("| body | clients | arm | requests/s | p50 ms | provider, times this |")
-    print("|---|---|---|---|---|---|")
+def table(arms: dict[str, tuple[int, str, int | None]], seconds: float, rounds: int) -> None:
+    print("| body | clients | arm | requests/s | p50 ms | CPU ms | provider, times this |")
+    print("|---|---|---|---|---|---|---|")
     for size in BODIES:
         for clients in CLIENTS:
-            found: dict[str, list[tuple[float, float]]] = {name: [] for name in arms}
+            found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in arms}
             for _ in range(rounds):  # interleaved, so that all meet the same machine
-                for name, (port, path) in arms.items():
-                    found[name].append(measure(port, path, size, clients, seconds))
+                for name, arm in arms.items():
+                    found[name].append(measure(*arm, size, clients, seconds))
             for name, rows in found.items():
-                rate, p50 = (statistics.median(column) for column in zip(*rows, strict=True))
+                rate, p50, cpu = (statistics.median(column) for column in zip(*rows, strict=True))
                 pairs = zip(found["provider"], rows, strict=True)
                 times = statistics.median(ours[0] / theirs[0] for ours, theirs in pairs)
-                print(f"| {size} | {clients} | {name} | {rate:.0f} | {p50:.2f} | {times:.2f} |")
+                cells = f"{rate:.0f} | {p50:.2f} | {cpu:.3f} | {times:.2f}"
+                print(f"| {size} | {clients} | {name} | {cells} |")
 
 
 def main() -> None:
@@ -183,16 +196,19 @@ def main() -> None:
         provider = process(
             [sys.executable, "-m", "local.provider"], PROVIDER_PORT=str(ours), **folders
         )
-        stack.enter_context(provider)
+        pid = stack.enter_context(provider)
         wait_for(ours, "/healthz")
         direct = deploy(ours, folder)
-        arms = {"no proxy": (direct, "/"), "provider": (ours, "/function/echo")}
+        arms: dict[str, tuple[int, str, int | None]] = {
+            "no proxy": (direct, "/", None),
+            "provider": (ours, "/function/echo", pid),
+        }
         for name, code in PEERS.items():
             ports = {"PORT": str(peer := free_port()), "UPSTREAM_PORT": str(direct)}
             command = [sys.executable, "-W", "ignore", "-c", code]
-            stack.enter_context(process(command, **ports))
+            peer_pid = stack.enter_context(process(command, **ports))
             wait_for(peer, "/function/echo")
-            arms[name] = (peer, "/function/echo")
+            arms[name] = (peer, "/function/echo", peer_pid)
         table(arms, options.seconds, options.rounds)
 
 

@@ -19,6 +19,9 @@ from aiohttp import web
 from local.provider.deployments.secrets import Secrets
 from local.provider.functions.functions import Functions
 from local.provider.http.api import create_app
+from local.provider.http.bodies import Bodies
+from local.provider.http.fast_path import FastPath
+from local.provider.http.proxy import Proxy
 from local.provider.http.server import Runner
 from local.provider.limits import memory
 from local.provider.logs import JsonFormatter
@@ -27,11 +30,6 @@ from local.provider.replicas.host import Host
 from local.provider.settings import Settings
 
 logger = logging.getLogger("local.provider")
-
-KEEPALIVE_SECONDS = (
-    60  # less than waitress' 120: the provider ends idle connections, not the replica
-)
-
 
 FILES = 8192  # connections, and the pipes of replicas
 
@@ -43,10 +41,8 @@ class CannotStart(Exception):
 async def run(settings: Settings) -> None:
     secrets = Secrets(settings.secrets_dir, settings.replicas_dir)
     async with AsyncExitStack() as stack:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS)
         session = aiohttp.ClientSession(
-            connector=connector,
-            auto_decompress=False,
+            connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=["User-Agent", "Accept", "Accept-Encoding", "Content-Type"],
         )
@@ -54,8 +50,10 @@ async def run(settings: Settings) -> None:
         stack.callback(limits.close)
         host = Host(settings, secrets, await stack.enter_async_context(session), limits)
         functions = Functions(host)
-        app = create_app(functions, host)
-        runner = Runner(app)
+        bodies = Bodies(settings.max_body_bytes)
+        proxy = Proxy(functions, host)
+        app = create_app(functions, host, proxy, bodies)
+        runner = Runner(app, first=lambda server: FastPath(server, proxy, bodies))
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, settings.host, settings.port)

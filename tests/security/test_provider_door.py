@@ -272,11 +272,11 @@ def test_head_is_answered_without_a_body(provider: Provider, target: str) -> Non
     connection.close()
 
 
-def test_a_header_that_is_no_utf_8_is_read_as_latin_1(provider: Provider) -> None:
+def test_a_header_is_passed_on_byte_by_byte(provider: Provider) -> None:
     lines = ("X-One: caf\xe9", "X-Two: caf\xc3\xa9", "X-Call-Id: \xff")
 
     answer = ask(provider, "/function/mirror", "POST", *lines, body=b"x")
 
     headers = dict(answer.seen["headers"])
-    assert headers["X-One"] == headers["X-Two"] == "caf\xc3\xa9"
+    assert (headers["X-One"], headers["X-Two"]) == ("caf\xe9", "caf\xc3\xa9")  # read as Latin-1
     assert json.dumps(answer.headers["x-call-id"]).isascii()

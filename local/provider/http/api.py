@@ -20,6 +20,7 @@ from local.provider.http.bodies import Bodies, check_encoding, check_framing
 from local.provider.http.log_request import LogRequest
 from local.provider.http.problem import Problem, answer, call_id_of, refuse_asynchronous
 from local.provider.http.proxy import Proxy
+from local.provider.http.relay import Relay
 from local.provider.limits.scaling import number_of_replicas
 from local.provider.refusal import Refused
 from local.provider.replicas.host import Host
@@ -185,9 +186,8 @@ def basic_auth(secrets: Secrets) -> Any:
     return authenticate
 
 
-def create_app(functions: Functions, host: Host) -> web.Application:
-    bodies = Bodies(host.settings.max_body_bytes)
-    proxy = Proxy(functions, host, bodies)
+def create_app(functions: Functions, host: Host, proxy: Proxy, bodies: Bodies) -> web.Application:
+    relay = Relay(proxy, bodies)
     api = Api(functions, host, bodies)
     system = web.Application(middlewares=[basic_auth(host.secrets), answer_refusals])
     system.add_routes(
@@ -213,5 +213,5 @@ def create_app(functions: Functions, host: Host) -> web.Application:
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/metrics", api.metrics)  # the gateway does not pass it on
     app.router.add_route("*", "/async-function/{name:[^/]+}{path:.*}", refuse_asynchronous)
-    app.router.add_route("*", "/function/{name:[^/]+}{path:.*}", proxy.invoke)
+    app.router.add_route("*", "/function/{name:[^/]+}{path:.*}", relay.invoke)
     return app

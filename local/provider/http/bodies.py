@@ -31,10 +31,10 @@ class Bodies:
         idle_seconds: float = IDLE_SECONDS,
         whole_seconds: float = WHOLE_SECONDS,
     ) -> None:
-        self._most_bytes = most_bytes
+        self.most_bytes = most_bytes
         self._most_held_bytes = max(most_bytes, most_held_bytes)
-        self._idle_seconds = idle_seconds
-        self._whole_seconds = whole_seconds
+        self.idle_seconds = idle_seconds
+        self.whole_seconds = whole_seconds
         self.held_bytes = 0
 
     async def read(self, request: web.Request, most_bytes: int | None = None) -> bytes:
@@ -43,27 +43,34 @@ class Bodies:
         Raises:
             Problem: it is too large, encoded, broken or too slow, or there is no room for it.
         """
-        most_bytes = self._most_bytes if most_bytes is None else most_bytes
+        most_bytes = self.most_bytes if most_bytes is None else most_bytes
         check_encoding(request)
         if not request.can_read_body:
             return b""
         check_size(request.content_length or 0, most_bytes)
         pieces: list[bytes] = []
         try:
-            async with asyncio.timeout(self._idle_seconds) as patience:
+            async with asyncio.timeout(self.idle_seconds) as patience:
                 await self._collect(request, most_bytes, pieces, patience)
         except BaseException as error:
             self.give_back(sum(map(len, pieces)))
             if isinstance(error, TimeoutError):
-                detail = f"no byte of the body came for {self._idle_seconds:g} s, or not all in"
-                raise Problem(
-                    HTTPStatus.REQUEST_TIMEOUT, f"{detail} {self._whole_seconds:g} s"
-                ) from error
+                raise self.too_slow() from error
             if isinstance(error, web.RequestPayloadError):
                 detail = "the body cannot be read: its chunks or its length are wrong"
                 raise Problem(HTTPStatus.BAD_REQUEST, detail) from error
             raise
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def hold(self, size: int) -> None:
+        """Count so many bytes as held; raise Problem where there is no room for them."""
+        if self.held_bytes + size > self._most_held_bytes:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "too many bodies are in memory")
+        self.held_bytes += size
+
+    def too_slow(self) -> Problem:
+        detail = f"no byte of the body came for {self.idle_seconds:g} s, or not all in"
+        return Problem(HTTPStatus.REQUEST_TIMEOUT, f"{detail} {self.whole_seconds:g} s")
 
     def give_back(self, size: int) -> None:
         """Count so many bytes as held no longer."""
@@ -77,16 +84,14 @@ class Bodies:
         patience: asyncio.Timeout,
     ) -> None:
         now = asyncio.get_running_loop().time
-        last_moment = now() + self._whole_seconds
+        last_moment = now() + self.whole_seconds
         size = 0
         async for piece in request.content.iter_any():
             size += len(piece)
             check_size(size, most_bytes)
-            if self.held_bytes + len(piece) > self._most_held_bytes:
-                raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "too many bodies are in memory")
-            self.held_bytes += len(piece)
+            self.hold(len(piece))
             pieces.append(piece)
-            patience.reschedule(min(now() + self._idle_seconds, last_moment))
+            patience.reschedule(min(now() + self.idle_seconds, last_moment))
 
 
 def check_encoding(request: web.Request) -> None:

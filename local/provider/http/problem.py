@@ -64,11 +64,15 @@ class Problem(Exception):
 
 def call_id_of(request: web.BaseRequest) -> str:
     """Return the id that the caller gave this call, or a new one."""
-    given = request.headers.get("X-Call-Id", "")
+    return as_call_id(request.headers.get("X-Call-Id", ""))
+
+
+def as_call_id(given: str) -> str:
+    """Return what the caller gave, where it is an id, or a new one."""
     return given if CALL_ID.fullmatch(given) else str(uuid.uuid4())
 
 
-def document(problem: Problem, trace_id: str | None = None) -> bytes:
+def document(problem: Problem, traceparent: str = "") -> bytes:
     """Write a problem (RFC 9457), worded as by our functions and their server."""
     body = {
         "type": f"urn:image-pipeline:problem:{problem.code}",
@@ -76,17 +80,22 @@ def document(problem: Problem, trace_id: str | None = None) -> bytes:
         "status": problem.status,
         "detail": str(problem),
     }
-    return json.dumps(body | ({"traceId": trace_id} if trace_id else {})).encode()
+    if trace := TRACE_ID.fullmatch(traceparent):
+        body["traceId"] = trace[1]
+    return json.dumps(body).encode()
+
+
+def headers_of(problem: Problem, call_id: str) -> dict[str, str]:
+    headers = {**problem.headers, "X-Call-Id": call_id, "Content-Type": "application/problem+json"}
+    if problem.status in TRY_AGAIN:
+        headers["Retry-After"] = "1"
+    return headers
 
 
 def answer(request: web.BaseRequest, problem: Problem, call_id: str) -> web.Response:
     status = problem.status
-    trace = TRACE_ID.fullmatch(request.headers.get("traceparent", ""))
-    body = document(problem, trace[1] if trace else None)
-    headers = {**problem.headers, "X-Call-Id": call_id, "Content-Type": "application/problem+json"}
-    if status in TRY_AGAIN:
-        headers["Retry-After"] = "1"
-    response = web.Response(status=status, body=body, headers=headers)
+    body = document(problem, request.headers.get("traceparent", ""))
+    response = web.Response(status=status, body=body, headers=headers_of(problem, call_id))
     if status in UNREAD:
         response.force_close()
     return response

@@ -1,87 +1,104 @@
-"""What passes between caller and replica: headers, bodies, answers."""
+"""Calls that come by aiohttp's server: those with chunks, of HTTP/1.0, with expectations.
+
+Plain ones go the fast path (fast_path.py).
+"""
 
 from __future__ import annotations
 
 import logging
+import time
 
-import aiohttp
 from aiohttp import web
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict
 
+from local.provider.functions.function import Function
+from local.provider.http.bodies import Bodies
+from local.provider.http.call import Call, length_of
+from local.provider.http.problem import Problem, answer, call_id_of
+from local.provider.http.proxy import Incomplete, Proxy
 from local.provider.http.server import Stream
+from local.provider.replicas.connection import Answer, Connection
 
 logger = logging.getLogger(__name__)
 
-MAX_WHOLE_ANSWER_BYTES = 1024 * 1024  # a larger one is passed on piece by piece
-HOP_BY_HOP = {
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-}
-REQUEST_ONLY = {"host", "content-length", "expect"}  # told anew to the replica
+
+class Relay:
+    """Reads a call, has it forwarded, and writes the answer."""
+
+    def __init__(self, proxy: Proxy, bodies: Bodies) -> None:
+        self._proxy = proxy
+        self._bodies = bodies
+
+    async def invoke(self, request: web.Request) -> web.StreamResponse:
+        """Answer ANY /function/NAME[.NAMESPACE][/path][?query]."""
+        call_id = call_id_of(request)
+        try:
+            function, target = self._proxy.find(request.raw_path)
+        except Problem as problem:
+            return answer(request, problem, call_id)
+        call = Call(
+            method=request.method.encode(),
+            target=target,
+            headers=request.raw_headers,
+            sender=request.remote or "unknown",
+            call_id=call_id,
+            started_at=time.perf_counter(),
+        )
+        status = 500
+        try:
+            response = await self._forward(request, function, call)
+            status = response.status
+        except Problem as problem:
+            status = problem.status
+            response = answer(request, problem, call_id)
+        finally:
+            function.answered.add(int(status), time.perf_counter() - call.started_at)
+        return response
+
+    async def _forward(
+        self, request: web.Request, function: Function, call: Call
+    ) -> web.StreamResponse:
+        response: web.StreamResponse | None = None
+
+        async def tell(call: Call, told: Answer, connection: Connection) -> web.StreamResponse:
+            nonlocal response
+            response = response_to(call, told)
+            if not told.is_whole:
+                await response.prepare(request)
+                async for piece in connection.pieces():
+                    await response.write(piece)
+            return response
+
+        self._proxy.enter()
+        try:
+            call.body = await self._bodies.read(request)
+            return await self._proxy.forward(function, call, tell)
+        except Incomplete as error:
+            assert response is not None
+            logger.warning("answer broken off", extra={"reason": str(error)})
+            if request.transport:
+                request.transport.abort()  # so that nobody takes it for the whole
+            return response
+        finally:
+            self._proxy.leave()
+            self._bodies.give_back(len(call.body))
 
 
-def end_to_end(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
-    """Return the headers without those that are about one connection only."""
-    named = {name.strip().lower() for name in headers.get("Connection", "").split(",")}
-    dropped = HOP_BY_HOP | named
-    return CIMultiDict(
-        (key, value if value.isascii() else as_text(value))
-        for key, value in headers.items()
-        if key.lower() not in dropped
+def response_to(call: Call, told: Answer) -> web.StreamResponse:
+    headers = CIMultiDict(
+        (name.decode(), as_text(value)) for name, value in call.answer_headers(told.headers)
     )
+    reason = as_text(told.reason)
+    if told.body:
+        return web.Response(status=told.status, reason=reason, headers=headers, body=told.body)
+    if (length := length_of(told.headers)) is not None:
+        headers["Content-Length"] = length.decode()
+    return Stream(status=told.status, reason=reason, headers=headers)
 
 
-def as_text(value: str) -> str:
-    """Read as Latin-1, as HTTP does, what is no UTF-8: written as it is, it would be left out."""
+def as_text(value: bytes) -> str:
+    """Read as UTF-8, which is how aiohttp writes it; as Latin-1, as HTTP does, what is none."""
     try:
-        value.encode()
-    except UnicodeEncodeError:
-        return value.encode(errors="surrogateescape").decode("latin-1")
-    return value
-
-
-def forwarded_headers(request: web.Request, call_id: str) -> CIMultiDict[str]:
-    headers = end_to_end(request.headers)
-    headers.setdefault("X-Forwarded-Host", request.headers.get("Host", ""))
-    senders = [*headers.popall("X-Forwarded-For", []), request.remote or "unknown"]
-    headers["X-Forwarded-For"] = ", ".join(senders)
-    headers["X-Call-Id"] = call_id
-    for name in REQUEST_ONLY:
-        headers.popall(name, None)
-    return headers
-
-
-def is_small(upstream: aiohttp.ClientResponse) -> bool:
-    length = upstream.content_length
-    return length is not None and length <= MAX_WHOLE_ANSWER_BYTES
-
-
-async def relay(
-    request: web.Request, upstream: aiohttp.ClientResponse, whole: bytes | None, call_id: str
-) -> web.StreamResponse:
-    """Give the caller the replica's answer: at once, or piece by piece."""
-    headers = end_to_end(upstream.headers)
-    headers["X-Call-Id"] = call_id
-    status, reason = upstream.status, upstream.reason
-    if whole:
-        headers.popall("Content-Length", None)
-        return web.Response(status=status, reason=reason, headers=headers, body=whole)
-    response = Stream(status=status, reason=reason, headers=headers)
-    await response.prepare(request)
-    try:
-        async for piece in upstream.content.iter_any():
-            await response.write(piece)
-    except (aiohttp.ClientPayloadError, TimeoutError) as error:
-        logger.warning("answer broken off", extra={"url": str(upstream.url), "reason": str(error)})
-        if request.transport:
-            request.transport.abort()  # so that the caller does not take it for the whole
-    finally:
-        upstream.close()
-    return response
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

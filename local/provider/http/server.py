@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
@@ -32,8 +33,18 @@ Retry-After: 1\r
 %b""" % (len(FULL_BODY), FULL_BODY)
 
 
+class Begun(Protocol):
+    """A connection whose requests were all plain so far (fast_path.py)."""
+
+    answering: asyncio.Task[None] | None
+
+    def close_after_answer(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
 class Connection(RequestHandler):
-    """One connection: its requests must get to the end of their headers in time."""
+    """One connection at aiohttp: its requests must get to the end of their headers in time."""
 
     __slots__ = ("_head_timer", "_server")
 
@@ -96,15 +107,23 @@ class Connection(RequestHandler):
 
 
 class Server(web.Server):
-    """Takes connections, up to a number."""
+    """Takes connections, up to a number; `first` makes what they are to begin with."""
 
-    def __init__(self, application: web.Server, most: int, head_seconds: float) -> None:
+    def __init__(
+        self, application: web.Server, most: int, head_seconds: float, first: First | None
+    ) -> None:
         super().__init__(self._handle, request_factory=application.request_factory)
         self._application = application
         self._most_connections = most
+        self._first = first
         self.head_seconds = head_seconds
+        self.begun: set[Begun] = set()
 
-    def __call__(self) -> Connection:
+    def __call__(self) -> Any:
+        return self._first(self) if self._first else self.general()
+
+    def general(self) -> Connection:
+        """Make a connection that takes all that HTTP allows."""
         return Connection(
             self,
             loop=self._loop,
@@ -131,7 +150,22 @@ class Server(web.Server):
 
     def has_room(self) -> bool:
         """Tell whether there are no more connections than there may be."""
-        return len(self._connections) <= self._most_connections
+        return len(self._connections) + len(self.begun) <= self._most_connections
+
+    def pre_shutdown(self) -> None:
+        for connection in list(self.begun):
+            connection.close_after_answer()
+        super().pre_shutdown()
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        if answering := [each.answering for each in self.begun if each.answering]:
+            await asyncio.wait(answering, timeout=timeout)
+        for connection in list(self.begun):
+            connection.abort()
+        await super().shutdown(timeout)
+
+
+First = Callable[[Server], asyncio.Protocol]
 
 
 class Runner(web.AppRunner):
@@ -142,12 +176,13 @@ class Runner(web.AppRunner):
         app: web.Application,
         most_connections: int = MAX_CONNECTIONS,
         head_seconds: float = HEAD_SECONDS,
+        first: First | None = None,
     ) -> None:
         super().__init__(app, access_log=None, handle_signals=False)
-        self._limits = (most_connections, head_seconds)
+        self._options = (most_connections, head_seconds, first)
 
     async def _make_server(self) -> web.Server:
-        return Server(await super()._make_server(), *self._limits)
+        return Server(await super()._make_server(), *self._options)
 
 
 class Stream(web.StreamResponse):

@@ -14,6 +14,7 @@ from pathlib import Path
 import aiohttp
 
 from local.machine import ports, processes
+from local.provider.replicas.connection import Connections
 from local.provider.replicas.pipe import Pipe
 from local.provider.replicas.replica_log import ReplicaLog
 
@@ -45,6 +46,7 @@ class Replica:
         self._ready_path, self._health_path = paths
         self._tells_readiness = True
         self.url = f"http://127.0.0.1:{port}"
+        self.connections = Connections("127.0.0.1", port)
         self.process = process
         self.pipe = pipe
         self.log = log
@@ -141,6 +143,7 @@ class Replica:
         await asyncio.wait([output], timeout=LAST_WORDS_SECONDS)
         output.cancel()
         self.pipe.close()
+        self.connections.close()
         self.exited.set()
         self.on_news()
 
