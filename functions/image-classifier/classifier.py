@@ -27,6 +27,8 @@ from storing import CHUNK_IMAGES, Looked, ResultOrError, Storing, picture_key
 
 # Repeated images are few, and their results are sought in the store while others are looked for.
 _FIND_THREADS = 4
+# Fetching, digesting and inspecting so many takes longer than the model does.
+_LARGE_BYTES = 8_000_000
 # For so long it begins with another costly image: as long as a call is meant to take.
 _COSTLY_SECONDS = 4.0
 
@@ -52,6 +54,7 @@ class Classifier:
         images = {_key(event): event for event in reversed(batch)}
         storing: list[Future[dict[ResultKey, ResultOrError]]] = []
         costly: list[ImageUploaded] = []
+        large: list[ImageUploaded] = []
         with self._turns:
             # Not before: what a killed consumer asked for may be done by now, and is not repeated.
             known = [each for each in images.values() if self._costly.knows(each.image_id)]
@@ -59,10 +62,16 @@ class Classifier:
             outcomes = self._find([each for each in images.values() if each not in known])
             missing: defaultdict[str, list[ImageUploaded]] = defaultdict(list)
             for key, event in images.items():
-                if key not in outcomes and event not in known:
+                if key in outcomes or event in known:
+                    continue
+                if event.file_size > _LARGE_BYTES:
+                    large.append(event)
+                else:
                     missing[event.model_id].append(event)
             for model_id, group in missing.items():
                 outcomes |= self._classify_group(model_id, group, storing, costly)
+        for event in large:
+            outcomes |= self._classify_large(event, storing, costly)
         if costly:
             outcomes |= self._classify_costly(costly, storing)
         for stored in storing:
@@ -144,6 +153,30 @@ class Classifier:
         for event in costly[known:]:
             self._costly.note(event.image_id)
         return outcomes
+
+    def _classify_large(
+        self,
+        event: ImageUploaded,
+        storing: list[Future[dict[ResultKey, ResultOrError]]],
+        costly: list[ImageUploaded],
+    ) -> dict[ResultKey, ResultOrError]:
+        """Classify one image for whose bytes no other batch is to wait; see `_classify_group`."""
+        ((_, data),) = self._fetching.begin([event])
+        if not isinstance(data, bytes):
+            return {_key(event): data}
+        try:
+            with self._lock:
+                engine = self._engines.get(event.model_id)
+            info = engine.inspect(data)
+            if info.is_costly:
+                costly.append(event)
+                self._costly.note(event.image_id)
+                return {}
+            with self._lock:
+                storing.append(self._look(engine, {event: engine.decode(data, info)}))
+        except (InvalidImage, Unavailable) as error:
+            return {_key(event): error}
+        return {}
 
     def _classify_costly(
         self, images: Sequence[ImageUploaded], storing: list[Future[dict[ResultKey, ResultOrError]]]
