@@ -26,6 +26,10 @@ from pipeline.models import bundles
 from pipeline.settings import Settings
 from pipeline.storage.object_store import ObjectStore
 
+COMMAND = (sys.executable, "-m", "bench.measuring.raw")
+# Said by one that waits for a line before it begins, as others are to begin with it.
+WARM = "warm"
+
 _WARM_UP_IMAGES = 20
 
 
@@ -41,22 +45,13 @@ def measure(
     Raises:
         BenchFailed: it failed.
     """
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "functions" / "image-classifier")])
     cores = os.sched_getaffinity(0)
     place = {max(cores) if core is None else core} if threads == 1 else cores
     finished = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "bench.measuring.raw",
-            "--images",
-            str(count),
-            "--threads",
-            str(threads),
-        ],
+        [*COMMAND, "--images", str(count), "--threads", str(threads)],
         preexec_fn=partial(os.sched_setaffinity, 0, place),
         cwd=ROOT,
-        env={**os.environ, **stack.addresses, "PYTHONPATH": paths},
+        env=environment(stack),
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -64,6 +59,12 @@ def measure(
         raise BenchFailed(f"RAW ended with status {finished.returncode}")
     found: dict[str, Any] = json.loads(finished.stdout)
     return found
+
+
+def environment(stack: BenchStack) -> dict[str, str]:
+    """Tell RAW's process where the model and the classifier's modules are."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "functions" / "image-classifier")])
+    return {**os.environ, **stack.addresses, "PYTHONPATH": paths}
 
 
 def check_label(photo: Photo, found: dict[str, Any]) -> None:
@@ -78,8 +79,12 @@ def check_label(photo: Photo, found: dict[str, Any]) -> None:
         raise BenchFailed(f"RAW says {said!r} of a picture of {known!r}")
 
 
-def run(settings: Settings, count: int, threads: int) -> dict[str, Any]:
-    """Classify so many images in each thread, one after the other."""
+def run(settings: Settings, count: int, threads: int, *, wait: bool = False) -> dict[str, Any]:
+    """Classify so many images in each thread, one after the other.
+
+    Args:
+        wait: say when it is warm and begin when a line is read.
+    """
     # Here, as only this process has them on its path.
     import answers
     from engine import Engine
@@ -97,6 +102,9 @@ def run(settings: Settings, count: int, threads: int) -> dict[str, Any]:
         for number in range(_WARM_UP_IMAGES)
     ]
     data = [photo.numbered("raw", number) for number in range(count)]
+    if wait:
+        print(WARM, flush=True)
+        sys.stdin.readline()
     cpu, wall = _timed([partial(_look_at_all, engine, data) for engine in engines])
     manifest = models[0].manifest
     return {
@@ -127,9 +135,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.measuring.raw", description=__doc__)
     parser.add_argument("--images", type=int, default=300)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--wait", action="store_true", help="begin when a line is read")
     options = parser.parse_args()
     settings = Settings.from_env(os.environ)
-    print(json.dumps(run(settings, options.images, options.threads)))
+    print(json.dumps(run(settings, options.images, options.threads, wait=options.wait)))
 
 
 if __name__ == "__main__":
