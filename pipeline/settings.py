@@ -66,7 +66,9 @@ class Settings:
     )
     consumer_port: int = _setting(8082, "port", "the consumer's /healthz and /metrics", 1)
     batch_size: int = _setting(32, "images", "most references per classifier call", 1)
-    batches_in_flight: int = _setting(8, "calls", "classifier calls at once per consumer", 1)
+    batches_in_flight: int = _setting(
+        64, "calls", "most classifier calls at once per consumer; it finds out how many pay", 1
+    )
     invoke_timeout_seconds: float = _setting(
         0.0, "seconds", "one classifier call; 0: `REQUEST_TIMEOUT_SECONDS`", 0.0
     )

@@ -30,6 +30,7 @@ CACHE_LOOKUPS = Counter(
 )
 EVENTS = Counter("image_events_total", "events the consumer finished, by outcome", ["outcome"])
 EVENTS_IN_FLIGHT = Gauge("image_events_in_flight", "events read from Kafka and not yet finished")
+CALLS_ALLOWED = Gauge("image_calls_allowed", "calls at once that the consumer makes at most")
 BREAKER_OPEN = Gauge("image_breaker_open", "1 while the consumer rests because everything fails")
 REPLICAS_NEEDED = Gauge("image_classifier_replicas_needed", "replicas that the load needs")
 REPLICAS_WANTED = Gauge("image_classifier_replicas_wanted", "of them those that are allowed")

@@ -1,8 +1,8 @@
-"""More replicas do more: eight stubs that sleep 50 ms an image do nearly eight times one's work.
+"""More replicas do more: 32 stubs that sleep 50 ms an image do nearly 32 times the work of one.
 
 The stub stands in the classifier's place, so what is measured is the consumer, the provider and
-the calls. Calls are of eight images, sixteen at once. The real model goes from one replica to two
-beside RAW from one thread to two: on two cores that also feed it that is reported, not judged.
+the calls, on the settings that everybody has. The real model goes from one replica to two beside
+RAW from one thread to two: on two cores that also feed it that is reported, not judged.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from bench.stacks.functions import CLASSIFIER, Functions
 
 GOAL = "P8"
 
-_MOST = 8
-_SETTINGS = {"BATCH_SIZE": "8", "BATCHES_IN_FLIGHT": "16"}
+_MOST = 32
 _EACH_SECONDS = 10.0
 
 Rates = dict[str, list[float]]
@@ -46,8 +45,8 @@ def run(context: Context) -> Outcome:
 
 
 def _stub(context: Context, count: int) -> Rates:
-    replicas = (1, 2, 4, 8) if context.full else (1, _MOST)
-    with stub_stack(_MOST, **_SETTINGS) as (_, drain, functions):
+    replicas = (1, 2, 4, 8, 16, _MOST) if context.full else (1, _MOST)
+    with stub_stack(_MOST) as (_, drain, functions):
         arms = {str(number): partial(_drain, drain, functions, number) for number in replicas}
         return rounds.shuffled(arms, count)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
+from call_limit import CallLimit
 from circuit_breaker import Breaker
 from deliveries import Delivery, Pending, origin_of, read
 from membership import Membership
@@ -35,8 +36,9 @@ _REVOKE_SECONDS = 2.0
 _DRAIN_SECONDS = 30.0
 # The main loop is stuck when it has not gone round for this long.
 _STUCK_SECONDS = 30.0
-# How many batches are read ahead of those being worked on, of each partition.
-_BATCHES_AHEAD = 8
+# How many batches of the largest size are read beyond the commit, of each partition. However many
+# calls are made at once: it is how far a crash may have to be looked for.
+_BATCHES_AHEAD = 16
 
 MakeConsumer = Callable[[Settings, broker.OnCommit], Consumer]
 
@@ -45,6 +47,7 @@ class ImageProcessConsumer:
     """Reads events, has them processed in batches, commits the longest finished prefix.
 
     Args:
+        limit: how many batches at once.
         make_consumer: makes the Kafka client.
         pool: runs the batches; threads of its own when None.
     """
@@ -55,11 +58,12 @@ class ImageProcessConsumer:
         processor: Processor,
         breaker: Breaker,
         membership: Membership,
+        limit: CallLimit,
         make_consumer: MakeConsumer = broker.make_consumer,
         pool: Executor | None = None,
     ) -> None:
-        batches, self._batch_size = settings.batches_in_flight, settings.batch_size
-        ahead = self._batch_size * (batches + _BATCHES_AHEAD)
+        self._batch_size = settings.batch_size
+        ahead = self._batch_size * _BATCHES_AHEAD
         self._window = Window(ahead)
         # The last attempt is made alone, so that it is known whose it was.
         careful_from = max(1, min(CAREFUL_FROM, settings.max_attempts - 1))
@@ -69,7 +73,7 @@ class ImageProcessConsumer:
         self._consumer = make_consumer(settings, self._commits.answered)
         self._pending = Pending()
         size, most = self._batch_size, settings.max_attempts
-        self._workers = Workers(processor, self._pending, batches, size, pool, most)
+        self._workers = Workers(processor, self._pending, limit, size, pool, most)
         self._breaker = breaker
         self._membership = membership
         self._max_attempts = settings.max_attempts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -19,7 +19,8 @@ from pipeline.settings import Settings
 
 _CONNECT_SECONDS = 1.0
 # Said by the gateway or the function before any work was done: waited for, costs no attempt.
-_NOT_NOW = frozenset({429, 503})
+_TOO_MANY = 429
+_NOT_NOW = frozenset({_TOO_MANY, 503})
 _PICTURE_SIDE_PIXELS = 256
 
 
@@ -30,9 +31,14 @@ class CallFailed(PipelineError):
 
 
 class ClassifierClient:
-    """Sends batches of references to image-classifier; safe to share between threads."""
+    """Sends batches of references to image-classifier; safe to share between threads.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        refused: told of each call for which there was no room.
+    """
+
+    def __init__(self, settings: Settings, refused: Callable[[], None] = lambda: None) -> None:
+        self._refused = refused
         self._url = f"{settings.openfaas_url}/function/image-classifier"
         self._timeout = (_CONNECT_SECONDS, settings.classifier_call_seconds)
         self._session = requests.Session()
@@ -56,6 +62,8 @@ class ClassifierClient:
             CallFailed: a replica took it and did not answer, or not for these jobs.
         """
         response = self._post(batch)
+        if response.status_code == _TOO_MANY:
+            self._refused()
         if response.status_code in _NOT_NOW:
             raise Unavailable(f"image-classifier answered {response.status_code}")
         if response.status_code != 200:

@@ -7,6 +7,7 @@ import os
 import signal
 from functools import partial
 
+from call_limit import CallLimit
 from circuit_breaker import Breaker
 from consumer import ImageProcessConsumer
 from invoke import ClassifierClient
@@ -33,14 +34,15 @@ def main() -> None:
     crashes.configure(settings.crash_dir)
     member_file = MemberFile.of(settings)
     member_file.expel_predecessor()
-    classifier = ClassifierClient(settings)
+    limit = CallLimit(settings.batches_in_flight)
+    classifier = ClassifierClient(settings, limit.refused)
     publisher = broker.Publisher(settings)
     results = Results(ObjectStore(settings), ResultCache(settings))
     breaker = Breaker(settings.breaker_failures, settings.breaker_rest_seconds, classifier.works)
     policy = RetryPolicy.from_settings(settings)
     processor = Processor(classifier, publisher, results, policy, breaker)
     membership = Membership(partial(ask_broker, settings), note=member_file.note)
-    consumer = ImageProcessConsumer(settings, processor, breaker, membership)
+    consumer = ImageProcessConsumer(settings, processor, breaker, membership, limit)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: consumer.stop())
     serve(settings.listen_host, settings.consumer_port, consumer.why_unhealthy)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Set
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
+from call_limit import CallLimit
 from deliveries import Delivery, Pending
 from outcomes import internal
 from pipeline.hooks import crashes
@@ -25,23 +26,31 @@ _REST_SECONDS = 0.5
 _CALL_SECONDS = 4.0
 # Few images are shared out among replicas, but a call is worth some.
 _FEW_IMAGES = 4
+# While one tries how many calls pay they are equal and soon over.
+_SEARCHING_IMAGES = 8
+# All calls together hold no more images than so many of the largest: many calls are small ones.
+_BATCHES = 16
 # How much the last call counts beside those before.
 _WEIGHT = 0.3
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Running:
     batch: list[Delivery]
     alone: bool
     unfinished: Future[list[Delivery]]
     began: float
     dropped: set[Partition] = field(default_factory=set)
+    generation: int | None = None
 
 
 class Workers:
     """Takes batches from the pending deliveries, works them off in threads.
 
     Args:
+        limit: how many batches at once.
+        size: the most images of one.
+        pool: runs the batches; threads of its own, one for each that may be allowed, when None.
         most_bugs: how often a bug may be met over one message before it fails untried.
     """
 
@@ -49,17 +58,17 @@ class Workers:
         self,
         processor: Processor,
         pending: Pending,
-        batches: int,
+        limit: CallLimit,
         size: int,
         pool: Executor | None = None,
         most_bugs: int = 5,
     ) -> None:
         self._processor = processor
         self._pending = pending
-        self._batches = batches
+        self._limit = limit
         self._size = size
         self._most_bugs = most_bugs
-        self._pool = pool or ThreadPoolExecutor(batches, thread_name_prefix="batch")
+        self._pool = pool or ThreadPoolExecutor(limit.most, thread_name_prefix="batch")
         self._running: list[_Running] = []
         self._image_seconds: float | None = None  # of a call for each of its images
 
@@ -72,7 +81,8 @@ class Workers:
         """
         if self._running:
             crashes.point("consumer.invoked")
-        while len(self._running) < self._batches:
+        self._limit.look(len(self._running), time.monotonic())
+        while len(self._running) < self._limit.calls:
             now = time.monotonic()
             alone = alone or self._pending.has_one_alone(now)
             if self._running and (alone or self._running[0].alone):
@@ -84,6 +94,10 @@ class Workers:
             begin(batch, alone)
             future = self._pool.submit(self._processor.process, batch)
             self._running.append(_Running(batch, alone, future, now))
+        generation = self._limit.generation(len(self._running), time.monotonic())
+        for running in self._running:
+            if running.generation is None:
+                running.generation = generation
         EVENTS_IN_FLIGHT.set(sum(len(running.batch) for running in self._running))
 
     def finished(self) -> Iterator[Delivery]:
@@ -94,6 +108,8 @@ class Workers:
             self._pending.release(running.batch)
             unfinished, bug = self._unfinished(running)
             again = {id(delivery) for delivery in unfinished}
+            if not unfinished:
+                self._tell(running)
             due = time.monotonic() + _REST_SECONDS
             for delivery in running.batch:
                 if id(delivery) not in again:
@@ -113,8 +129,10 @@ class Workers:
 
     def _most(self) -> int:
         """Tell how many images the next call may hold: all calls should be equally large."""
-        share = math.ceil(len(self._pending) / (self._batches - len(self._running)))
-        most = max(_FEW_IMAGES, share)
+        calls = self._limit.calls
+        share = math.ceil(len(self._pending) / (calls - len(self._running)))
+        together = _SEARCHING_IMAGES if self._limit.is_searching else _BATCHES * self._size // calls
+        most = max(_FEW_IMAGES, min(share, together))
         if self._image_seconds is None:
             most = _FEW_IMAGES
         elif self._image_seconds:
@@ -125,6 +143,12 @@ class Workers:
         seconds = (time.monotonic() - running.began) / len(running.batch)
         known = self._image_seconds
         self._image_seconds = seconds if known is None else known + _WEIGHT * (seconds - known)
+
+    def _tell(self, running: _Running) -> None:
+        """Say how long a call took that was answered for all its images."""
+        now, generation = time.monotonic(), running.generation
+        if generation is not None:
+            self._limit.answered(generation, len(running.batch), now - running.began, now)
 
     def wait_for_one(self, seconds: float) -> bool:
         """Wait for any batch to end; False at once when none is worked on."""

@@ -17,6 +17,7 @@ import consumer as consumer_module
 import fetching
 import storing
 import workers
+from call_limit import CallLimit
 from circuit_breaker import Breaker
 from classifier import Classifier
 from consumer import ImageProcessConsumer
@@ -121,7 +122,8 @@ class World:
     def start(self) -> None:
         """Start a consumer."""
         puppet = Puppet(self.kafka, self.clock, lambda: self.commits_land)
-        client = ClassifierClient(SETTINGS)
+        limit = CallLimit(SETTINGS.batches_in_flight)
+        client = ClassifierClient(SETTINGS, limit.refused)
         client._session.mount("http://", self.gateway)
         policy = RetryPolicy.from_settings(SETTINGS)
         breaker = Breaker(
@@ -136,7 +138,7 @@ class World:
         membership = Membership(lambda: None, self.clock.monotonic)
         puppet.begin(
             ImageProcessConsumer(
-                SETTINGS, processor, breaker, membership, puppet.make_client, puppet.bench
+                SETTINGS, processor, breaker, membership, limit, puppet.make_client, puppet.bench
             )
         )
         self.puppets.append(puppet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,11 @@ class Wire(BaseAdapter):
         """Close nothing."""
 
 
-def classify(folder: Path, status: int, body: bytes | Exception) -> list[dict[str, Any]]:
+def classify(
+    folder: Path, status: int, body: bytes | Exception, refused: Callable[[], None] = lambda: None
+) -> list[dict[str, Any]]:
     (folder / "consumer-classifier-key").write_text("secret")
-    client = ClassifierClient(Settings(secrets_dir=str(folder)))
+    client = ClassifierClient(Settings(secrets_dir=str(folder)), refused)
     client._session.mount("http://", Wire(status, body))
     return client.classify([uploaded("a"), uploaded("b")])
 
@@ -58,6 +61,18 @@ def test_what_is_no_list_of_answers_is_a_failed_call(tmp_path: Path, body: bytes
 def test_any_other_status_is_a_failed_call(tmp_path: Path, status: int) -> None:
     with pytest.raises(CallFailed, match=str(status)):
         classify(tmp_path, status, b"[]")
+
+
+@pytest.mark.parametrize(("status", "count"), [(429, 1), (503, 0)])
+def test_a_call_for_which_there_was_no_room_is_told_apart(
+    tmp_path: Path, status: int, count: int
+) -> None:
+    told: list[int] = []
+
+    with pytest.raises(Unavailable):
+        classify(tmp_path, status, b"", lambda: told.append(status))
+
+    assert len(told) == count
 
 
 @pytest.mark.parametrize("status", [429, 503])

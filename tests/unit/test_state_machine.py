@@ -31,7 +31,7 @@ def test_a_partition_that_was_held_back_goes_on_after_it_was_lost() -> None:
     world = World()
     try:
         world.start()
-        for number in range(100):
+        for number in range(300):
             world.upload("one", "good", number)
         (puppet,) = world.puppets
         while not puppet.client.held_back:

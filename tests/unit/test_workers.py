@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import workers
+from call_limit import CallLimit
 from deliveries import Delivery, Pending, read
 from pipeline.events.cloudevents import Origin
 from process import Processor
@@ -66,16 +67,27 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return given
 
 
+class Allowed(CallLimit):
+    """So many calls are known to pay."""
+
+    @property
+    def calls(self) -> int:
+        return self.most
+
+    def generation(self, running: int, now: float) -> int:
+        return 0
+
+
 def add(pending: Pending, numbers: range) -> None:
     for number in numbers:
         event = uploaded(str(number)).encode()
         pending.add(read(event, Origin(*PLACE, number), redelivered=False))
 
 
-def sizes_after(seconds: float, images: int, clock: Clock) -> list[int]:
+def sizes_after(seconds: float, images: int, clock: Clock, allowed: int = 8) -> list[int]:
     """Work off four images in so many seconds; then see the calls that others are given."""
     pending, bench, calls = Pending(), Bench(), list[int]()
-    one = Workers(Finished(), pending, 8, 32, bench)
+    one = Workers(Finished(), pending, Allowed(allowed), 32, bench)
     add(pending, range(4))
     one.start(lambda batch, alone: calls.append(len(batch)), alone=False)
     clock.now += seconds
@@ -98,6 +110,10 @@ def test_a_call_holds_no_more_than_the_largest_batch(clock: Clock) -> None:
     assert sizes_after(0.1, 400, clock) == [32] * 8
 
 
+def test_many_calls_are_small_ones(clock: Clock) -> None:
+    assert sizes_after(0.1, 2000, clock, allowed=64) == [8] * 64
+
+
 def test_a_slow_model_is_asked_for_few_images_at_once(clock: Clock) -> None:
     assert sizes_after(8.0, 20, clock) == [2] * 8
 
@@ -111,7 +127,7 @@ def pending() -> Pending:
 
 def worked_off(pending: Pending, taken_away: bool) -> list[Delivery]:
     bench = Bench()
-    workers = Workers(Unfinished(), pending, 1, 4, bench)
+    workers = Workers(Unfinished(), pending, CallLimit(1), 4, bench)
     workers.start(lambda batch, alone: None, alone=False)
     if taken_away:
         workers.drop({PLACE})
@@ -133,7 +149,7 @@ def test_what_was_taken_away_meanwhile_is_not_taken_up_again(pending: Pending) -
 
 def test_the_end_of_a_batch_ends_the_wait_for_it(pending: Pending) -> None:
     with ThreadPoolExecutor(1) as pool:
-        one = Workers(Finished(), pending, 1, 4, pool)
+        one = Workers(Finished(), pending, CallLimit(1), 4, pool)
         assert not one.wait_for_one(60.0)
 
         one.start(lambda batch, alone: None, alone=False)
@@ -144,7 +160,7 @@ def test_the_end_of_a_batch_ends_the_wait_for_it(pending: Pending) -> None:
 
 def test_a_bug_that_ends_a_batch_costs_one_message_its_attempts(clock: Clock) -> None:
     pending, bench, buggy = Pending(), Bench(), Buggy()
-    workers = Workers(buggy, pending, 1, 4, bench, most_bugs=3)
+    workers = Workers(buggy, pending, CallLimit(1), 4, bench, most_bugs=3)
     add(pending, range(4))
 
     ended: list[Delivery] = []
