@@ -56,6 +56,7 @@ class Functions:
         settings: Mapping[str, str],
         image: str = "",
         most: int | None = None,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         """Deploy a function again, wait until it serves.
 
@@ -63,6 +64,7 @@ class Functions:
             settings: environment variables, beyond those it has.
             image: another one that was built.
             most: how many replicas it may have.
+            labels: beyond those it has.
         """
         status, before = self.status(name), self.replicas(name)
         request = {key: status[key] for key in _KEPT if status.get(key)}
@@ -71,6 +73,7 @@ class Functions:
         request["envVars"] = {**(status.get("envVars") or {}), **settings}
         if most is not None:
             request["labels"] = {**request["labels"], "com.openfaas.scale.max": str(most)}
+        request["labels"] = {**request["labels"], **(labels or {})}
         self._gateway.deploy(request)
         self._gateway.wait(name, _READY_SECONDS)
         # Those of the version before may still be on their way out.

@@ -1,4 +1,7 @@
-"""Gives image-classifier as many replicas as its backlog needs, once a second."""
+"""Gives each function as many replicas as it needs, once a second.
+
+image-classifier by its backlog, others by their requests.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,17 @@ from measuring import Meter, Sample
 from pipeline import telemetry
 from pipeline.errors import Unavailable
 from pipeline.http.health import serve
+from pipeline.http.openfaas import OpenFaaS
 from pipeline.kafka.backlog import BacklogProbe, Reading
 from pipeline.settings import Settings
 from replicas import Function, Replicas
+from request_scaling import RequestScaling
 
 logger = logging.getLogger(__name__)
 
 FUNCTION = "image-classifier"
 _EVERY_SECONDS = 1.0
+_REQUEST_SECONDS = 5.0
 
 
 class Autoscaler:
@@ -70,6 +76,9 @@ class Autoscaler:
     def _decide(self, reading: Reading, function: Function) -> None:
         now = self._clock()
         self._meter.add(Sample(now, reading.waiting, reading.passed, function.available))
+        if function.kind:
+            self._say(f"{FUNCTION} is scaled by requests: scale.type is {function.kind}")
+            return
         if function.factor:
             self._say(f"OpenFaaS scales {FUNCTION} itself: scale.factor is {function.factor}")
             return
@@ -115,7 +124,12 @@ def main() -> None:
     settings = Settings.from_env(os.environ)
     telemetry.configure("classifier-autoscaler", settings.log_level)
     autoscaler = Autoscaler(settings, BacklogProbe(settings), Replicas(settings, FUNCTION))
+    cool_down_seconds = settings.autoscaler_cool_down_seconds
+    by_requests = RequestScaling(OpenFaaS(settings, _REQUEST_SECONDS), cool_down_seconds)
     stopping = threading.Event()
+
+    def message() -> str:
+        return "; ".join(filter(None, (autoscaler.message(), by_requests.message())))
 
     def stop(_: int, __: FrameType | None) -> None:
         stopping.set()
@@ -123,9 +137,10 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     address = settings.listen_host, settings.autoscaler_port
-    serve(*address, autoscaler.why_unhealthy, autoscaler.message)
+    serve(*address, autoscaler.why_unhealthy, message)
     while not stopping.wait(_EVERY_SECONDS):
         autoscaler.look()
+        by_requests.look()
 
 
 if __name__ == "__main__":

@@ -23,12 +23,14 @@ class Function:
     Attributes:
         available: replicas that take requests.
         factor: OpenFaaS' own scaling, in percent of a step; 0: it does not scale.
+        kind: by which kind of requests it is scaled instead; empty: by none.
     """
 
     replicas: int
     available: int
     bounds: Bounds
     factor: int
+    kind: str = ""
 
     @classmethod
     def from_status(cls, status: dict[str, Any]) -> Function:
@@ -40,6 +42,7 @@ class Function:
             int(status.get("availableReplicas", 0)),
             Bounds(least, max(least, int(labels.get(f"{_LABEL}max", _MOST)))),
             int(labels.get(f"{_LABEL}factor", _FACTOR)),
+            str(labels.get(f"{_LABEL}type", "")),
         )
 
 

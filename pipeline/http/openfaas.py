@@ -54,6 +54,10 @@ class OpenFaaS:
         body = {"serviceName": name, "replicas": replicas}
         self._call("POST", f"/system/scale-function/{name}", body)
 
+    def metrics(self) -> str:
+        """Ask for what Prometheus is told; raises as `functions` does."""
+        return self._call("GET", "/metrics").text
+
     def _json(self, path: str, kind: type) -> Any:
         answer = self._call("GET", path)
         try:

@@ -157,6 +157,7 @@ def test_metrics_have_openfaas_names(provider: Provider) -> None:
     seen, name = samples(), "greedy.openfaas-fn"
     assert seen["gateway_function_invocation_total", "200", name] == 1
     assert seen["gateway_function_invocation_total", "418", name] == 2
+    assert seen["gateway_function_invocation_started", name] == 3
     assert seen["gateway_functions_seconds_count", "418", name] == 2
     assert seen["gateway_functions_seconds_bucket", "418", name, "+Inf"] == 2
     assert seen["gateway_functions_seconds_sum", "200", name] > 0

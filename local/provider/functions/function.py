@@ -67,6 +67,11 @@ class Function:
         return {name for each in self._replica_sets() for name in each.version.spec.secrets}
 
     @property
+    def in_flight(self) -> int:
+        """Requests that a replica is working on, those of an older version too."""
+        return sum(each.in_flight for each in self._replica_sets())
+
+    @property
     def patience_seconds(self) -> float:
         """How long a request waits for a replica: longer where it may have to start one."""
         settings, scaling = self._host.settings, self.serving.version.spec.scaling

@@ -61,6 +61,7 @@ class ReplicaSet:
         self._changes = changes
         self._slots: list[Slot] = []
         self._leaving: set[asyncio.Task[None]] = set()
+        self._going: list[Slot] = []  # each until its last request is answered
 
     @property
     def wanted(self) -> int:
@@ -69,6 +70,12 @@ class ReplicaSet:
     @property
     def available(self) -> int:
         return sum(slot.is_ready for slot in self._slots)
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests replicas are working on, those that are about to leave too."""
+        slots = (*self._slots, *self._going)
+        return sum(slot.replica.in_flight for slot in slots if slot.replica)
 
     @property
     def failure(self) -> str:
@@ -101,12 +108,14 @@ class ReplicaSet:
             number = self._numbers.take()
             self._slots.append(Slot(self.version, number, self._host, self._changes.fire))
         while len(self._slots) > wanted:
-            task = asyncio.create_task(self._leave(self._slots.pop()))
+            self._going.append(self._slots.pop())
+            task = asyncio.create_task(self._leave(self._going[-1]))
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)
 
     async def _leave(self, slot: Slot) -> None:
         await slot.leave(drain_seconds=self.version.spec.timeout_seconds)
+        self._going.remove(slot)
         self._numbers.give_back(slot.number)
 
     async def retire(self) -> None:

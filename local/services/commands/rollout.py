@@ -143,7 +143,8 @@ def classify(stack: Stack) -> dict[str, Any]:
 
 def _most_replicas() -> dict[str, str]:
     """One replica keeps one core busy: more than there are cores win nothing."""
-    return {"CLASSIFIER_MAX_REPLICAS": str(len(os.sched_getaffinity(0)))}
+    cores = str(len(os.sched_getaffinity(0)))
+    return {"CLASSIFIER_MAX_REPLICAS": cores, "UPLOAD_MAX_REPLICAS": cores}
 
 
 def _environment(stack: Stack) -> dict[str, str]:
