@@ -16,6 +16,9 @@ from rules import Rule, WrongLabel
 
 logger = logging.getLogger(__name__)
 
+# At rest it looks this seldom: a look costs the provider a few milliseconds.
+_REST_LOOKS = 4
+
 
 class RequestScaling:
     """Looks at all functions, decides for each, scales; while it cannot see, all stays as it is."""
@@ -32,23 +35,35 @@ class RequestScaling:
         self._loads: dict[str, RequestLoad] = {}
         self._wrong: dict[str, str] = {}
         self._blind: str | None = None
+        self._counted: Mapping[str, Count] = {}
+        self._skipped = self._may_skip = 0
 
     def message(self) -> str:
         """Tell what is in the way of scaling by requests; empty when nothing is."""
         return "; ".join(self._wrong.values()) or self._blind or ""
 
     def look(self) -> None:
-        """Look once, and scale if need be."""
+        """Look once, and scale if need be; at rest not each time."""
+        if self._skipped < self._may_skip:
+            self._skipped += 1
+            return
+        self._skipped = 0
         try:
             functions = {str(each["name"]): each for each in self._openfaas.functions()}
             rules = {name: rule for name, it in functions.items() if (rule := self._rule(name, it))}
             self._forget_others(functions, rules)
-            if rules:
-                self._scale(functions, rules, counts.read(self._openfaas.metrics()))
+            known = counts.read(self._openfaas.metrics()) if rules else {}
+            counted = {name: known.get(name, Count()) for name in rules}
+            self._scale(functions, rules, counted)
+            self._may_skip = _REST_LOOKS - 1 if self._is_at_rest(counted) else 0
         except (Unavailable, KeyError, TypeError, ValueError) as error:
             self._lose_sight(f"nothing is scaled by requests: {error}")
         else:
             self._blind = None
+
+    def _is_at_rest(self, counted: Mapping[str, Count]) -> bool:
+        before, self._counted = self._counted, counted
+        return before == counted and not any(each.in_flight for each in counted.values())
 
     def _rule(self, name: str, function: Mapping[str, Any]) -> Rule | None:
         try:
@@ -77,7 +92,7 @@ class RequestScaling:
         for name, rule in rules.items():
             load = self._loads.setdefault(name, RequestLoad(self._cool_down_seconds))
             current = int(functions[name]["replicas"])
-            now = Requests(self._clock(), *counted.get(name, Count()))
+            now = Requests(self._clock(), *counted[name])
             wanted = load.wanted(now, rule, current)
             if wanted != current:
                 logger.info("scaling", extra={"function": name, "from": current, "to": wanted})
