@@ -7,10 +7,10 @@ from typing import Any, cast
 
 from circuit_breaker import Breaker
 from deliveries import Delivery, read
+from pipeline.consuming.retries import RetryPolicy
 from pipeline.events.cloudevents import ImageUploaded, Origin
 from pipeline.storage.results import Results
 from process import Processor
-from retries import RetryPolicy
 from tests.fakes import MemoryCache, MemoryStore, ScriptedClassifier, StubBroker
 
 NOW = 1_800_000_000.0

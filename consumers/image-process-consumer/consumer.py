@@ -13,17 +13,17 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from call_limit import CallLimit
 from circuit_breaker import Breaker
 from deliveries import Delivery, Pending, origin_of, read
-from membership import Membership
-from offsets.commits import Commits, places_of
-from offsets.progress import CAREFUL_FROM, Assignment
-from offsets.window import Window
 from pipeline import telemetry
+from pipeline.consuming.commits import Commits, places_of
+from pipeline.consuming.membership import Membership
+from pipeline.consuming.progress import CAREFUL_FROM, Assignment
+from pipeline.consuming.retries import LARGEST_JITTER
+from pipeline.consuming.window import Window
 from pipeline.hooks import crashes
 from pipeline.kafka import broker, topics
 from pipeline.kafka.topics import Partition
 from pipeline.settings import Settings
 from process import Processor
-from retries import LARGEST_JITTER
 from workers import Workers
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from typing import cast
 
 from confluent_kafka import Message
 
-from offsets.progress import NOTHING, Mark
 from outcomes import internal
+from pipeline.consuming.progress import NOTHING, Mark
 from pipeline.errors import MalformedEvent, PipelineError
 from pipeline.events.checks import MAX_COUNT
 from pipeline.events.cloudevents import ImageUploaded, Origin, decode_uploaded

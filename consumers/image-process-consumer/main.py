@@ -11,9 +11,10 @@ from call_limit import CallLimit
 from circuit_breaker import Breaker
 from consumer import ImageProcessConsumer
 from invoke import ClassifierClient
-from member_file import MemberFile
-from membership import CutOff, Membership, ask_broker
 from pipeline import telemetry
+from pipeline.consuming.member_file import MemberFile
+from pipeline.consuming.membership import CutOff, Membership, ask_broker
+from pipeline.consuming.retries import RetryPolicy
 from pipeline.hooks import crashes
 from pipeline.http.health import serve
 from pipeline.kafka import broker
@@ -22,7 +23,6 @@ from pipeline.storage.cache import ResultCache
 from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.results import Results
 from process import Processor
-from retries import RetryPolicy
 
 logger = logging.getLogger(__name__)
 

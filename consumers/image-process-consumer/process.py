@@ -14,6 +14,7 @@ from deliveries import Delivery
 from invoke import ClassifierClient
 from outcomes import Deadly, NotNow, Outcome, internal, may_work_later, outcome_of, stage_of
 from patience import Patience
+from pipeline.consuming.retries import RetryPolicy
 from pipeline.errors import MalformedEvent, PipelineError, Refused, Unavailable
 from pipeline.events import cloudevents
 from pipeline.events.cloudevents import ImageUploaded
@@ -24,7 +25,6 @@ from pipeline.kafka import topics
 from pipeline.kafka.broker import Publisher
 from pipeline.storage.results import Results
 from pipeline.telemetry import EVENTS
-from retries import RetryPolicy
 
 logger = logging.getLogger(__name__)
 

@@ -24,8 +24,10 @@ from consumer import ImageProcessConsumer
 from form import SentFile
 from invoke import ClassifierClient
 from loaded_models import LoadedModels
-from membership import Membership
 from pipeline import telemetry
+from pipeline.consuming import commits
+from pipeline.consuming.membership import Membership
+from pipeline.consuming.retries import RetryPolicy
 from pipeline.errors import Unavailable
 from pipeline.events.cloudevents import ImageUploaded
 from pipeline.hooks import crashes
@@ -36,7 +38,6 @@ from pipeline.settings import Settings
 from pipeline.storage.results import Results
 from process import Processor
 from published import PublishedModels
-from retries import RetryPolicy
 from states import States
 from tests.chaos.moments import Clock, Killed, Moments
 from tests.chaos.puppet import Batch, Puppet, finish, leave_unfinished
@@ -236,9 +237,9 @@ class World:
 
     def _patch(self) -> None:
         """Put the clock and the kill points in the place of the real ones."""
-        room = Path(consumer_module.__file__).parent
+        rooms = {Path(str(each.__file__)).parent for each in (consumer_module, commits)}
         for module in list(sys.modules.values()):
-            ours = room in Path(getattr(module, "__file__", None) or "/").parents
+            ours = Path(getattr(module, "__file__", None) or "/").parent in rooms
             if ours and getattr(module, "time", None) is time:
                 self._patches.enter_context(patch.object(module, "time", self.clock))
         self._patches.enter_context(patch.object(crashes, "point", self.moments.point))

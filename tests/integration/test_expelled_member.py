@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from member_file import expel
+from pipeline.consuming.member_file import expel
 from pipeline.errors import Unavailable
 from tests.kafka_members import SECONDS, RealTopic
 from tests.nowhere import unanswered

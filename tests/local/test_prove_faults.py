@@ -24,7 +24,7 @@ MD5_KEY = Bug(
     "return 2 * hashlib.md5(data).hexdigest()",
 )
 COMMIT_BEFORE_WORK = Bug(
-    "consumers/image-process-consumer/offsets/progress.py",
+    "pipeline/consuming/progress.py",
     "return next(iter(self._finished), self._next)",
     "return self._next",
 )

@@ -13,10 +13,10 @@ import deliveries
 import process
 from deliveries import read
 from invoke import CallFailed
+from pipeline.consuming.retries import LARGEST_JITTER, RetryPolicy
 from pipeline.events.cloudevents import Origin, decode_uploaded
 from pipeline.events.dead_letters import DeadLetter, decode
 from pipeline.kafka import topics
-from retries import LARGEST_JITTER, RetryPolicy
 from tests.processing import Bench, deliver
 from tests.samples import uploaded
 

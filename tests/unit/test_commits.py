@@ -6,8 +6,8 @@ from typing import Any
 
 from confluent_kafka import Consumer
 
-from offsets.commits import Commits
-from offsets.progress import Assignment, Mark
+from pipeline.consuming.commits import Commits
+from pipeline.consuming.progress import Assignment, Mark
 
 PLACE = ("image-uploads", 0)
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from deliveries import Delivery, Pending, read
-from offsets.progress import Mark
+from pipeline.consuming.progress import Mark
 from pipeline.events.cloudevents import Origin
 from tests.samples import uploaded
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from member_file import MemberFile
+from pipeline.consuming.member_file import MemberFile
 from pipeline.errors import Unavailable
 
 

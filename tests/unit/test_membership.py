@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from membership import CutOff, Membership
+from pipeline.consuming.membership import CutOff, Membership
 from pipeline.errors import Unavailable
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from deliveries import read
 from invoke import CallFailed
-from offsets.progress import Mark
+from pipeline.consuming.progress import Mark
 from pipeline.errors import Unavailable
 from pipeline.events.cloudevents import Origin, decode_uploaded
 from pipeline.kafka import topics

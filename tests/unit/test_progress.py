@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offsets.progress import Assignment, Mark, Progress
+from pipeline.consuming.progress import Assignment, Mark, Progress
 
 PLACE = ("image-uploads", 0)
 

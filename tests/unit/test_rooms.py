@@ -33,7 +33,6 @@ DIVIDED = (
     "local/provider",
     "local/services",
     "bench",
-    "consumers/image-process-consumer",
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from offsets.progress import Progress
+from pipeline.consuming.progress import Progress
 from tests.chaos.r11_state_machine import explore
 from tests.chaos.world import World
 

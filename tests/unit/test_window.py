@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from offsets.progress import Assignment, Mark, Progress
-from offsets.window import Window
+from pipeline.consuming.progress import Assignment, Mark, Progress
+from pipeline.consuming.window import Window
 
 PLACE = ("image-uploads", 0)
 

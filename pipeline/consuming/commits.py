@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
-from offsets.progress import Assignment, Mark
+from pipeline.consuming.progress import Assignment, Mark
 from pipeline.hooks import crashes
 from pipeline.kafka.topics import Partition
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from confluent_kafka import Consumer
 
-from offsets.commits import partitions_at
-from offsets.progress import Assignment
+from pipeline.consuming.commits import partitions_at
+from pipeline.consuming.progress import Assignment
 from pipeline.kafka.topics import Partition
 
 

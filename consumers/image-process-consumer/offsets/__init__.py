@@ -1,1 +1,0 @@
-"""How far each partition is, what its commit says of crashes, and how far ahead it is read."""
