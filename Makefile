@@ -36,7 +36,7 @@ check: venv ## lint, formatting, types, known weaknesses, and who may import who
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy pipeline local gateway models imagectl bench tests
-	@set -e; for handler in $(HANDLERS) consumers/*/main.py consumers/*/autoscaler.py; do $(BIN)/mypy $$handler; done
+	@set -e; for handler in $(HANDLERS) consumers/*/main.py consumers/*/autoscaler.py consumers/*/async_calls.py; do $(BIN)/mypy $$handler; done
 	@$(BIN)/bandit -q -ll -c pyproject.toml -r pipeline functions consumers gateway local imagectl models template
 	@$(BIN)/pytest -q tests/unit/test_rooms.py
 

@@ -17,7 +17,8 @@ INPUT_BUCKET = "input-images"
 PROCESSED_BUCKET = "processed-images"
 RESULT_BUCKET = "classification-results"
 MODEL_BUCKET = "models"
-BUCKETS = (INPUT_BUCKET, PROCESSED_BUCKET, RESULT_BUCKET, MODEL_BUCKET)
+CALL_BUCKET = "function-calls"
+BUCKETS = (INPUT_BUCKET, PROCESSED_BUCKET, RESULT_BUCKET, MODEL_BUCKET, CALL_BUCKET)
 
 FAILURES_PREFIX = "failures/"
 
@@ -57,6 +58,11 @@ def result_key(tenant: str, image: str, model: str) -> str:
 def failure_key(tenant: str, job: str) -> str:
     """Name a failure in `classification-results`."""
     return f"{FAILURES_PREFIX}{tenant}/{job}.json"
+
+
+def call_key(event: str, *, is_answer: bool = False) -> str:
+    """Name the large body of an asynchronous call, or of its answer, in `function-calls`."""
+    return f"{event[:2]}/{event}{'.answer' if is_answer else ''}"
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,31 @@ class Settings:
     )
     retry_max_seconds: float = _setting(60.0, "seconds", "longest wait between attempts", 0.0)
 
+    async_call_port: int = _setting(
+        8084, "port", "where async-call-consumer takes calls, and its /healthz and /metrics", 1
+    )
+    async_call_group: str = _setting(
+        "async-call-consumer", "name", "Kafka consumer group of asynchronous calls"
+    )
+    async_calls_in_flight: int = _setting(
+        16, "calls", "asynchronous calls at once per consumer, half of them of one function", 1
+    )
+    async_call_seconds: float = _setting(
+        3600.0, "seconds", "longest one asynchronous call takes, whatever its function allows", 1.0
+    )
+    async_call_wait_seconds: float = _setting(
+        3600.0, "seconds", "how long a call waits for a function that answers 429 or 503", 0.0
+    )
+    async_callback_urls: str = _setting(
+        "",
+        "URL,…",
+        "what `X-Callback-Url` may begin with; none are taken if empty",
+    )
+    async_callback_seconds: float = _setting(10.0, "seconds", "one answer to a callback", 0.1)
+    max_queued_calls: int = _setting(
+        100_000, "calls", "asynchronous calls that wait; more get 503; 0: no limit", 0
+    )
+
     autoscaler_port: int = _setting(8083, "port", "the autoscaler's /healthz and /metrics", 1)
     autoscaler_drain_seconds: float = _setting(
         30.0, "seconds", "in which a backlog is to be cleared, as far as replicas may be added", 1

@@ -39,6 +39,12 @@ SERVICE_SECONDS = Gauge("image_classifier_service_seconds", "of one replica for 
 CLEAR_SECONDS = Gauge("image_backlog_clear_seconds", "until nothing waits, if this goes on")
 ASSIGNED_PARTITIONS = Gauge("image_assigned_partitions", "partitions this consumer owns")
 
+CALLS_ACCEPTED = Counter("function_calls_accepted_total", "asynchronous calls answered 202")
+CALLS = Counter("function_calls_total", "asynchronous calls, by what became of a try", ["outcome"])
+CALLBACKS = Counter("function_callbacks_total", "answers sent on, by outcome", ["outcome"])
+CALLS_WAITING = Gauge("function_calls_waiting", "asynchronous calls that are not finished")
+CALLS_IN_FLIGHT = Gauge("function_calls_in_flight", "asynchronous calls being made")
+
 _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 

@@ -17,8 +17,8 @@ from tests.ports import free_ports
 from tests.stack import ROOT, Stack, run_module, until
 
 PORTS = (
-    "GATEWAY", "PROVIDER", "CONSUMER", "AUTOSCALER", "MINIO", "MINIO_CONSOLE", "KAFKA",
-    "KAFKA_CONTROLLER", "REDIS",
+    "GATEWAY", "PROVIDER", "CONSUMER", "AUTOSCALER", "ASYNC_CALL", "MINIO", "MINIO_CONSOLE",
+    "KAFKA", "KAFKA_CONTROLLER", "REDIS",
 )  # fmt: skip
 START_SECONDS = 900  # MinIO is built when the cache is empty
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
+from pipeline.events.calls import FunctionCalled, Payload
 from pipeline.events.cloudevents import ImageUploaded
 from pipeline.ids import INPUT_BUCKET, JobIds, input_key
 from pipeline.models.manifest import (
@@ -63,3 +65,18 @@ def uploaded(name: str = "a", **changes: Any) -> ImageUploaded:
         "traceparent": TRACEPARENT,
     }
     return ImageUploaded(**{**fields, **changes})
+
+
+def called(**changes: Any) -> FunctionCalled:
+    """An accepted call of a function that is not ours."""
+    call = FunctionCalled(
+        event_id="0123456789abcdef0123456789abcdef",
+        call_id="a-call",
+        function="worker",
+        method="POST",
+        path="/?a=b",
+        headers=(("Content-Type", "text/plain"), ("X-Name", "J\xc3\xb6rg")),
+        body=Payload.of(b"hello"),
+        accepted_at="2026-11-26T12:00:00.000+00:00",
+    )
+    return replace(call, **changes)

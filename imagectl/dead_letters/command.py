@@ -16,7 +16,7 @@ from rich.progress import Progress
 from imagectl.dead_letters import table
 from imagectl.dead_letters.letters import Filter, Letters
 from imagectl.dead_letters.replay import replay as send_again
-from imagectl.dead_letters.skip import Skipping, place_of
+from imagectl.dead_letters.skip import Skipping, place_of, settings_for
 from imagectl.moments import MOMENT
 from imagectl.settings import patient, settings_of
 from pipeline.errors import NotFound
@@ -132,7 +132,8 @@ def skip(place: str, why: str, wait: float) -> None:
     It becomes a dead letter, which can be replayed, and its job says failed. It must be the next of
     its partition, and no consumer may be at work: stop them first, and start them again after it.
     """
-    origin, settings = place_of(place), patient(settings_of(os.environ))
+    origin = place_of(place)
+    settings = settings_for(origin, patient(settings_of(os.environ)))
     reader, publisher = TopicReader(settings), Publisher(settings)
     try:
         results = Results(ObjectStore(settings), ResultCache(settings))

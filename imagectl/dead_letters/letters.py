@@ -46,6 +46,8 @@ class Filter:
     def takes(self, letter: DeadLetter) -> bool:
         """Tell whether this letter is meant."""
         tenant = letter.uploaded.tenant_id if letter.uploaded else None
+        if letter.call is not None:
+            tenant = letter.call.tenant
         return (
             (not self.names or bool(self.names & letter.names))
             and self.tenant in (None, tenant)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from pipeline import strict_json
 from pipeline.errors import MalformedEvent, NotFound, Rejected, Unavailable
 from pipeline.events import dead_letters
+from pipeline.events.calls import FunctionCalled, parse_called
 from pipeline.events.cloudevents import ImageUploaded, Origin, decode_uploaded
-from pipeline.events.dead_letters import encode_failed, encode_failure
+from pipeline.events.dead_letters import encode_call_failed, encode_failed, encode_failure
 from pipeline.kafka import topics
 from pipeline.kafka.broker import BrokerProbe, Publisher
 from pipeline.kafka.topic_reader import Span, TopicReader
+from pipeline.settings import Settings
 from pipeline.storage.results import Results
 
-_TOPICS = (topics.UPLOADS.name, topics.RETRY.name)
+_OF_CALLS = (topics.CALLS.name, topics.CALLS_RETRY.name)
+_TOPICS = (topics.UPLOADS.name, topics.RETRY.name, *_OF_CALLS)
 _ASK_SECONDS = 0.2
 
 
@@ -31,6 +35,13 @@ def place_of(text: str) -> Origin:
         allowed = " or ".join(f"{name}/PARTITION/OFFSET" for name in _TOPICS)
         raise Rejected(f"{text!a:.100} is no place of a message; allowed: {allowed}")
     return Origin(topic, int(partition), int(offset))
+
+
+def settings_for(origin: Origin, settings: Settings) -> Settings:
+    """Take the consumer group that reads this topic for ours."""
+    if origin.topic in _OF_CALLS:
+        return replace(settings, consumer_group=settings.async_call_group)
+    return settings
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,10 @@ class Skipping:
         raise NotFound(f"nothing is waiting in {left.topic}/{left.partition}")
 
     def _bury(self, raw: bytes | None, origin: Origin, reason: dict[str, str]) -> str:
+        if origin.topic in _OF_CALLS and (call := _call(raw)) is not None:
+            letter = encode_call_failed(call, reason, origin, call.attempt)
+            self.publisher.publish(topics.FAILURES.name, call.event_id, letter)
+            return dead_letters.call_letter_id(call)
         event = _event(raw)
         if event is not None:
             failure = encode_failure(event, reason, time.time())
@@ -126,6 +141,14 @@ class Skipping:
                 time.sleep(_ASK_SECONDS)
             else:
                 return
+
+
+def _call(raw: bytes | None) -> FunctionCalled | None:
+    """Read a call, whoever vouches for it: whoever makes it again asks for that."""
+    try:
+        return parse_called(strict_json.parse(raw or b"", topics.CALLS.max_event_bytes))
+    except (ValueError, MalformedEvent):
+        return None
 
 
 def _event(raw: bytes | None) -> ImageUploaded | None:

@@ -10,10 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from imagectl.dead_letters.letters import Shown
+from pipeline.events.calls import FunctionCalled
+from pipeline.events.cloudevents import ImageUploaded
 from pipeline.events.dead_letters import DeadLetter
 
 _COLUMNS = ("letter", "given up at", "tenant", "image", "attempts", "reason", "detail", "replayed")
-_MESSAGE = ("originalEvent", "originalBytes", "originalStart")
+_MESSAGE = ("originalEvent", "originalCall", "originalBytes", "originalStart")
 _IMAGE_CHARACTERS = 12
 _DETAIL_CHARACTERS = 60
 _BYTES_A_ROW = 16
@@ -23,7 +25,15 @@ def row(shown: Shown) -> dict[str, Any]:
     """One letter in `list --json`: all but the original message."""
     letter, data = shown.letter, shown.letter.body["data"]
     event = letter.uploaded
-    about: dict[str, Any] = {"unreadable": event is None}
+    call = letter.call
+    about: dict[str, Any] = {"unreadable": event is None and call is None}
+    if call is not None:
+        about |= {
+            "tenantId": call.tenant,
+            "callId": call.call_id,
+            "function": call.function,
+            "replays": call.replays,
+        }
     if event is not None:
         about |= {
             "tenantId": event.tenant_id,
@@ -41,7 +51,7 @@ def page(shown: Shown) -> dict[str, Any]:
     """One letter in `show --json`: everything."""
     body = dict(shown.letter.body)
     whole = {**row(shown), "letter": body}
-    if shown.letter.uploaded is None:
+    if shown.letter.uploaded is None and shown.letter.call is None:
         whole |= {"hex": shown.letter.raw.hex(), "text": printable(_text(shown.letter.raw))}
     return whole
 
@@ -65,6 +75,9 @@ def lines(shown: Shown) -> Iterable[str]:
     yield f"attempts     {data['attempts']}"
     origin = letter.origin
     yield f"read at      {origin.topic}/{origin.partition}/{origin.offset}"
+    if letter.call is not None:
+        yield from _call_lines(letter.call)
+        return
     if letter.uploaded is None:
         if letter.is_whole:
             yield f"message      {len(letter.raw)} bytes that are no event"
@@ -81,6 +94,25 @@ def lines(shown: Shown) -> Iterable[str]:
             yield f"  {name:<18} {printable(str(value))}"
 
 
+def _call_lines(call: FunctionCalled) -> Iterable[str]:
+    """All but the body, and of the headers only their names: some are secrets."""
+    told = {
+        "callId": call.call_id,
+        "eventId": call.event_id,
+        "function": call.function,
+        "method": call.method,
+        "path": call.path,
+        "headers": ", ".join(name for name, _ in call.headers),
+        "bodyBytes": call.body.size,
+        "callbackUrl": call.callback_url,
+        "tenantId": call.tenant,
+        "acceptedAt": call.accepted_at,
+        "replays": call.replays,
+    }
+    for name, value in told.items():
+        yield f"  {name:<18} {printable(str(value))}"
+
+
 def printable(text: str) -> str:
     """Write what a terminal would act upon as an escape."""
     return "".join(each if each.isprintable() else _escaped(each) for each in text)
@@ -91,21 +123,29 @@ def _escaped(character: str) -> str:
 
 
 def _cells(shown: Shown) -> tuple[str, ...]:
-    letter, event = shown.letter, shown.letter.uploaded
-    origin = letter.origin
+    letter = shown.letter
+    about = letter.uploaded or letter.call
     detail = printable(letter.reason["detail"])
     return (
         letter.letter_id,
         _time(letter),
-        event.tenant_id if event else "-",
-        event.image_id[:_IMAGE_CHARACTERS]
-        if event
-        else f"{origin.topic}/{origin.partition}/{origin.offset}",
+        (about.tenant_id if isinstance(about, ImageUploaded) else about.tenant if about else "-"),
+        _subject(letter),
         str(letter.body["data"]["attempts"]),
         printable(letter.reason["code"]),
         detail if len(detail) <= _DETAIL_CHARACTERS else detail[: _DETAIL_CHARACTERS - 1] + "…",
         "yes" if shown.is_replayed else "",
     )
+
+
+def _subject(letter: DeadLetter) -> str:
+    """What it is about: an image, a function, or the place of a message."""
+    if letter.call is not None:
+        return printable(letter.call.function)
+    if letter.uploaded is not None:
+        return letter.uploaded.image_id[:_IMAGE_CHARACTERS]
+    origin = letter.origin
+    return f"{origin.topic}/{origin.partition}/{origin.offset}"
 
 
 def _time(letter: DeadLetter) -> str:

@@ -18,6 +18,7 @@ class Settings(StateFolders):
     wait_seconds: how long a request waits for a replica when none is ready.
     wake_seconds: the same, where the function may have been scaled to nothing.
     max_body_bytes: of a request to a function.
+    async_calls_url: where the queue of /async-function takes calls; empty: there is none.
     """
 
     host: str
@@ -29,6 +30,7 @@ class Settings(StateFolders):
     wait_seconds: float
     wake_seconds: float
     max_body_bytes: int
+    async_calls_url: str = ""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -43,6 +45,7 @@ class Settings(StateFolders):
             wait_seconds=float(env.get("PROVIDER_WAIT_SECONDS") or 5),
             wake_seconds=float(env.get("PROVIDER_WAKE_SECONDS") or 30),
             max_body_bytes=Limits.from_env(env).max_body_bytes,
+            async_calls_url=(env.get("ASYNC_CALLS_URL") or "").rstrip("/"),
         )
 
     @property

@@ -68,6 +68,8 @@ def _derive(master: Path, folder: Path, mode: int = files.PRIVATE) -> None:
     key = master.read_bytes()
     ways = {f"{name}-key": f"gateway → function {name}" for name in FUNCTIONS}
     ways["consumer-classifier-key"] = "consumer → function image-classifier"
+    ways["async-call-key"] = "async-call-consumer → itself, through Kafka"
+    ways["async-call-key"] = "async-call-consumer → itself, through Kafka"
     for name, way in ways.items():
         derived = hmac.digest(key, way.encode(), "sha256").hex()
         path = folder / name

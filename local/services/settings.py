@@ -29,6 +29,7 @@ class Ports:
     provider: int = 8081
     consumer: int = 8082
     autoscaler: int = 8083
+    async_call: int = 8084
     minio: int = 9000
     minio_console: int = 9001
     kafka: int = 9092

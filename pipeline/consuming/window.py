@@ -23,9 +23,13 @@ class Window:
         self._events = events
         self._paused: set[Partition] = set()
 
-    def respect(self, client: Consumer, assignment: Assignment) -> None:
-        """Stop fetching where the window is full; polling goes on, as the group demands."""
-        full = assignment.places_with(self._events)
+    def respect(self, client: Consumer, assignment: Assignment, *, is_heavy: bool = False) -> None:
+        """Stop fetching where the window is full; polling goes on, as the group demands.
+
+        Args:
+            is_heavy: what was read takes as much memory as it may: nothing more is fetched.
+        """
+        full = assignment.places() if is_heavy else assignment.places_with(self._events)
         full |= self._paused & assignment.places_with(self._events // 2)
         if full != self._paused:
             client.pause(partitions_at(full - self._paused))

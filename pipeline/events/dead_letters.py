@@ -15,6 +15,7 @@ from typing import Any
 
 from pipeline import strict_json
 from pipeline.errors import MalformedEvent, PipelineError
+from pipeline.events.calls import FunctionCalled, parse_called
 from pipeline.events.checks import moment
 from pipeline.events.cloudevents import (
     ImageUploaded,
@@ -28,6 +29,7 @@ from pipeline.events.cloudevents import (
 from pipeline.kafka import topics
 
 FAILED = "ImageFailed"
+CALL_FAILED = "FunctionCallFailed"
 REPLAYED = "ImageReplayed"
 
 # The largest message that is kept whole; base64 makes it a third larger, and the topic takes that.
@@ -37,7 +39,9 @@ _START_BYTES = 1024
 _CODE_CHARACTERS = 100
 _DETAIL_CHARACTERS = 1000
 
-_REPLAYABLE = frozenset({topics.UPLOADS.name, topics.RETRY.name})
+_REPLAYABLE = frozenset(
+    topic.name for topic in (topics.UPLOADS, topics.RETRY, topics.CALLS, topics.CALLS_RETRY)
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class DeadLetter:
         origin: where the message was read.
         reason: `code` and `detail`.
         written_at: seconds since 1970 at which the message was given up.
+        call: the asynchronous call that it is about, if it is about one.
     """
 
     body: Mapping[str, Any]
@@ -61,21 +66,28 @@ class DeadLetter:
     origin: Origin
     reason: Mapping[str, str]
     written_at: float
+    call: FunctionCalled | None = None
 
     @property
     def letter_id(self) -> str:
         """The same for every letter about this failure of this message."""
+        if self.call is not None:
+            return call_letter_id(self.call)
         return letter_id(self.uploaded, self.origin)
 
     @property
     def names(self) -> frozenset[str]:
         """All that an operator may call it by."""
+        if self.call is not None:
+            return frozenset({self.letter_id, self.call.call_id, self.call.event_id})
         if self.uploaded is None:
             return frozenset({self.letter_id, _place(self.origin)})
         return frozenset({self.letter_id, self.uploaded.job_id, self.uploaded.image_id})
 
     def message(self) -> tuple[str, str, bytes]:
         """Build what is sent to try it again: topic, key and value."""
+        if self.call is not None:
+            return topics.CALLS.name, self.call.event_id, self.call.replayed().encode()
         if self.uploaded is None:
             return self.origin.topic, _place(self.origin), self.raw
         return topics.UPLOADS.name, self.uploaded.image_id, self.uploaded.replayed().encode()
@@ -83,12 +95,20 @@ class DeadLetter:
     def mark(self) -> tuple[str, str, bytes]:
         """Build what says that it was sent again: topic, key and value."""
         identity, subject = _identity(self.uploaded, self.origin), str(self.body["subject"])
-        trace = self.uploaded.traceparent if self.uploaded else ""
+        if self.call is not None:
+            identity = _call_identity(self.call)
+        about = self.uploaded or self.call
+        trace = about.traceparent if about else ""
         event = envelope(REPLAYED, "/imagectl", identity, subject, trace)
         event["data"] = {"letterId": self.letter_id}
         if self.uploaded is not None:
             event["data"] |= {"jobId": self.uploaded.job_id, "replays": self.uploaded.replays}
         return topics.FAILURES.name, subject, dump(event)
+
+
+def call_letter_id(call: FunctionCalled) -> str:
+    """Name the letter of a call, or of its callback."""
+    return event_id(CALL_FAILED, _call_identity(call))
 
 
 def letter_id(uploaded: ImageUploaded | None, origin: Origin) -> str:
@@ -153,6 +173,34 @@ def encode_failed(
     return dump(event)
 
 
+def encode_call_failed(
+    call: FunctionCalled, reason: Mapping[str, str], origin: Origin, attempts: int
+) -> bytes:
+    """Render the dead letter of a call, or of a callback when it has an answer."""
+    event = envelope(
+        CALL_FAILED,
+        "/async-call-consumer",
+        _call_identity(call),
+        call.function,
+        call.traceparent,
+    )
+    event["data"] = {
+        "originalCall": call.to_cloud_event(),
+        "reason": dict(reason),
+        "stage": call_stage(call),
+        "attempts": attempts,
+        "originTopic": origin.topic,
+        "originPartition": origin.partition,
+        "originOffset": origin.offset,
+    }
+    return dump(event)
+
+
+def call_stage(call: FunctionCalled) -> str:
+    """Tell how far a call came."""
+    return "invoke" if call.answer is None else "callback"
+
+
 def decode(raw: bytes) -> DeadLetter | str:
     """Read a message of image-failures: a letter, or the id of one that was replayed.
 
@@ -166,7 +214,7 @@ def decode(raw: bytes) -> DeadLetter | str:
     kind = body.get("type") if isinstance(body, dict) else None
     if kind == REPLAYED:
         return str(_take(_take(body, "data", dict), "letterId", str))
-    if kind != FAILED:
+    if kind not in (FAILED, CALL_FAILED):
         raise MalformedEvent("the message is no dead letter: its type is another")
     return _letter(body)
 
@@ -179,13 +227,16 @@ def _letter(body: Mapping[str, Any]) -> DeadLetter:
         raise MalformedEvent(f"originTopic is {origin.topic!a}; allowed: {sorted(_REPLAYABLE)}")
     event = data.get("originalEvent")
     uploaded = None if event is None else parse_uploaded(event)
-    is_whole = uploaded is not None or "originalBytes" in data
-    raw = b"" if uploaded else _bytes(data, "originalBytes" if is_whole else "originalStart")
+    call = parse_called(data.get("originalCall")) if body["type"] == CALL_FAILED else None
+    is_whole = bool(uploaded or call) or "originalBytes" in data
+    raw = (
+        b"" if uploaded or call else _bytes(data, "originalBytes" if is_whole else "originalStart")
+    )
     _take(data, "attempts", int)
     said = _take(data, "reason", dict)
     reason = {name: str(_take(said, name, str)) for name in ("code", "detail")}
     written_at = moment(_take(body, "time", str), "time")
-    return DeadLetter(body, uploaded, raw, is_whole, origin, reason, written_at)
+    return DeadLetter(body, uploaded, raw, is_whole, origin, reason, written_at, call)
 
 
 def _take(data: Mapping[str, Any], name: str, wanted: type) -> Any:
@@ -223,6 +274,10 @@ def _identity(uploaded: ImageUploaded | None, origin: Origin) -> str:
     if uploaded is None:
         return _place(origin)
     return f"{uploaded.job_id}/{uploaded.replays}" if uploaded.replays else uploaded.job_id
+
+
+def _call_identity(call: FunctionCalled) -> str:
+    return f"{call.event_id}/{call_stage(call)}/{call.replays}"
 
 
 def _place(origin: Origin) -> str:

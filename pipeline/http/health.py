@@ -1,24 +1,34 @@
-"""A consumer's own HTTP port: /healthz and /metrics."""
+"""A consumer's own HTTP port: /healthz and /metrics, and what else one answers."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
 
 from pipeline.version import VERSION
 
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+
+# Of a caller that says nothing more.
+_IDLE_SECONDS = 15.0
+
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    request_queue_size = 128
 
 
 class _Quiet(WSGIRequestHandler):
+    timeout = _IDLE_SECONDS
+
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: a probe a second is no news."""
 
@@ -28,11 +38,13 @@ def serve(
     port: int,
     why_unhealthy: Callable[[], str | None],
     message: Callable[[], str] = str,
+    others: Mapping[str, WSGIApplication] | None = None,
 ) -> WSGIServer:
     """Answer probes in a thread until the process ends.
 
     Args:
         message: what is to be said of how it goes; nothing when empty.
+        others: what answers at other paths.
     """
     metrics = make_wsgi_app()
 
@@ -40,6 +52,8 @@ def serve(
         if environ["PATH_INFO"] == "/metrics":
             answer: Iterable[bytes] = metrics(environ, start_response)
             return answer
+        if other := (others or {}).get(environ["PATH_INFO"]):
+            return other(environ, start_response)
         known = environ["PATH_INFO"] == "/healthz"
         wrong = why_unhealthy() if known else "only /healthz and /metrics are here"
         status = ("503 Service Unavailable" if known else "404 Not Found") if wrong else "200 OK"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
@@ -21,11 +21,14 @@ logger = logging.getLogger(__name__)
 _SELDOM_SECONDS = 60.0
 
 
-PARTITIONS = tuple(
-    TopicPartition(topic.name, number)
-    for topic in (topics.UPLOADS, topics.RETRY)
-    for number in range(topic.partitions)
-)
+def partitions_of(*wanted: topics.Topic) -> tuple[TopicPartition, ...]:
+    """Name all partitions of topics."""
+    return tuple(
+        TopicPartition(topic.name, number) for topic in wanted for number in range(topic.partitions)
+    )
+
+
+PARTITIONS = partitions_of(topics.UPLOADS, topics.RETRY)
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,10 @@ class BacklogProbe:
         settings: Settings,
         connect: Callable[[Settings], Consumer] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        partitions: Sequence[TopicPartition] = PARTITIONS,
     ) -> None:
         self._clock = clock
+        self._partitions = list(partitions)
         self._firsts: dict[Partition, int] = {}
         self._firsts_until = 0.0
         self._rest = Reading(0, 0)  # where nothing waited
@@ -72,7 +77,7 @@ class BacklogProbe:
             ends = self._offsets(OFFSET_END)
             if ends == self._rest_ends and self._clock() < self._rest_until:
                 return self._rest
-            committed = self._consumer.committed(list(PARTITIONS), self._timeout_seconds)
+            committed = self._consumer.committed(self._partitions, self._timeout_seconds)
             found = reading(_by_place(committed), self._first_offsets(), ends)
         except KafkaException as error:
             raise Unavailable("Kafka does not say how far the consumer group is") from error
@@ -88,7 +93,7 @@ class BacklogProbe:
 
     def _offsets(self, which: int) -> dict[Partition, int]:
         # Kafka takes these two in the place of a time.
-        asked = [TopicPartition(each.topic, each.partition, which) for each in PARTITIONS]
+        asked = [TopicPartition(each.topic, each.partition, which) for each in self._partitions]
         return _by_place(self._consumer.offsets_for_times(asked, self._timeout_seconds))
 
 

@@ -55,7 +55,10 @@ RETRY = Topic("image-uploads-retry", 3, 7)
 RESULTS = Topic("image-results", 3, 7)
 # A dead letter holds the message it is about, in base64 when that is no event.
 FAILURES = Topic("image-failures", 1, 30, max_event_bytes=2_097_152)
-TOPICS = (UPLOADS, RETRY, RESULTS, FAILURES)
+# An asynchronous call holds its body, up to 1 MB of it, in base64; so does its dead letter.
+CALLS = Topic("function-calls", 3, 7, max_event_bytes=1_572_864)
+CALLS_RETRY = Topic("function-calls-retry", 3, 7, max_event_bytes=1_572_864)
+TOPICS = (UPLOADS, RETRY, RESULTS, FAILURES, CALLS, CALLS_RETRY)
 
 
 def apply(bootstrap_servers: str) -> None:

@@ -18,9 +18,11 @@ from pipeline.names import FUNCTIONS
 
 CONSUMER = "image-process-consumer"
 AUTOSCALER = "classifier-autoscaler"
+ASYNC_CALLS = "async-call-consumer"
 # Every process of a stack but the supervisor, whose end is that of the stack.
 TARGETS = (
-    CONSUMER, AUTOSCALER, *FUNCTIONS, "kafka", "minio", "redis", "nginx", "provider", "reconciler",
+    CONSUMER, AUTOSCALER, ASYNC_CALLS, *FUNCTIONS, "kafka", "minio", "redis", "nginx", "provider",
+    "reconciler",
 )  # fmt: skip
 
 

@@ -167,7 +167,7 @@ def test_metrics_have_openfaas_names(provider: Provider) -> None:
     assert samples() == {}
 
 
-def test_asynchronous_invocation_is_501_saying_what_to_use(provider: Provider) -> None:
+def test_without_a_queue_an_asynchronous_call_is_501_saying_what_to_use(provider: Provider) -> None:
     url = f"{provider.url}/async-function/greedy"
 
     answer = provider.http.post(url, data=b"x", timeout=REQUEST_SECONDS)
@@ -175,7 +175,7 @@ def test_asynchronous_invocation_is_501_saying_what_to_use(provider: Provider) -
     assert answer.status_code == 501
     assert answer.headers["Content-Type"].startswith("application/problem+json")
     assert answer.json()["type"] == "urn:image-pipeline:problem:not-implemented"
-    assert "/function/greedy" in answer.json()["detail"]
+    assert "ASYNC_CALLS_URL" in answer.json()["detail"]
     assert "POST /api/v1/images" in answer.json()["detail"]
 
 

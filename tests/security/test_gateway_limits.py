@@ -59,7 +59,7 @@ def memory_bytes(gateway: Gateway) -> int:
     return processes.memory_bytes(gateway.process.pid)
 
 
-@pytest.mark.parametrize("target", ["/system/functions", "/async-function/x", "/readyz"])
+@pytest.mark.parametrize("target", ["/system/functions", "/readyz"])
 def test_a_large_body_is_refused_where_no_image_is_taken(gateway: Gateway, target: str) -> None:
     method = "GET" if target == "/readyz" else "POST"
 

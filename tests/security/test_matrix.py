@@ -23,7 +23,8 @@ ROUTES = [
     "/api/v1/jobs/x",
     *(f"/function/{name}{path.rstrip('/')}" for name, path in FUNCTIONS.items()),
     "/function/image-classifier.openfaas-fn",
-    "/async-function/image-classifier",
+    *(f"/async-function/{name}{path.rstrip('/')}" for name, path in FUNCTIONS.items()),
+    "/async-function/image-classifier.openfaas-fn",
 ]
 PICTURE = pictures.jpeg()
 SMALL = b"x"
@@ -96,6 +97,28 @@ def test_no_credential_opens_a_function_from_behind(stack: LocalStack, door: str
             wrong.append((function, method, name, status, kind))
 
     assert wrong == []
+
+
+def test_no_credential_calls_a_function_of_ours_later(stack: LocalStack) -> None:
+    claimed = headers_claimed(stack)
+    claimed["a key"] = {"X-Api-Key": stack.api_key}
+    claimed["the consumer's token"] = tokens.of_consumer(stack.settings)
+    wrong = []
+    for function, name in itertools.product(FUNCTIONS, claimed):
+        target = f"/async-function/{function}"
+        status, kind = send(stack.ports["PROVIDER"], target, "POST", claimed[name])
+        if (status, kind) != (401, "application/problem+json"):
+            wrong.append((function, name, status, kind))
+
+    assert wrong == []
+
+
+def test_references_are_not_taken_later_either(stack: LocalStack) -> None:
+    kind = {"Content-Type": BATCH}
+
+    answer = stack.request("POST", "/async-function/image-classifier", data="[]", headers=kind)
+
+    assert answer.status_code == 403
 
 
 @pytest.mark.parametrize("door", ["provider", "replica"])

@@ -103,6 +103,8 @@ CLOSED = [
     "/function/guest/_/ready",
     "/function/guest.openfaas-fn/metrics",
     "/function/guest.openfaas-fn/_/ready",
+    "/async-function/guest/metrics",
+    "/async-function/guest/_/ready",
 ]
 
 WITH_A_KEY = [
@@ -168,7 +170,7 @@ def test_probes_and_metrics_of_functions_are_not_there(gateway: Gateway, target:
     assert gateway.ask(target, "POST").problem["type"].endswith(":not-found")
 
 
-def test_an_asynchronous_call_is_answered_to_whoever_has_a_key(gateway: Gateway) -> None:
+def test_an_asynchronous_call_comes_to_the_provider_of_whoever_has_a_key(gateway: Gateway) -> None:
     assert gateway.ask("/async-function/guest", "POST").problem["status"] == 501
 
 

@@ -75,7 +75,9 @@ def test_minio_has_the_local_stacks_environment(stack: Stack) -> None:
     assert ours == theirs
 
 
-@pytest.mark.parametrize("service", ["image-process-consumer", "classifier-autoscaler"])
+@pytest.mark.parametrize(
+    "service", ["image-process-consumer", "classifier-autoscaler", "async-call-consumer"]
+)
 def test_what_a_consumer_is_told_are_settings(service: str) -> None:
     known = {field.name.upper() for field in fields(Settings)}
 

@@ -95,6 +95,7 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
         *("minio-access-key", "minio-secret-key", "job-signing-key"),
         *("image-upload-key", "image-classifier-key", "image-results-key"),
         "consumer-classifier-key",
+        "async-call-key",
         *("basic-auth-user", "basic-auth-password"),
     }
     assert _mode(stack.secrets_dir) == 0o700

@@ -7,6 +7,7 @@ import functools
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,8 @@ def _table(heading: str) -> list[list[str]]:
 
 CODES = {(code, int(status)): set(who.split(", ")) for code, status, who, *_ in _table("Codes")}
 REASONS = {code for code, *_ in _table("Why a job failed")}
+REASONS_OF_CALLS = {code for code, *_ in _table("Why an asynchronous call failed")}
+QUEUE = "consumers/async-call-consumer"
 
 
 @functools.cache
@@ -63,7 +66,16 @@ def _name(node: ast.expr) -> str:
 
 def _of_functions() -> Said:
     """What functions raise; what is made of a dict was said by the decoder's process before."""
-    calls = [node for node in _nodes("pipeline", "functions") if isinstance(node, ast.Call)]
+    return _raised("pipeline", "functions")
+
+
+def _of_queue() -> Said:
+    """What is said of a call that is not taken; ends of others have no status."""
+    return _raised(QUEUE) - {("malformed-event", 400), ("refused", 500)}
+
+
+def _raised(*rooms: str) -> Said:
+    calls = [node for node in _nodes(*rooms) if isinstance(node, ast.Call)]
     raised = [(TREE[_name(call.func)], call) for call in calls if _name(call.func) in TREE]
     own = [(kind, call) for kind, call in raised if all(each.arg for each in call.keywords)]
     return {(_code_given(call) or kind.code, kind.status) for kind, call in own}
@@ -114,10 +126,10 @@ def _of_nginx() -> Said:
     return {(code, status) for code, _, status in _pages_of_nginx()}
 
 
-def _of_failed_jobs() -> set[str]:
+def _of_failures(*rooms: str) -> set[str]:
     """What consumers and operators write into failures."""
     found: set[str] = set()
-    for node in _nodes("consumers", "imagectl"):
+    for node in _nodes(*rooms):
         match node:
             case ast.Assign(targets=[ast.Name(id="code")], value=ast.Constant(value=code)):
                 found.add(str(code))
@@ -131,7 +143,7 @@ def _of_failed_jobs() -> set[str]:
 
 
 def test_every_code_has_its_row_with_its_status() -> None:
-    said = _of_functions() | _of_provider() | _of_server() | _of_nginx()
+    said = _of_functions() | _of_provider() | _of_server() | _of_nginx() | _of_queue()
 
     assert {pair for pair in said if pair[0] not in IN_A_BATCH} == CODES.keys()
 
@@ -145,16 +157,30 @@ def test_a_row_names_who_says_it(who: str, said: Said) -> None:
 
 
 def test_what_nobody_else_says_a_function_says() -> None:
-    assert set().union(*CODES.values()) <= FUNCTIONS | {"nginx", "provider", "server"}
+    assert set().union(*CODES.values()) <= FUNCTIONS | {
+        "nginx",
+        "provider",
+        "server",
+        Path(QUEUE).name,
+    }
     assert {pair for pair, names in CODES.items() if names & FUNCTIONS} <= _of_functions()
 
 
 def test_every_reason_of_a_failed_job_has_its_row() -> None:
-    written = _of_failed_jobs() | IN_A_BATCH
+    written = _of_failures("consumers/image-process-consumer", "imagectl") | IN_A_BATCH
     raised = {code for code, _ in _of_functions()}
 
     assert written <= REASONS
     assert REASONS - written <= raised
+
+
+def test_every_reason_of_a_failed_call_has_its_row() -> None:
+    at_the_door = {"queue-full"}
+
+    written = _of_failures(QUEUE) - at_the_door
+
+    assert REASONS_OF_CALLS - written <= {"malformed-event", "refused"}
+    assert written <= REASONS_OF_CALLS
 
 
 def test_a_title_is_its_code_in_words() -> None:

@@ -16,9 +16,10 @@ from local.provider.deployments.spec import NAMESPACE, Spec, check_namespace
 from local.provider.functions.functions import Functions
 from local.provider.functions.metrics import registry_of
 from local.provider.http import document, log_request, paths
+from local.provider.http.asynchronous import Asynchronous
 from local.provider.http.bodies import Bodies, check_encoding, check_framing
 from local.provider.http.log_request import LogRequest
-from local.provider.http.problem import Problem, answer, call_id_of, refuse_asynchronous
+from local.provider.http.problem import Problem, answer, call_id_of
 from local.provider.http.proxy import Proxy
 from local.provider.http.relay import Relay
 from local.provider.limits.scaling import number_of_replicas
@@ -189,6 +190,7 @@ def basic_auth(secrets: Secrets) -> Any:
 def create_app(functions: Functions, host: Host, proxy: Proxy, bodies: Bodies) -> web.Application:
     relay = Relay(proxy, bodies)
     api = Api(functions, host, bodies)
+    asynchronous = Asynchronous(proxy, host, bodies)
     system = web.Application(middlewares=[basic_auth(host.secrets), answer_refusals])
     system.add_routes(
         [
@@ -212,6 +214,6 @@ def create_app(functions: Functions, host: Host, proxy: Proxy, bodies: Bodies) -
     app.add_subapp(SYSTEM, system)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/metrics", api.metrics)  # the gateway does not pass it on
-    app.router.add_route("*", "/async-function/{name:[^/]+}{path:.*}", refuse_asynchronous)
+    app.router.add_route("*", "/async-function/{name:[^/]+}{path:.*}", asynchronous.accept)
     app.router.add_route("*", "/function/{name:[^/]+}{path:.*}", relay.invoke)
     return app

@@ -36,10 +36,6 @@ CODES = {
 CALL_ID = re.compile(r"[!-~]{1,200}")
 TRACE_ID = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 TRY_AGAIN = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}
-NOT_ASYNCHRONOUS = (
-    "there is no queue here: call /function/{name}, which answers when the function has;"
-    " pictures go to POST /api/v1/images, which answers 202 at once"
-)
 
 
 class Problem(Exception):
@@ -99,9 +95,3 @@ def answer(request: web.BaseRequest, problem: Problem, call_id: str) -> web.Resp
     if status in UNREAD:
         response.force_close()
     return response
-
-
-async def refuse_asynchronous(request: web.Request) -> web.Response:
-    """Answer ANY /async-function/NAME."""
-    detail = NOT_ASYNCHRONOUS.format(name=request.match_info["name"])
-    return answer(request, Problem(HTTPStatus.NOT_IMPLEMENTED, detail), call_id_of(request))

@@ -44,6 +44,7 @@ def all_parts(stack: Stack) -> list[Part]:
         _step(stack, "topics", "pipeline.kafka.topics", "kafka"),
         _step(stack, "buckets", "pipeline.storage.object_store", "minio"),
         _consumer(stack),
+        _async_calls(stack),
         *_reconciler(stack),
         *_autoscaler(stack),
         _nginx(stack),
@@ -127,6 +128,7 @@ def _provider(stack: Stack) -> Part:
             "STATE_DIR": str(stack.state_dir),
             "BUILD_DIR": str(stack.build_dir),
             "PROVIDER_PORT": str(stack.listening.provider),
+            "ASYNC_CALLS_URL": f"http://127.0.0.1:{stack.listening.async_call}",
         },
         ports={"provider": stack.listening.provider},
         probe=probes.Http(stack.listening.provider, "/healthz"),
@@ -147,6 +149,26 @@ def _consumer(stack: Stack) -> Part:
         },
         ports={"consumer": stack.listening.consumer},
         probe=probes.Http(stack.listening.consumer, "/healthz"),
+        grace_seconds=30.0,
+    )
+
+
+def _async_calls(stack: Stack) -> Part:
+    """The queue of /async-function: takes calls, and makes them."""
+    name = "async-call-consumer"
+    return Part(
+        name=name,
+        command=[sys.executable, "consumers/async-call-consumer/async_calls.py"],
+        after=("topics", "buckets", "provider"),
+        environment={
+            **stack.addresses(),
+            **stack.limits.environment(),
+            "PYTHONPATH": str(ROOT),
+            "ASYNC_CALL_PORT": str(stack.listening.async_call),
+            "CONSUMER_MEMBER_FILE": str(stack.run_dir / f"{name}.member"),
+        },
+        ports={"async_call": stack.listening.async_call},
+        probe=probes.Http(stack.listening.async_call, "/healthz"),
         grace_seconds=30.0,
     )
 

@@ -1,0 +1,83 @@
+"""async-call-consumer: takes calls and makes those that wait, until SIGTERM."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from dataclasses import replace
+from functools import partial
+
+from acceptance import Acceptance
+from callbacks import Callbacks
+from calls_consumer import CallsConsumer
+from door import PATH, Door
+from invocation import FunctionClient, Tokens
+from pipeline import telemetry
+from pipeline.consuming.member_file import MemberFile
+from pipeline.consuming.membership import CutOff, Membership, ask_broker
+from pipeline.consuming.retries import RetryPolicy
+from pipeline.http.health import serve
+from pipeline.kafka import broker, topics
+from pipeline.kafka.backlog import BacklogProbe, partitions_of
+from pipeline.settings import Settings
+from pipeline.storage.object_store import ObjectStore
+from processing import CallProcessor
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Run until SIGTERM."""
+    told = Settings.from_env(os.environ)
+    settings = replace(told, consumer_group=told.async_call_group)
+    telemetry.configure("async-call-consumer", settings.log_level)
+    member_file = MemberFile.of(settings)
+    member_file.expel_predecessor()
+    callbacks = Callbacks(settings.async_callback_urls, settings.async_callback_seconds)
+    key = settings.secret("async-call-key")
+    tokens = Tokens(settings)
+    publisher, store = broker.Publisher(settings), ObjectStore(settings)
+    processor = CallProcessor(
+        FunctionClient(settings, tokens),
+        callbacks,
+        publisher,
+        store,
+        RetryPolicy.from_settings(settings),
+        key=key,
+        wait_seconds=settings.async_call_wait_seconds,
+    )
+    membership = Membership(partial(ask_broker, settings), note=member_file.note)
+    consumer = CallsConsumer(settings, processor, membership, key)
+    waiting = partitions_of(topics.CALLS, topics.CALLS_RETRY)
+    acceptance = Acceptance(
+        tokens,
+        callbacks,
+        publisher,
+        store,
+        partial(BacklogProbe, settings, partitions=waiting),
+        key=key,
+        most_waiting=settings.max_queued_calls,
+        most_bytes=settings.max_body_bytes,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: consumer.stop())
+    door = Door(acceptance, settings.max_body_bytes)
+    serve(
+        settings.listen_host,
+        settings.async_call_port,
+        consumer.why_unhealthy,
+        others={PATH: door},
+    )
+    try:
+        consumer.run()
+    except CutOff as error:
+        logger.error("cut off", extra={"reason": str(error)})
+        publisher.close()
+        os._exit(1)
+    member_file.leave()
+    publisher.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""The HTTP port: POST /calls takes a call, and beside it /healthz and /metrics."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from acceptance import MAX_HEAD_BYTES, Acceptance
+from pipeline.errors import PipelineError, Rejected, TooLarge
+from pipeline.http import web
+from queued import names_of
+
+logger = logging.getLogger(__name__)
+
+PATH = "/calls"
+# Calls that are being taken, each with its body in memory; others wait with theirs unread.
+_AT_ONCE = 32
+
+StartResponse = Callable[..., Any]
+
+
+class Door:
+    """A WSGI application for one path."""
+
+    def __init__(self, acceptance: Acceptance, most_bytes: int) -> None:
+        self._acceptance = acceptance
+        self._most_bytes = most_bytes + MAX_HEAD_BYTES
+        self._room = threading.BoundedSemaphore(_AT_ONCE)
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer 202 or a problem."""
+        try:
+            with self._room:
+                call = self._acceptance.accept(self._document(environ))
+        except PipelineError as error:
+            return _problem(error, start_response)
+        except Exception:
+            logger.exception("call not taken")
+            return _problem(PipelineError("a bug; the log says which"), start_response)
+        logger.info("accepted", extra=names_of(call))
+        start_response("202 Accepted", [("Content-Type", "application/json")])
+        return [json.dumps({"callId": call.call_id}).encode()]
+
+    def _document(self, environ: dict[str, Any]) -> bytes:
+        if environ["REQUEST_METHOD"] != "POST":
+            raise Rejected("only POST is taken here")
+        length = environ.get("CONTENT_LENGTH", "")
+        if not (length.isascii() and length.isdecimal()):
+            raise Rejected("the call has no length")
+        if int(length) > self._most_bytes:
+            raise TooLarge(f"the call is {length} bytes; the limit is {self._most_bytes} bytes")
+        document: bytes = environ["wsgi.input"].read(int(length))
+        if len(document) < int(length):
+            raise Rejected("the call broke off")
+        return document
+
+
+def _problem(error: PipelineError, start_response: StartResponse) -> Iterable[bytes]:
+    answer = web.problem(error, "")
+    status = f"{answer['statusCode']} {error.code}"
+    start_response(status, list(answer["headers"].items()))
+    return [answer["body"].encode()]
