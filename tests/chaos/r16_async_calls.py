@@ -1,8 +1,8 @@
 """No asynchronous call is lost while replicas, provider, Kafka and the queue itself are killed.
 
-10,000 calls are accepted while a process is killed every five seconds, MinIO and Nginx among them: each is made at least once,
-with its own body, and its answer sent to its callback. One in a hundred always fails: it ends as a
-dead letter after its attempts, and none of the others does.
+10,000 calls are accepted while a process is killed every five seconds, MinIO and Nginx, too: each
+is made at least once, with its own body, and its answer sent to its callback. One in a hundred
+always fails: it ends as a dead letter after its attempts, and none of the others does.
 """
 
 from __future__ import annotations
