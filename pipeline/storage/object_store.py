@@ -10,11 +10,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set
+from functools import cached_property
+from typing import TYPE_CHECKING
 from urllib.parse import quote
-
-from minio import Minio
-from minio.error import MinioException, S3Error
-from urllib3.exceptions import HTTPError
 
 from pipeline import telemetry
 from pipeline.errors import Refused, Unavailable
@@ -24,6 +22,9 @@ from pipeline.storage import snowball
 from pipeline.storage.connections import Answer, Connections, Request
 from pipeline.storage.s3 import METADATA, Described, Listed, Page, is_final, page_query, read_page
 from pipeline.storage.signing import REGION, Signer
+
+if TYPE_CHECKING:
+    from minio import Minio
 
 logger = logging.getLogger(__name__)
 
@@ -41,13 +42,7 @@ class ObjectStore:
         self._connections = Connections(settings.minio_endpoint, settings.store_timeout_seconds)
         self._signer = Signer(settings.minio_endpoint, REGION, access, secret)
         self._extracts: bool | None = None  # whether several objects fit in one request
-        self._client = Minio(
-            settings.minio_endpoint,
-            access_key=access,
-            secret_key=secret,
-            secure=False,
-            region=REGION,
-        )
+        self._endpoint, self._login = settings.minio_endpoint, (access, secret)
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         """Write an object, over an older one if there is one.
@@ -174,6 +169,9 @@ class ObjectStore:
         Raises:
             Unavailable: the store did not answer.
         """
+        from minio.error import MinioException, S3Error
+        from urllib3.exceptions import HTTPError
+
         try:
             for bucket in BUCKETS:
                 if not self._client.bucket_exists(bucket):
@@ -182,6 +180,16 @@ class ObjectStore:
         except (MinioException, HTTPError) as error:
             reason = error.code if isinstance(error, S3Error) else type(error).__name__
             raise Unavailable(f"MinIO does not answer: {reason}") from error
+
+    @cached_property
+    def _client(self) -> Minio:
+        """The SDK, which takes 8 MB: only who makes buckets needs it."""
+        from minio import Minio
+
+        access, secret = self._login
+        return Minio(
+            self._endpoint, access_key=access, secret_key=secret, secure=False, region=REGION
+        )
 
     def _pages(self, bucket: str, prefix: str, delimiter: str = "") -> Iterator[Page]:
         token = ""
