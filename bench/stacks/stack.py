@@ -20,8 +20,8 @@ from pipeline.settings import Settings
 from tests.ports import free_ports
 
 _PORTS = (
-    "GATEWAY", "PROVIDER", "CONSUMER", "AUTOSCALER", "MINIO", "MINIO_CONSOLE", "KAFKA",
-    "KAFKA_CONTROLLER", "REDIS",
+    "GATEWAY", "PROVIDER", "CONSUMER", "AUTOSCALER", "ASYNC_CALL", "MINIO", "MINIO_CONSOLE",
+    "KAFKA", "KAFKA_CONTROLLER", "REDIS",
 )  # fmt: skip
 CONSUMER = "image-process-consumer"
 

@@ -6,15 +6,16 @@ import json
 
 import pytest
 
-from imagectl.dead_letters.skip import Skipping, place_of
+from imagectl.dead_letters.skip import Skipping, place_of, settings_for
 from pipeline.errors import NotFound, PipelineError, Rejected, Unavailable
 from pipeline.events.cloudevents import Origin
 from pipeline.events.dead_letters import DeadLetter, decode
 from pipeline.kafka import topics
 from pipeline.kafka.broker import BrokerProbe
+from pipeline.settings import Settings
 from pipeline.storage.results import Results
 from tests.fakes import MemoryCache, MemoryStore, StubBroker, StubReader
-from tests.samples import uploaded
+from tests.samples import called, uploaded
 
 UPLOADS = topics.UPLOADS.name
 
@@ -132,3 +133,24 @@ def test_there_must_be_a_message() -> None:
 def test_what_is_no_place_is_refused(text: str) -> None:
     with pytest.raises(Rejected, match="allowed: image-uploads/PARTITION/OFFSET or"):
         place_of(text)
+
+
+def test_a_call_that_is_stepped_over_can_be_replayed() -> None:
+    bench, topic = Bench(0), topics.CALLS.name
+    call = called().signed("a key")
+    bench.broker.publish(topic, "key", call.encode())
+    bench.reader.position[topic] = 0
+
+    letter_id = bench.skipping.skip(Origin(topic, 0, 0), "it is in the way")
+
+    (letter,) = bench.letters()
+    assert (letter.letter_id, letter.call) == (letter_id, call)
+
+
+def test_calls_are_read_by_a_group_of_their_own() -> None:
+    settings = Settings()
+
+    assert settings_for(place_of("function-calls-retry/0/1"), settings).consumer_group == (
+        settings.async_call_group
+    )
+    assert settings_for(place_of("image-uploads/0/1"), settings) == settings
