@@ -20,7 +20,7 @@ TARGETS = ("worker", "provider", "kafka", ASYNC_CALLS, "minio", "nginx")
 _SENDERS = 8
 _ENDS_SECONDS = 600.0
 # Of so many calls one is never answered well, and one has a body that lies in MinIO.
-_FAILS_EVERY, _LARGE_EVERY = 100, 50
+_FAILS_EVERY, _LARGE_EVERY = 100, 150
 _LARGE_BYTES = 1_200_000
 
 
@@ -81,12 +81,19 @@ class Storm:
             accepted=len(self.accepted),
             lost=sorted(it for it, body in self.accepted.items() if made.get(it) != {body}),
             untold=sorted(self.accepted.keys() - told),
+            garbled=sorted(self._garbled()),
             failing=len(self.failing),
             unburied=sorted(self.failing - letters.keys()),
             blamed=sorted((self.accepted.keys() & letters.keys()) - self.failing),
             attempts=sorted({letters[it]["attempts"] for it in self.failing & letters.keys()}),
             again=times - len(self.accepted) - 4 * len(self.failing),
         )
+
+    def _garbled(self) -> set[str]:
+        """Find answers that are not the bodies which worker was to say again."""
+        expected = {it: body for it, body in self.accepted.items() if it not in self.failing}
+        answers = ((each.headers["X-Call-Id"], each.body) for each in self.queue.receiver.told)
+        return {it for it, body in answers if expected.get(it, digest(body)) != digest(body)}
 
     def _send(self, calls: int) -> None:
         with requests.Session() as http:
@@ -133,6 +140,7 @@ class Verdict:
     Attributes:
         lost: never made, or with another body.
         untold: whose answer was not sent on.
+        garbled: whose answer is not what the function said.
         unburied: that always fail and have no dead letter.
         blamed: that have one and would have been answered.
         attempts: what the letters of those that always fail say.
@@ -142,6 +150,7 @@ class Verdict:
     accepted: int
     lost: list[str]
     untold: list[str]
+    garbled: list[str]
     failing: int
     unburied: list[str]
     blamed: list[str]

@@ -37,6 +37,7 @@ def run(size: Size, folder: Path, seed: int = 16, images: int | None = None) -> 
     return [
         none_of(GOAL, f"{verdict.accepted:,} accepted, {kills}; lost", len(verdict.lost)),
         none_of(GOAL, "answers that were not sent on", len(verdict.untold)),
+        none_of(GOAL, "answers that are not what was said", len(verdict.garbled)),
         none_of(GOAL, failing, len(verdict.unburied)),
         none_of(GOAL, "dead letters of others", len(verdict.blamed)),
         Finding(

@@ -210,5 +210,5 @@ def test_nothing_is_lost_while_everything_is_killed_once(queue: Queue) -> None:
     verdict = storm.settle()
 
     assert (verdict.accepted, verdict.failing) == (calls, 3)
-    assert (verdict.lost, verdict.untold) == ([], [])
+    assert (verdict.lost, verdict.untold, verdict.garbled) == ([], [], [])
     assert (verdict.unburied, verdict.blamed) == ([], [])
