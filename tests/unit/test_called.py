@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import jsonschema
 import pytest
 
 from pipeline.errors import MalformedEvent
@@ -21,6 +22,7 @@ from pipeline.events.cloudevents import Origin
 from pipeline.events.dead_letters import DeadLetter, encode_call_failed
 from pipeline.kafka import topics
 from tests.samples import called
+from tests.stack import ROOT
 
 KEY = "a key"
 REASON = {"code": "function-failed", "detail": "worker answered 500"}
@@ -30,6 +32,22 @@ def test_what_is_written_is_read_again() -> None:
     call = replace(called(), attempt=3, not_before=1000.0, replays=1).signed(KEY)
 
     assert decode_called(call.encode(), KEY) == call
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        called(),
+        called(body=Payload.of(bytes(MAX_INLINE_BYTES + 1)), tenant="someone", scopes=("read",)),
+        called(attempt=2, not_before=1000.0, waits=1, waiting_since=1000.0, replays=1),
+        called(answer=Answer(200, (("X-Of", "worker"),), Payload.of(b"tea"), 1.5)),
+        called(answer=Answer(500, (), Payload.of(bytes(MAX_INLINE_BYTES + 1)), 1.5, True)),
+    ],
+)
+def test_what_is_written_has_its_schema(call: FunctionCalled) -> None:
+    schema = json.loads((ROOT / "docs/schemas/function-called.schema.json").read_text())
+
+    jsonschema.validate(call.signed(KEY).to_cloud_event(), schema)
 
 
 def test_an_answer_travels_with_its_call_and_its_body_does_not() -> None:
