@@ -8,13 +8,16 @@ import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
-
+from local.provider.deployments import image as images
+from local.provider.deployments import node_modules
+from local.provider.deployments.image import Image
 from local.provider.deployments.secrets import Secrets
 from local.provider.deployments.spec import Spec
 from local.provider.refusal import Refused
 from local.provider.settings import Settings
 
+# They hold nothing but programs, which this machine has as well: they need not be built.
+BARE_IMAGES = ("alpine",)
 ANYBODY_WRITES = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -32,29 +35,46 @@ def make(spec: Spec, settings: Settings, secrets: Secrets) -> Version:
     """Copy what was built, so that a running version never changes under its replicas.
 
     Raises:
-        Refused: the image is not built, or a secret does not exist.
+        Refused: the image is not built, cannot be run here, or a secret does not exist.
     """
     built = settings.build_dir / spec.build_name
-    if not built.is_dir():
-        raise Refused(
-            400,
-            f"image {spec.image!r} is not built: there is no folder {built}."
-            " Run: faas-cli build --shrinkwrap -f stack.yml",
-        )
     for name in spec.secrets:
         if not secrets.has(name):
             raise Refused(400, f"secret {name!r} does not exist; there are {secrets.names()}")
-    with_process = spec if spec.process else replace_process(spec, template_process(built))
+    image = check(spec, built)
     version_id = f"{spec.name}-{random.token_hex(4)}"
     folder = settings.versions_dir / version_id
     try:
-        shutil.copytree(built, folder)
+        shutil.copytree(built, folder) if built.is_dir() else folder.mkdir()
     except OSError as error:  # the disk is full, or the folder was changed under us
         remove_folder(folder)
         raise Refused(500, f"{built} cannot be copied: {error}") from error
     if spec.is_read_only:
         set_writable(folder, False)
-    return Version(version_id, with_process, folder)
+    return Version(version_id, replace_process(spec, image.process), folder)
+
+
+def check(spec: Spec, built: Path) -> Image:
+    """Tell how a build is run; raise Refused where it cannot be."""
+    is_bare = spec.build_name in BARE_IMAGES and bool(spec.process)
+    if not built.is_dir() and not is_bare:
+        raise Refused(
+            400,
+            f"image {spec.image!r} is not built: there is no folder {built}."
+            " Run: faas-cli build --shrinkwrap -f stack.yml",
+        )
+    try:
+        image = images.look(built, spec)
+    except (ValueError, OSError) as error:
+        raise Refused(400, f"image {spec.image!r} cannot be run: {error}") from error
+    if packages := node_modules.missing(built, image.process):
+        file, names = next(iter(packages.items()))
+        raise Refused(
+            400,
+            f"{file} names {', '.join(names)[:300]}, which {built} does not have: run npm install"
+            " there, and deploy without building again",
+        )
+    return image
 
 
 def remove_folder(folder: Path) -> None:
@@ -72,12 +92,3 @@ def set_writable(folder: Path, is_writable: bool) -> None:
 
 def replace_process(spec: Spec, process: str) -> Spec:
     return replace(spec, request={**spec.request, "envProcess": process})
-
-
-def template_process(built: Path) -> str:
-    """Return the template's own command, for a request that names none."""
-    try:
-        process = yaml.safe_load((built / "template.yml").read_text())["fprocess"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise Refused(400, f"envProcess is empty, and {built} has no fprocess: {error}") from error
-    return str(process)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
-import shlex
 import shutil
 import socket
 import sys
@@ -13,9 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from local.machine import files, processes
+from local.provider.deployments import image as images
+from local.provider.deployments.image import Image
 from local.provider.deployments.secrets import Secrets
 from local.provider.deployments.version import Version
 from local.provider.limits import priority
+from local.provider.replicas import launch
 from local.provider.replicas.host import Host
 from local.provider.replicas.pipe import Pipe
 from local.provider.replicas.replica import Replica
@@ -26,7 +27,6 @@ from local.provider.settings import Settings
 DIE_WITH_PROVIDER = ("setpriv", "--pdeathsig", "KILL")
 # Without it root, too, cannot write where permissions say that nobody may.
 DROP_WRITE_ANYWHERE = ("--bounding-set=-dac_override", "--inh-caps=-dac_override")
-CONTAINER_HOME = re.compile(r"(?<![^:])/home/app(?=[/:]|$)")
 
 
 async def start(version: Version, number: int, restarts: int, host: Host) -> Replica:
@@ -34,14 +34,15 @@ async def start(version: Version, number: int, restarts: int, host: Host) -> Rep
     settings = host.settings
     name = f"{version.spec.name}-{number}"
     own_folder = settings.replicas_dir / name
+    image = images.look(version.folder, version.spec)
     prepare(own_folder, version, host.secrets)
     port = free_port()
     pipe = await Pipe.open()
     try:
         process = await asyncio.create_subprocess_exec(
-            *command(version, name, host),
-            cwd=version.folder,
-            env=environment(version, own_folder, port),
+            *command(version, image, name, host),
+            cwd=image.folder(version.folder),
+            env=environment(version, image, own_folder, port),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=pipe.write_end,
             stderr=asyncio.subprocess.STDOUT,
@@ -68,13 +69,14 @@ async def start(version: Version, number: int, restarts: int, host: Host) -> Rep
     return Replica(name, port, process, pipe, log, own_folder, (spec.ready_path, spec.health_path))
 
 
-def command(version: Version, name: str, host: Host) -> list[str]:
-    """Return the function's own command behind what limits the process."""
+def command(version: Version, image: Image, name: str, host: Host) -> list[str]:
+    """Return the function's command behind what limits the process."""
     spec = version.spec
     drop = DROP_WRITE_ANYWHERE if spec.is_read_only and os.geteuid() == 0 else ()
     limit = host.memory.prefix(name, spec.memory_bytes) if spec.memory_bytes else []
     way = priority.prefix(spec.nice_value) if spec.nice_value else []
-    return [*DIE_WITH_PROVIDER, *drop, "--", *way, *limit, *shlex.split(spec.process)]
+    started = launch.command(version, image, limit, host.settings.max_body_bytes)
+    return [*DIE_WITH_PROVIDER, *drop, "--", *way, *started]
 
 
 def clear(name: str, host: Host) -> None:
@@ -96,20 +98,16 @@ def prepare(folder: Path, version: Version, secrets: Secrets) -> None:
     secrets.give(version.spec.secrets, folder / "secrets")
 
 
-def environment(version: Version, own_folder: Path, port: int) -> dict[str, str]:
+def environment(version: Version, image: Image, own_folder: Path, port: int) -> dict[str, str]:
     """Return what the process sees: little, what the function was given, its place."""
     interpreter_folder = str(Path(sys.executable).parent)
-    given = {
-        name: CONTAINER_HOME.sub(lambda _: str(version.folder), value)
-        for name, value in version.spec.env.items()
-    }
     return {
         "PATH": os.pathsep.join([interpreter_folder, os.environ.get("PATH", os.defpath)]),
         "LANG": os.environ.get("LANG", "C.UTF-8"),
         "OMP_NUM_THREADS": "1",  # one replica, one core
         "PYTHONUNBUFFERED": "1",
         "SHUTDOWN_GRACE_SECONDS": "0",  # the provider has drained the replica before SIGTERM
-        **given,
+        **launch.environment(version, image),
         "HOME": str(own_folder),
         "TMPDIR": str(own_folder / "tmp"),
         "SECRETS_DIR": str(own_folder / "secrets"),
