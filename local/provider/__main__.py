@@ -25,7 +25,7 @@ from local.provider.http.proxy import Proxy
 from local.provider.http.server import Runner
 from local.provider.limits import memory
 from local.provider.logs import JsonFormatter
-from local.provider.replicas import leftovers, spawn
+from local.provider.replicas import leftovers, spawn, view
 from local.provider.replicas.host import Host
 from local.provider.settings import Settings
 
@@ -48,7 +48,8 @@ async def run(settings: Settings) -> None:
         )
         limits = memory.find(settings.state_dir)
         stack.callback(limits.close)
-        host = Host(settings, secrets, await stack.enter_async_context(session), limits)
+        opened = await stack.enter_async_context(session)
+        host = Host(settings, secrets, opened, limits, view.find())
         functions = Functions(host)
         bodies = Bodies(settings.max_body_bytes)
         proxy = Proxy(functions, host)

@@ -13,6 +13,7 @@ from local.provider.deployments import node_modules
 from local.provider.deployments.image import Image
 from local.provider.deployments.secrets import Secrets
 from local.provider.deployments.spec import Spec
+from local.provider.deployments.usual_folder import USUAL_FOLDER, who_needs_it
 from local.provider.refusal import Refused
 from local.provider.settings import Settings
 
@@ -31,7 +32,9 @@ class Version:
         remove_folder(self.folder)
 
 
-def make(spec: Spec, settings: Settings, secrets: Secrets) -> Version:
+def make(
+    spec: Spec, settings: Settings, secrets: Secrets, *, has_usual_folder: bool = True
+) -> Version:
     """Copy what was built, so that a running version never changes under its replicas.
 
     Raises:
@@ -42,6 +45,12 @@ def make(spec: Spec, settings: Settings, secrets: Secrets) -> Version:
         if not secrets.has(name):
             raise Refused(400, f"secret {name!r} does not exist; there are {secrets.names()}")
     image = check(spec, built)
+    if spec.secrets and not has_usual_folder and (file := who_needs_it(built)):
+        raise Refused(
+            400,
+            f"{file} reads {USUAL_FOLDER}, which only root may give a function here: let it read"
+            " the folder in $SECRETS_DIR, or start the provider as root",
+        )
     version_id = f"{spec.name}-{random.token_hex(4)}"
     folder = settings.versions_dir / version_id
     try:

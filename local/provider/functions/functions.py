@@ -127,7 +127,10 @@ class Functions:
 
     async def _make(self, spec: Spec) -> Version:
         host = self._host
-        return await asyncio.to_thread(versions.make, spec, host.settings, host.secrets)
+        has_folder = host.view.is_there
+        return await asyncio.to_thread(
+            versions.make, spec, host.settings, host.secrets, has_usual_folder=has_folder
+        )
 
     def _add(self, version: Version, replicas: int, created_at: str) -> Function:
         numbers = self._numbers[version.spec.name]

@@ -9,6 +9,7 @@ import aiohttp
 from local.provider.deployments.secrets import Secrets
 from local.provider.limits.memory import Memory, Rlimit
 from local.provider.replicas.replica_log import Feed
+from local.provider.replicas.view import NoView, View
 from local.provider.settings import Settings
 
 
@@ -18,4 +19,5 @@ class Host:
     secrets: Secrets
     session: aiohttp.ClientSession
     memory: Memory = field(default_factory=Rlimit)
+    view: View | NoView = field(default_factory=NoView)
     feed: Feed = field(default_factory=Feed)

@@ -76,7 +76,8 @@ def command(version: Version, image: Image, name: str, host: Host) -> list[str]:
     limit = host.memory.prefix(name, spec.memory_bytes) if spec.memory_bytes else []
     way = priority.prefix(spec.nice_value) if spec.nice_value else []
     started = launch.command(version, image, limit, host.settings.max_body_bytes)
-    return [*DIE_WITH_PROVIDER, *drop, "--", *way, *started]
+    own = host.view.prefix(host.settings.replicas_dir / name / "secrets")
+    return [*DIE_WITH_PROVIDER, *drop, "--", *own, *way, *started]
 
 
 def clear(name: str, host: Host) -> None:
