@@ -49,7 +49,7 @@ class ServedModel:
                 " expected those of stack.yml"
             )
         for function in told:
-            if _rollout(function) == "in progress":
+            if _rollout(function).startswith("in progress"):
                 raise NotSwitched(f"{function['name']} is being updated; try again when it is")
         return told
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from local.machine import processes
@@ -36,6 +36,13 @@ def listeners(port: int, likely: int | None = None) -> list[int]:
     return [pid for pid in pids if _has_any(pid, inodes)]
 
 
+def listened_to(pids: Iterable[int]) -> set[int]:
+    """Tell the TCP ports, on any address, that one of these processes listens on."""
+    by_inode = {inode: port for port, inode in _listening()}
+    found = (_socket_inodes(Path(f"/proc/{pid}/fd")) for pid in pids)
+    return {by_inode[inode] for inodes in found for inode in inodes if inode in by_inode}
+
+
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         # As servers do: a connection of an ended server still in TIME_WAIT takes no port.
@@ -55,13 +62,18 @@ def _owner(port: int) -> str:
 
 
 def _listening_inodes(port: int) -> Iterator[str]:
+    return (inode for each, inode in _listening() if each == port)
+
+
+def _listening() -> Iterator[tuple[int, str]]:
+    """Yield port and inode of every socket that listens."""
     for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
         if not table.exists():
             continue
         for line in table.read_text(encoding="ascii").splitlines()[1:]:
             columns = line.split()
-            if columns[3] == _LISTENING and int(columns[1].rpartition(":")[2], 16) == port:
-                yield columns[9]
+            if columns[3] == _LISTENING:
+                yield int(columns[1].rpartition(":")[2], 16), columns[9]
 
 
 def _has_any(pid: int, inodes: set[str]) -> bool:

@@ -153,11 +153,15 @@ class Function:
     def _notes(self) -> dict[str, str]:
         """What faas-cli describe shows as annotations: it shows nothing that it does not know."""
         notes = {
-            ROLLOUT: self.rollout or self._trouble(),
+            ROLLOUT: self._progress() or self._trouble(),
             RESTARTS: self.serving.restarts,
             LIMITS: limits_note(self.serving.version.spec, self._host.memory.means),
         }
         return {key: note for key, note in notes.items() if note}
+
+    def _progress(self) -> str:
+        failure = self.incoming.failure if self.incoming else ""
+        return f"{self.rollout}: {failure}" if failure else self.rollout
 
     def _trouble(self) -> str:
         failure = self.serving.failure

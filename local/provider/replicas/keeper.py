@@ -18,6 +18,7 @@ PROBE_SECONDS = 2.0
 FIRST_PROBE_SECONDS = 0.1  # while it is not ready; less often the longer that lasts
 SILENT_SECONDS = 15  # then a replica that has answered before is killed
 START_SECONDS = 120  # then one that has never answered is killed
+LOOK_ELSEWHERE_SECONDS = 2  # so often it is looked up where one listens that never answered
 STABLE_SECONDS = 10  # one that was ready for so long is restarted at once when it dies
 FIRST_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 30.0
@@ -43,6 +44,8 @@ class Slot:
         self.failure = ""
         self.last_exit = ""
         self.is_leaving = False
+        self._elsewhere = ""  # where it listens instead of at its port
+        self._silence = ""  # why it was killed
         self._host = host
         self._on_change = on_change
         self._wake = asyncio.Event()
@@ -98,13 +101,16 @@ class Slot:
         logger.log(
             logging.INFO if self.is_leaving else logging.WARNING, "replica ended", extra=extra
         )
-        why = replica.stranger or replica.log.last_line
+        known = (replica.stranger, self._silence, replica.log.last_line)
+        why = "; ".join(dict.fromkeys(filter(None, known)))
         self.last_exit = f"ended with status {replica.status}: {why}"
         self.failure = f"{self.name} {self.last_exit}"
         return ready_at is not None and time.monotonic() - ready_at > STABLE_SECONDS
 
     async def _watch(self, replica: Replica) -> float | None:
         """Probe until the replica ends, falls silent or is to leave; say since when it is ready."""
+        self._elsewhere = self._silence = ""
+        looked_at = 0.0
         answered_at = started_at = time.monotonic()
         ready_at = None
         while not (replica.exited.is_set() or self.is_leaving):
@@ -120,14 +126,29 @@ class Slot:
                 ready_at = now if replica.is_ready else None
                 self._say_readiness(replica)
             answered_at = now if is_alive else answered_at
-            patience_seconds = START_SECONDS if answered_at == started_at else SILENT_SECONDS
+            has_answered = answered_at != started_at
+            patience_seconds = SILENT_SECONDS if has_answered else START_SECONDS
             if now - answered_at > patience_seconds:
+                where = "" if has_answered else self._elsewhere
+                self._silence = where or f"no answer for {patience_seconds} s"
                 replica.kill()
                 break
             waited_seconds = now - started_at
+            if not has_answered and waited_seconds - looked_at > LOOK_ELSEWHERE_SECONDS:
+                await self._look_elsewhere(replica)
+                looked_at = waited_seconds
             early = min(PROBE_SECONDS, FIRST_PROBE_SECONDS + waited_seconds / 20)
             await self._pause(PROBE_SECONDS if replica.is_ready else early)
         return ready_at
+
+    async def _look_elsewhere(self, replica: Replica) -> None:
+        """Say at once where a replica listens that does not answer."""
+        before = self._elsewhere
+        self._elsewhere = await asyncio.to_thread(replica.listens_elsewhere)
+        if self._elsewhere and self._elsewhere != before:
+            self.failure = f"{self.name}: {self._elsewhere}"
+            replica.log.say(self._elsewhere)
+            self._on_change()
 
     def _say_readiness(self, replica: Replica) -> None:
         if replica.is_ready:

@@ -102,6 +102,17 @@ class Replica:
         command = processes.command_line(listeners[0])[:120]
         return f"port {self.port} is taken by process {listeners[0]} ({command})"
 
+    def listens_elsewhere(self) -> str:
+        """Say where its processes listen, where that is somewhere else than at its port."""
+        pids = (int(name) for name in os.listdir("/proc") if name.isdecimal())
+        found = ports.listened_to(pid for pid in pids if self._is_own(pid))
+        others = ", ".join(str(port) for port in sorted(found - {self.port}))
+        if not others:
+            return ""
+        if self.port in found:
+            return f"{self._health_path} on $PORT ({self.port}) is not 200; it listens on {others}"
+        return f"nothing answers on $PORT ({self.port}); it listens on {others}"
+
     def _is_own(self, pid: int) -> bool:
         try:
             return os.getsid(pid) == self.process.pid or processes.has_home(pid, self._home)

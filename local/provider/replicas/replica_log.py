@@ -100,6 +100,10 @@ class ReplicaLog:
             self._take([self._unfinished] if self._unfinished else [])
             self._file.close()
 
+    def say(self, text: str) -> None:
+        """Write a line of the provider's own."""
+        self._take([text.encode()])
+
     def _take(self, lines: list[bytes]) -> None:
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         texts = [line.decode(errors="replace").rstrip("\r") for line in lines]
