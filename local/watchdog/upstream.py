@@ -16,7 +16,7 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from local.watchdog import log
+from local.watchdog import log, websockets
 from local.watchdog.bodies import Held, Stream, break_off, pieces, whole
 from local.watchdog.child import Output, ended_how
 from local.watchdog.fixed_port import FixedPort
@@ -126,6 +126,11 @@ class Upstream:
     ) -> web.StreamResponse:
         settings = self._settings
         headers = end_to_end(request.headers)
+        if websockets.is_asked_for(request):
+            assert self._session is not None
+            most = settings.max_body_bytes
+            url = self._url + path
+            return await websockets.bridge(request, self._session, url, headers, most)
         is_held = settings.buffer_body or (request.content_length or 0) <= SMALL_BYTES
         body: bytes | AsyncIterator[bytes] | None = None
         if request.body_exists:
