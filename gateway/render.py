@@ -86,6 +86,7 @@ def limit_values(told: Limits) -> dict[str, str]:
         "MAX_DOCUMENT_BYTES": limits.MAX_DOCUMENT_BYTES,
         "MAX_NO_BODY_BYTES": limits.MAX_NO_BODY_BYTES,
         "GATEWAY_TIMEOUT_SECONDS": told.gateway_timeout_seconds,
+        "GATEWAY_CEILING_SECONDS": told.gateway_ceiling_seconds,
     }
     return {
         **told.environment(),

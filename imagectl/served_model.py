@@ -6,14 +6,12 @@ import time
 from typing import Any
 
 from pipeline.errors import PipelineError
-from pipeline.http.openfaas import OpenFaaS
+from pipeline.http.openfaas import OpenFaaS, rollout_of
 from pipeline.settings import Settings
 
 _REQUEST_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _MODEL = "MODEL_ID"
-# The local provider's annotation: how an update is going.
-_ROLLOUT = "com.openfaas.local.rollout"
 # What of a function's status was in its deploy request.
 _DEPLOYED = (
     "namespace", "image", "envProcess", "envVars", "labels", "annotations", "secrets",
@@ -49,7 +47,7 @@ class ServedModel:
                 " expected those of stack.yml"
             )
         for function in told:
-            if _rollout(function).startswith("in progress"):
+            if rollout_of(function).startswith("in progress"):
                 raise NotSwitched(f"{function['name']} is being updated; try again when it is")
         return told
 
@@ -62,8 +60,6 @@ class ServedModel:
         request = {key: function[key] for key in _DEPLOYED if function.get(key)}
         request["service"] = function["name"]
         request["envVars"] = {**function["envVars"], _MODEL: model_id}
-        annotations = function.get("annotations") or {}
-        request["annotations"] = {key: annotations[key] for key in annotations if key != _ROLLOUT}
         self._openfaas.update(request)
 
     def wait(self, function: Function, model_id: str, seconds: float) -> None:
@@ -76,7 +72,7 @@ class ServedModel:
         name, deadline = function["name"], time.monotonic() + seconds
         while True:
             found = self._openfaas.function(name)
-            rollout = _rollout(found)
+            rollout = rollout_of(found)
             if rollout.startswith("failed"):
                 raise NotSwitched(f"{name}: {rollout}")
             available, wanted = found.get("availableReplicas", 0), found.get("replicas", 0)
@@ -93,7 +89,3 @@ class ServedModel:
 def model_of(function: Function) -> str:
     """Tell which model a function is told; empty when none."""
     return str((function.get("envVars") or {}).get(_MODEL, ""))
-
-
-def _rollout(function: Function) -> str:
-    return str((function.get("annotations") or {}).get(_ROLLOUT, ""))

@@ -18,6 +18,10 @@ MAX_DOCUMENT_BYTES = 1_048_576
 MAX_NO_BODY_BYTES = 1_024
 # What the gateway waits longer than a function: a replica is looked for, or started, meanwhile.
 GATEWAY_PATIENCE_SECONDS = 15
+# The same for functions of any kind, which may sleep at nought replicas.
+WAKING_SECONDS = 60
+# So much sooner than the gateway gives up the provider answers, whatever a function does.
+LEAD_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,15 @@ class Limits:
 
     Attributes:
         max_image_bytes: the largest upload.
-        request_timeout_seconds: one call of a function; then it is answered 504.
+        request_timeout_seconds: one call of a function that says nothing; then it is answered 504.
+        max_function_seconds: the most that a function may allow itself for one call.
         gateway_connections: requests of one address under way in the gateway; more get 429.
         gateway_large_bodies: those of them with bodies of more than 250 kB.
     """
 
     max_image_bytes: int = 20_000_000
     request_timeout_seconds: int = 60
+    max_function_seconds: int = 900
     gateway_connections: int = 1_024
     gateway_large_bodies: int = 64
 
@@ -60,8 +66,23 @@ class Limits:
 
     @property
     def gateway_timeout_seconds(self) -> int:
-        """How long the gateway waits for an answer, and for how long its tokens are good."""
+        """How long the gateway waits for a function of ours, and its tokens are good."""
         return self.request_timeout_seconds + GATEWAY_PATIENCE_SECONDS
+
+    @property
+    def function_ceiling_seconds(self) -> int:
+        """The most that any call may take: no function is allowed more."""
+        return max(self.max_function_seconds, self.request_timeout_seconds)
+
+    @property
+    def provider_answers_seconds(self) -> int:
+        """By when the provider has answered any call, if only with 504."""
+        return self.function_ceiling_seconds + WAKING_SECONDS
+
+    @property
+    def gateway_ceiling_seconds(self) -> int:
+        """How long the gateway waits for a function of any kind."""
+        return self.provider_answers_seconds + LEAD_SECONDS
 
     def environment(self) -> dict[str, str]:
         """What other processes read the same limits from."""

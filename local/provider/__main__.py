@@ -65,6 +65,7 @@ async def run(settings: Settings) -> None:
         logger.info("provider stopping")
         await site.stop()
         host.feed.close()
+        host.stopping.set()
         await functions.stop()
 
 

@@ -17,7 +17,7 @@ class Settings(StateFolders):
     rollout_seconds: how long a new version may take until all its replicas are ready.
     wait_seconds: how long a request waits for a replica when none is ready.
     wake_seconds: the same, where the function may have been scaled to nothing.
-    max_body_bytes: of a request to a function.
+    limits: those that other processes keep to as well.
     async_calls_url: where the queue of /async-function takes calls; empty: there is none.
     """
 
@@ -29,7 +29,7 @@ class Settings(StateFolders):
     rollout_seconds: float
     wait_seconds: float
     wake_seconds: float
-    max_body_bytes: int
+    limits: Limits
     async_calls_url: str = ""
 
     @classmethod
@@ -44,9 +44,14 @@ class Settings(StateFolders):
             rollout_seconds=float(env.get("PROVIDER_ROLLOUT_SECONDS") or 120),
             wait_seconds=float(env.get("PROVIDER_WAIT_SECONDS") or 5),
             wake_seconds=float(env.get("PROVIDER_WAKE_SECONDS") or 30),
-            max_body_bytes=Limits.from_env(env).max_body_bytes,
+            limits=Limits.from_env(env),
             async_calls_url=(env.get("ASYNC_CALLS_URL") or "").rstrip("/"),
         )
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The largest body of a request to a function."""
+        return self.limits.max_body_bytes
 
     @property
     def functions_dir(self) -> Path:

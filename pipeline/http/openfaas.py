@@ -79,3 +79,9 @@ class OpenFaaS:
             said = answer.text.strip()[:_MOST_SAID]
             raise Unavailable(f"{method} {url} was answered {answer.status_code}: {said}")
         return answer
+
+
+def rollout_of(function: dict[str, Any]) -> str:
+    """Read how the local provider says that an update goes; empty where it is over, or OpenFaaS."""
+    conditions = function.get("conditions") or []
+    return next((str(it["message"]) for it in conditions if it.get("type") == "RolledOut"), "")

@@ -15,6 +15,7 @@ import pytest
 from local import deploy
 from local.shrinkwrap import shrinkwrap
 from local.stack_file import load
+from pipeline.version import VERSION
 from tests.faas_cli import FaasCli, binary
 from tests.provider import PASSWORD, ROOT, TEMPLATE, USER, Provider, eventually, running_provider
 
@@ -168,10 +169,45 @@ def test_functions_are_deployed_listed_described_invoked_and_removed(
     assert answers == [b"GOOD MORNING YOU ME"] * 3
     assert re.search(r"^greet\s+3\s+2\s*$", listed, re.MULTILINE), listed
     assert re.search(r"^plain\s+0\s+1\s*$", listed, re.MULTILINE), listed
-    for text in ("Ready", "Invocations: *3", "python index.py", "team : red", "topic : greetings"):
+    for text in (
+        "Ready",
+        "Invocations: *3",
+        "python index.py",
+        "team : red",
+        "topic : greetings",
+        "faas_function : greet",
+    ):
         assert re.search(text, described), described
     assert b"Removing old function" in removal.stdout
     assert b"greet" not in faas_cli("list").stdout
+
+
+def test_the_provider_and_its_version_are_told(faas_cli: FaasCli) -> None:
+    told = faas_cli("version")
+    words = told.stdout.decode()
+
+    assert told.returncode == 0, words
+    for said in (r"name: +local", r"orchestration: +processes", rf"version: +{VERSION}"):
+        assert re.search(said, words), words
+    assert b"openfaas-fn" in faas_cli("namespaces").stdout
+
+
+def test_what_is_asked_of_another_namespace_touches_nothing(
+    faas_cli: FaasCli, provider: Provider
+) -> None:
+    faas_cli("build", "--shrinkwrap")
+    faas_cli("deploy", "--filter", "plain")
+    before = provider.describe("plain")
+
+    removal = faas_cli("remove", "-f", "", "plain", "-n", "other")
+    deployment = faas_cli("deploy", "--filter", "plain", "-n", "other")
+
+    assert b"namespace 'other' does not exist" in removal.stdout
+    assert b"namespace 'other' does not exist" in deployment.stdout
+    assert b"plain" not in faas_cli("list", "-n", "other").stdout
+    assert b"plain" in faas_cli("list", "-n", "openfaas-fn").stdout
+    assert provider.describe("plain")["createdAt"] == before["createdAt"]
+    assert faas_cli("remove", "-f", "", "plain", "-n", "openfaas-fn").returncode == 0
 
 
 def test_our_deploy_asks_for_the_same_as_faas_cli(

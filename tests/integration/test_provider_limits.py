@@ -74,7 +74,7 @@ def test_limits_and_requests_are_kept_and_it_is_said_how(provider: Provider) -> 
 
     assert (described["limits"], described["requests"]) == (limits, requests)
     means = provider.system("GET", "/info").json()["memoryLimits"]
-    note = described["annotations"]["com.openfaas.local.limits"]
+    (note,) = [it["message"] for it in described["conditions"] if it["type"] == "Limited"]
     assert note == f"memory 128Mi: {means}, cpu 100m: not enforced, requests.cpu 0.1: nice 10"
 
 

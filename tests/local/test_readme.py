@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 
+from pipeline.http.openfaas import rollout_of
 from tests import faas_cli, pages
 from tests.local_stack import START_SECONDS, LocalStack, unstarted_stack
 from tests.stack import ROOT, until
@@ -78,8 +79,7 @@ class User:
         path = f"{self._stack.provider_url}/system/functions"
         functions = requests.get(path, auth=self._stack.login, timeout=60).json()
         return all(
-            each["availableReplicas"] >= each["replicas"]
-            and "com.openfaas.local.rollout" not in each["annotations"]
+            each["availableReplicas"] >= each["replicas"] and not rollout_of(each)
             for each in functions
         )
 

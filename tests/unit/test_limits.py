@@ -11,7 +11,6 @@ from types import ModuleType
 import pytest
 
 from gateway import render
-from local.provider.deployments import spec as deployment
 from local.provider.settings import Settings as ProviderSettings
 from local.services.settings import SettingsError, Stack
 from local.stack_file import load
@@ -24,6 +23,7 @@ from tests.stack import ROOT
 OTHER = Limits(
     max_image_bytes=5_000_000,
     request_timeout_seconds=33,
+    max_function_seconds=300,
     gateway_connections=77,
     gateway_large_bodies=7,
 )
@@ -58,6 +58,8 @@ def _rendered(told: Limits) -> str:
         "default 5000000;",
         '5000000 "an image may be 5,000,000";',
         "proxy_read_timeout 48s;",
+        "proxy_read_timeout 365s;",  # of functions of any kind
+        '"~^/function/" 365;',  # the number that is said when it is over
         "default 48;",  # how long a token is good
         "limit_conn senders 77;",
         "limit_conn senders_of_large_bodies 7;",
@@ -79,6 +81,7 @@ def test_nothing_of_a_limit_stays_in_the_gateway() -> None:
 
 def test_the_provider_follows() -> None:
     assert ProviderSettings.from_env(OTHER.environment()).max_body_bytes == 6_000_000
+    assert ProviderSettings.from_env(OTHER.environment()).limits == OTHER
     assert ProviderSettings.from_env({}).max_body_bytes == limits.DEFAULTS.max_body_bytes
 
 
@@ -116,13 +119,6 @@ def test_a_server_follows_its_handler_but_for_what_it_is_told() -> None:
 
     assert server.from_env({}, 6_000_000).max_body_bytes == 6_000_000
     assert server.from_env({"MAX_BODY_BYTES": "5"}, 6_000_000).max_body_bytes == 5
-
-
-def test_the_provider_waits_as_long_as_a_function_that_says_nothing() -> None:
-    request = {"service": "any", "image": "any", "envVars": {"EXEC_TIMEOUT": "default"}}
-    waits = deployment.Spec(request).timeout_seconds
-
-    assert waits == limits.DEFAULTS.request_timeout_seconds + deployment.MARGIN_SECONDS
 
 
 def test_the_consumer_follows_unless_it_is_told_otherwise() -> None:

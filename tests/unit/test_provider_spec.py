@@ -44,6 +44,10 @@ def test_optional_parts_may_be_absent_or_null() -> None:
         ({"requests": {"cpu": "0m"}}, "requests.cpu '0m' is not possible"),
         ({"annotations": {"com.openfaas.local.max-inflight": "0"}}, "a number from 1"),
         ({"annotations": {"com.openfaas.health.http.path": "healthz"}}, "a path such as"),
+        ({"annotations": {"com.openfaas.ready.http.initialDelay": "soon"}}, "must be a duration"),
+        ({"annotations": {"com.openfaas.health.http.periodSeconds": "6m"}}, "at most 300 s"),
+        ({"envVars": {"exec_timeout": "a while"}}, "exec_timeout is 'a while'; write it as Go"),
+        ({"labels": {"faas_function": "other"}}, "it can be 'resize' alone"),
         ({"readOnlyRootFilesystem": "yes"}, "must be true or false"),
     ],
 )
@@ -60,13 +64,6 @@ def test_request_that_cannot_be_done_is_refused_with_its_reason(
 def test_impossible_number_of_replicas_is_refused(value: Any) -> None:
     with pytest.raises(Refused):
         number_of_replicas(value)
-
-
-@pytest.mark.parametrize(("given", "expected"), [("10", 15), ("0.5", 5.5), (None, 65), ("x", 65)])
-def test_replica_has_a_margin_over_its_own_timeout(given: str | None, expected: float) -> None:
-    env = {} if given is None else {"EXEC_TIMEOUT": given}
-
-    assert Spec.from_request({**GOOD, "envVars": env}).timeout_seconds == expected
 
 
 @pytest.mark.parametrize(
@@ -99,3 +96,12 @@ def test_scaling_stays_within_the_labels(zero: str | None, asked_for: int, allow
     labels |= {"com.openfaas.scale.zero": zero} if zero else {}
 
     assert Spec.from_request({**GOOD, "labels": labels}).scaling.clamp(asked_for) == allowed
+
+
+def test_what_the_provider_said_of_a_function_is_no_part_of_its_deployment() -> None:
+    said = {"com.openfaas.local.rollout": "in progress", "com.openfaas.local.restarts": "many"}
+    request = {**GOOD, "labels": {"faas_function": "resize", "a": "b"}, "annotations": said}
+
+    spec = Spec.from_request(request)
+
+    assert (spec.labels, spec.annotations) == ({"a": "b"}, {})

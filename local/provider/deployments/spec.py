@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from local.provider.limits import memory, priority
+from local.provider.deployments import probing
+from local.provider.limits import memory, priority, timeouts
 from local.provider.limits.scaling import Scaling
 from local.provider.refusal import Refused
-from pipeline.limits import DEFAULTS
 
 NAMESPACE = "openfaas-fn"
-MARGIN_SECONDS = 5.0  # so that the replica itself can answer 504
-HEALTH_PATH = "com.openfaas.health.http.path"
-READY_PATH = "com.openfaas.ready.http.path"
 MAX_IN_FLIGHT = "com.openfaas.local.max-inflight"
+# What the provider says itself: whoever deploys what it was told of a function sends it back.
+FUNCTION_LABEL = "faas_function"
+ROLLOUT = "com.openfaas.local.rollout"
+RESTARTS = "com.openfaas.local.restarts"
+SAID = {"labels": (FUNCTION_LABEL,), "annotations": (ROLLOUT, RESTARTS)}
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # a DNS label, as on Kubernetes
 FOLDER = re.compile(r"[a-z0-9]([-._a-z0-9]{0,126}[a-z0-9])?")
 TEXTS = ("service", "image", "envProcess")
@@ -38,7 +40,7 @@ class Spec:
         request = {key: value for key, value in body.items() if value is not None}
         check_shape(request)
         check_namespace(request.pop("namespace", ""))
-        spec = cls(request)
+        spec = cls(without_what_is_said(request))
         if not NAME.fullmatch(spec.name):
             raise Refused(
                 400,
@@ -70,13 +72,6 @@ class Spec:
     @property
     def env(self) -> dict[str, str]:
         return self.request.get("envVars") or {}
-
-    @cached_property
-    def timeout_seconds(self) -> float:
-        """How long a replica may take to answer: what it allows itself, and a margin."""
-        given = self.env.get("EXEC_TIMEOUT", "")
-        is_number = re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,9})?", given)
-        return (float(given) if is_number else DEFAULTS.request_timeout_seconds) + MARGIN_SECONDS
 
     @property
     def secrets(self) -> list[str]:
@@ -123,14 +118,6 @@ class Spec:
         text = self.annotations.get(MAX_IN_FLIGHT)
         return int(text) if text else None
 
-    @property
-    def health_path(self) -> str:
-        return self.annotations.get(HEALTH_PATH, "/_/health")
-
-    @property
-    def ready_path(self) -> str:
-        return self.annotations.get(READY_PATH, "/_/ready")
-
 
 def check_shape(request: dict[str, Any]) -> None:
     for key in TEXTS:
@@ -147,9 +134,21 @@ def check_shape(request: dict[str, Any]) -> None:
         raise Refused(400, "readOnlyRootFilesystem must be true or false")
 
 
+def without_what_is_said(request: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the provider's own label and notes, which are no part of a deployment."""
+    name, given = request.get("service", ""), request.get("labels", {}).get(FUNCTION_LABEL)
+    if given not in (None, name):
+        raise Refused(400, f"label {FUNCTION_LABEL} is {given[:80]!r}; it can be {name!r} alone")
+    return request | {
+        kind: {key: text for key, text in request[kind].items() if key not in said}
+        for kind, said in SAID.items()
+        if kind in request
+    }
+
+
 def check_values(spec: Spec) -> None:
     """Raise Refused where a label, limit or annotation cannot be kept."""
-    _ = spec.scaling, spec.memory_bytes, spec.nice_value
+    _ = spec.scaling, spec.memory_bytes, spec.nice_value, timeouts.asked_for(spec.env)
     try:
         shlex.split(spec.process)
     except ValueError as error:
@@ -160,9 +159,7 @@ def check_values(spec: Spec) -> None:
     in_flight = spec.annotations.get(MAX_IN_FLIGHT, "1")
     if not re.fullmatch(r"[1-9][0-9]{0,4}", in_flight):
         raise Refused(400, f"{MAX_IN_FLIGHT} is {in_flight!r}; it must be a number from 1")
-    for key, path in ((HEALTH_PATH, spec.health_path), (READY_PATH, spec.ready_path)):
-        if not re.fullmatch(r"/[!-~]*", path):
-            raise Refused(400, f"{key} is {path!r}; it must be a path such as /healthz")
+    probing.check(spec.annotations)
 
 
 def check_namespace(namespace: str | None, status: int = 400) -> None:

@@ -6,14 +6,17 @@ import secrets as random
 import shutil
 import stat
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from local.provider.deployments import image as images
 from local.provider.deployments import node_modules
 from local.provider.deployments.image import Image
+from local.provider.deployments.probing import Probing
 from local.provider.deployments.secrets import Secrets
 from local.provider.deployments.spec import Spec
 from local.provider.deployments.usual_folder import USUAL_FOLDER, who_needs_it
+from local.provider.limits import timeouts
 from local.provider.refusal import Refused
 from local.provider.settings import Settings
 
@@ -28,6 +31,24 @@ class Version:
     spec: Spec
     folder: Path
 
+    @cached_property
+    def probing(self) -> Probing:
+        """What its replicas are asked: of how one is ready no template but ours is sure to know."""
+        try:
+            own = (images.OWN_LANGUAGE, self.spec.process)
+            is_ours = images.template(self.folder) == own
+            return Probing.of(self.spec.annotations, is_ours)
+        except (Refused, ValueError):  # deployed before this was looked at
+            return Probing()
+
+    @cached_property
+    def env(self) -> dict[str, str]:
+        """The variables that its image gives, and those that it was deployed with."""
+        try:
+            return {**images.look(self.folder, self.spec).env, **self.spec.env}
+        except (ValueError, OSError):  # its replicas will say why they cannot be started
+            return self.spec.env
+
     def remove(self) -> None:
         remove_folder(self.folder)
 
@@ -38,13 +59,15 @@ def make(
     """Copy what was built, so that a running version never changes under its replicas.
 
     Raises:
-        Refused: the image is not built, cannot be run here, or a secret does not exist.
+        Refused: the image is not built, cannot be run here, or lets calls last too long; or a
+            secret does not exist.
     """
     built = settings.build_dir / spec.build_name
     for name in spec.secrets:
         if not secrets.has(name):
             raise Refused(400, f"secret {name!r} does not exist; there are {secrets.names()}")
     image = check(spec, built)
+    timeouts.check({**image.env, **spec.env}, settings.limits.function_ceiling_seconds)
     if spec.secrets and not has_usual_folder and (file := who_needs_it(built)):
         raise Refused(
             400,

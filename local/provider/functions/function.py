@@ -1,4 +1,4 @@
-"""A deployed function: the version in service, an update on its way, what is said of both."""
+"""A deployed function: the version in service, and an update on its way."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
 
-from local.provider.deployments.spec import NAMESPACE, Spec
 from local.provider.deployments.version import Version
 from local.provider.functions.durations import Invocations
+from local.provider.limits import timeouts
 from local.provider.limits.scaling import Scaling
 from local.provider.replicas.host import Host
 from local.provider.replicas.replica import Replica
 from local.provider.replicas.replica_set import NotReady, Numbers, Pulse, ReplicaSet
 
 logger = logging.getLogger(__name__)
-
-ROLLOUT = "com.openfaas.local.rollout"  # how an update goes
-RESTARTS = "com.openfaas.local.restarts"
-LIMITS = "com.openfaas.local.limits"
 
 
 class Full(Exception):
@@ -43,7 +38,7 @@ class Function:
         self.created_at = created_at
         self.invocations = 0
         self.answered = Invocations()
-        self.rollout = ""
+        self.rollout = ""  # why the last update failed
         self.incoming: ReplicaSet | None = None
         self._changes = Pulse()
         self._numbers = numbers
@@ -55,12 +50,17 @@ class Function:
 
     @property
     def timeout_seconds(self) -> float:
-        return self.serving.version.spec.timeout_seconds
+        """How long one call of it may take."""
+        return self.serving.timeout_seconds
+
+    @property
+    def deployed(self) -> Version:
+        """What was deployed last, though it may not be in service yet."""
+        return (self.incoming or self.serving).version
 
     @property
     def scaling(self) -> Scaling:
-        """The labels of what was deployed last, though it may not be in service yet."""
-        return (self.incoming or self.serving).version.spec.scaling
+        return self.deployed.spec.scaling
 
     @property
     def secrets(self) -> set[str]:
@@ -76,6 +76,12 @@ class Function:
         """How long a request waits for a replica: longer where it may have to start one."""
         settings, scaling = self._host.settings, self.serving.version.spec.scaling
         return settings.wake_seconds if scaling.may_be_zero else settings.wait_seconds
+
+    @property
+    def answers_seconds(self) -> float:
+        """By when a call of it is answered, whatever becomes of its replicas."""
+        total = self.patience_seconds + self.timeout_seconds + timeouts.MARGIN_SECONDS
+        return min(total, self._host.settings.limits.provider_answers_seconds)
 
     async def borrow(self, avoid: Replica | None, deadline: float) -> Replica | None:
         """Return a ready replica, or None if there is none until the deadline; give it back.
@@ -113,7 +119,7 @@ class Function:
         scaling = version.spec.scaling
         replicas = scaling.clamp(max(self.serving.wanted, scaling.least))
         self.incoming = self._replica_set(version, replicas)
-        self.rollout = "in progress"
+        self.rollout = ""
         task = asyncio.create_task(self._roll_out(self.incoming))
         self._rollouts.add(task)
         task.add_done_callback(self._rollouts.discard)
@@ -136,39 +142,6 @@ class Function:
         for replica_set in self._replica_sets():
             replica_set.version.remove()
 
-    def describe(self) -> dict[str, Any]:
-        """Return what OpenFaaS' API says of a function."""
-        spec = self.serving.version.spec
-        request = {key: value for key, value in spec.request.items() if key != "service"}
-        return request | {
-            "name": self.name,
-            "namespace": NAMESPACE,
-            "annotations": spec.annotations | self._notes(),
-            "invocationCount": self.invocations,
-            "replicas": self.serving.wanted,
-            "availableReplicas": self.serving.available,
-            "createdAt": self.created_at,
-        }
-
-    def _notes(self) -> dict[str, str]:
-        """What faas-cli describe shows as annotations: it shows nothing that it does not know."""
-        notes = {
-            ROLLOUT: self._progress() or self._trouble(),
-            RESTARTS: self.serving.restarts,
-            LIMITS: limits_note(self.serving.version.spec, self._host.memory.means),
-        }
-        return {key: note for key, note in notes.items() if note}
-
-    def _progress(self) -> str:
-        failure = self.incoming.failure if self.incoming else ""
-        return f"{self.rollout}: {failure}" if failure else self.rollout
-
-    def _trouble(self) -> str:
-        failure = self.serving.failure
-        if not failure:
-            return ""
-        return f"failed: {failure}" if self.serving.has_failed else f"waiting: {failure}"
-
     def _replica_set(self, version: Version, replicas: int) -> ReplicaSet:
         replica_set = ReplicaSet(version, self._numbers, self._host, self._changes)
         replica_set.scale(replicas)
@@ -180,7 +153,8 @@ class Function:
     async def _roll_out(self, new: ReplicaSet) -> None:
         failure = ""
         try:
-            await new.wait_until_ready(self._host.settings.rollout_seconds)
+            delay_seconds = new.version.probing.delay_seconds
+            await new.wait_until_ready(self._host.settings.rollout_seconds + delay_seconds)
         except NotReady as error:
             failure = str(error)
         unwanted = new
@@ -206,12 +180,3 @@ class Function:
         self._changes.fire()
         self._on_change(self)
         return unwanted
-
-
-def limits_note(spec: Spec, memory_by: str) -> str:
-    """Say how limits, and what is requested of the processors, are kept."""
-    how = {"memory": memory_by, "cpu": "not enforced"}
-    notes = [f"{key} {value}: {how[key]}" for key, value in spec.limits.items() if key in how]
-    if spec.nice_value:
-        notes.append(f"requests.cpu {spec.requests['cpu']}: nice {spec.nice_value}")
-    return ", ".join(notes)

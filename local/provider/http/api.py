@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from local.provider.deployments.secrets import Secrets, value_of
 from local.provider.deployments.spec import NAMESPACE, Spec, check_namespace
+from local.provider.functions import status
 from local.provider.functions.functions import Functions
 from local.provider.functions.metrics import registry_of
 from local.provider.http import document, log_request, paths
@@ -20,8 +21,9 @@ from local.provider.http.asynchronous import Asynchronous
 from local.provider.http.bodies import Bodies, check_encoding, check_framing
 from local.provider.http.log_request import LogRequest
 from local.provider.http.problem import Problem, answer, call_id_of
-from local.provider.http.proxy import Proxy
+from local.provider.http.proxy import Proxy, borrow
 from local.provider.http.relay import Relay
+from local.provider.http.websocket import WebSockets
 from local.provider.limits.scaling import number_of_replicas
 from local.provider.refusal import Refused
 from local.provider.replicas.host import Host
@@ -51,11 +53,13 @@ class Api:
     async def list_functions(self, request: web.Request) -> web.Response:
         if request.query.get("namespace") not in (None, "", NAMESPACE):
             return web.json_response([])
-        return web.json_response([function.describe() for function in self.functions])
+        means = self.host.memory.means
+        return web.json_response([status.listed(each, means) for each in self.functions])
 
     async def describe(self, request: web.Request) -> web.Response:
         check_namespace(request.query.get("namespace"))
-        return web.json_response(self.functions.find(request.match_info["name"]).describe())
+        function = self.functions.find(request.match_info["name"])
+        return web.json_response(status.described(function, self.host.memory.means))
 
     async def create(self, request: web.Request) -> web.Response:
         await self.functions.create(Spec.from_request(await self.read_json(request)))
@@ -67,7 +71,9 @@ class Api:
 
     async def remove(self, request: web.Request) -> web.Response:
         body = await self.read_of_ours(request)
-        self.functions.remove(str(body.get("functionName", "")))
+        if not (name := body.get("functionName")):
+            raise Refused(400, "functionName is missing: the function to remove")
+        self.functions.remove(str(name))
         return web.Response(status=202)
 
     async def scale(self, request: web.Request) -> web.Response:
@@ -85,6 +91,10 @@ class Api:
     async def namespace(self, request: web.Request) -> web.Response:
         check_namespace(request.match_info["name"], HTTPStatus.NOT_FOUND)
         return web.json_response({"name": NAMESPACE, "labels": {}, "annotations": {}})
+
+    async def change_namespaces(self, request: web.Request) -> web.Response:
+        detail = f"namespaces are neither made nor changed here; there is only {NAMESPACE}"
+        raise Refused(HTTPStatus.NOT_IMPLEMENTED, detail)
 
     async def list_secrets(self, request: web.Request) -> web.Response:
         is_ours = request.query.get("namespace") in (None, "", NAMESPACE)
@@ -188,7 +198,7 @@ def basic_auth(secrets: Secrets) -> Any:
 
 
 def create_app(functions: Functions, host: Host, proxy: Proxy, bodies: Bodies) -> web.Application:
-    relay = Relay(proxy, bodies)
+    relay = Relay(proxy, bodies, WebSockets(host, borrow))
     api = Api(functions, host, bodies)
     asynchronous = Asynchronous(proxy, host, bodies)
     system = web.Application(middlewares=[basic_auth(host.secrets), answer_refusals])
@@ -203,6 +213,12 @@ def create_app(functions: Functions, host: Host, proxy: Proxy, bodies: Bodies) -
             web.get("/info", api.info),
             web.get("/namespaces", api.namespaces),
             web.get("/namespace/{name}", api.namespace),
+            web.get("/namespaces/{name}", api.namespace),
+            *(
+                web.route(method, path, api.change_namespaces)
+                for method in ("POST", "PUT", "DELETE")
+                for path in ("/namespace/", "/namespace/{name}", "/namespaces/{name}")
+            ),
             web.get("/secrets", api.list_secrets),
             web.post("/secrets", api.create_secret),
             web.put("/secrets", api.update_secret),

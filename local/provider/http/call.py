@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -21,9 +22,11 @@ HOP_BY_HOP = frozenset(
     }
 )
 # Told anew to the replica.
-REQUEST_ONLY = frozenset({b"host", b"content-length", b"expect", b"x-call-id", b"x-forwarded-for"})
+REQUEST_ONLY = frozenset(
+    {b"host", b"content-length", b"expect", b"x-call-id", b"x-forwarded-for", b"x-start-time"}
+)
 _NOT_TO_REPLICAS = HOP_BY_HOP | REQUEST_ONLY
-_NOT_TO_CALLERS = HOP_BY_HOP | {b"content-length", b"x-call-id"}
+_NOT_TO_CALLERS = HOP_BY_HOP | {b"content-length", b"x-call-id", b"x-start-time"}
 NO_BODY_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"DELETE"})
 
 
@@ -36,6 +39,7 @@ class Call:
         headers: as they came, in their order.
         sender: the address of who sent it.
         started_at: perf_counter seconds.
+        started_ns: the same moment in nanoseconds since 1970.
     """
 
     method: bytes
@@ -45,6 +49,7 @@ class Call:
     call_id: str
     started_at: float
     body: bytes = b""
+    started_ns: int = field(default_factory=time.time_ns)
 
     def request_headers(self, host: bytes, own_login: bytes) -> Headers:
         """Return what the replica is told; `own_login` is left out where a caller sent it."""
@@ -67,6 +72,7 @@ class Call:
         senders.append(self.sender.encode())
         headers.append((b"X-Forwarded-For", b", ".join(senders)))
         headers.append((b"X-Call-Id", self.call_id.encode()))
+        headers.append((b"X-Start-Time", b"%d" % self.started_ns))
         if self.body or self.method not in NO_BODY_METHODS:
             headers.append((b"Content-Length", b"%d" % len(self.body)))
         return headers
@@ -77,7 +83,16 @@ class Call:
         dropped = _NOT_TO_CALLERS | named_by_connection(headers)
         told = [field for field in headers if field[0].lower() not in dropped]
         told.append((b"X-Call-Id", self.call_id.encode()))
+        told += self.times(any(name.lower() == b"x-duration-seconds" for name, _ in told))
         return told
+
+    def times(self, is_duration_told: bool = False) -> Headers:
+        """Return when it came and what it took until now; a watchdog says the latter itself."""
+        start = (b"X-Start-Time", b"%d" % self.started_ns)
+        if is_duration_told:
+            return [start]
+        seconds = time.perf_counter() - self.started_at
+        return [start, (b"X-Duration-Seconds", b"%.6f" % seconds)]
 
 
 def named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
@@ -90,3 +105,11 @@ def named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[byt
 
 def length_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     return next((value for name, value in headers if name.lower() == b"content-length"), None)
+
+
+def as_text(value: bytes) -> str:
+    """Read as UTF-8, which is how aiohttp writes it; as Latin-1, as HTTP does, what is none."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

@@ -242,6 +242,7 @@ class FastPath(asyncio.Protocol):
         raw = [
             (name.encode(), value.encode("latin-1", "replace")) for name, value in fields.items()
         ]
+        raw += self._call.times() if self._call else []
         raw.append((b"Content-Length", b"%d" % len(body)))
         is_head = self._head is not None and self._head.method == b"HEAD"
         reason = problem.status.phrase.encode()

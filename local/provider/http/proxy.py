@@ -15,6 +15,7 @@ from local.provider.functions.functions import Functions
 from local.provider.http import paths
 from local.provider.http.call import Call
 from local.provider.http.problem import Problem
+from local.provider.limits.timeouts import MARGIN_SECONDS
 from local.provider.refusal import Refused
 from local.provider.replicas.connection import (
     Answer,
@@ -77,13 +78,14 @@ class Proxy:
             Incomplete: the caller was told a part of one.
         """
         function.invocations += 1
-        deadline = time.monotonic() + function.patience_seconds
+        answer_by = time.monotonic() + function.answers_seconds
+        deadline = min(time.monotonic() + function.patience_seconds, answer_by)
         avoid: Replica | None = None
         may_replay = True
         while True:
             replica = await borrow(function, avoid, deadline)
             try:
-                return await self._exchange(replica, call, function, tell)
+                return await self._exchange(replica, call, function, tell, answer_by)
             except NotConnected:
                 replica.doubt()  # nothing was sent
                 avoid = replica
@@ -102,16 +104,22 @@ class Proxy:
                 replica.give_back()
 
     async def _exchange(
-        self, replica: Replica, call: Call, function: Function, tell: Tell[Told]
+        self,
+        replica: Replica,
+        call: Call,
+        function: Function,
+        tell: Tell[Told],
+        answer_by: float,
     ) -> Told:
         connections = replica.connections
         head = head_of(
             call.method, call.target, call.request_headers(connections.host, self._login)
         )
         seconds = function.timeout_seconds
+        left_seconds = max(0.001, answer_by - time.monotonic())
         connection, answer = connections.take(), None
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(min(seconds + MARGIN_SECONDS, left_seconds)):
                 if connection is None:
                     connection = await connections.open()
                 answer = await connection.send(head, call.body, call.method == b"HEAD")
@@ -120,7 +128,7 @@ class Proxy:
                 except BrokenOff as error:
                     raise Incomplete(str(error)) from error
         except TimeoutError as error:
-            detail = f"function {function.name} took longer than {seconds:g} s"
+            detail = f"function {function.name} took longer than the {seconds:g} s that it may"
             if answer:
                 raise Incomplete(detail) from error
             raise Problem(HTTPStatus.GATEWAY_TIMEOUT, detail) from error

@@ -13,10 +13,11 @@ from multidict import CIMultiDict
 
 from local.provider.functions.function import Function
 from local.provider.http.bodies import Bodies
-from local.provider.http.call import Call, length_of
+from local.provider.http.call import Call, as_text, length_of
 from local.provider.http.problem import Problem, answer, call_id_of
 from local.provider.http.proxy import Incomplete, Proxy
 from local.provider.http.server import Stream
+from local.provider.http.websocket import WebSockets
 from local.provider.replicas.connection import Answer, Connection
 
 logger = logging.getLogger(__name__)
@@ -25,8 +26,9 @@ logger = logging.getLogger(__name__)
 class Relay:
     """Reads a call, has it forwarded, and writes the answer."""
 
-    def __init__(self, proxy: Proxy, bodies: Bodies) -> None:
+    def __init__(self, proxy: Proxy, bodies: Bodies, websockets: WebSockets) -> None:
         self._proxy = proxy
+        self._websockets = websockets
         self._bodies = bodies
 
     async def invoke(self, request: web.Request) -> web.StreamResponse:
@@ -45,12 +47,16 @@ class Relay:
             started_at=time.perf_counter(),
         )
         status = 500
+        response: web.StreamResponse | None
         try:
-            response = await self._forward(request, function, call)
+            response = await self._websockets.relay(request, function, call)
+            if response is None:
+                response = await self._forward(request, function, call)
             status = response.status
         except Problem as problem:
             status = problem.status
             response = answer(request, problem, call_id)
+            response.headers.update((key.decode(), text.decode()) for key, text in call.times())
         finally:
             function.answered.add(int(status), time.perf_counter() - call.started_at)
         return response
@@ -94,11 +100,3 @@ def response_to(call: Call, told: Answer) -> web.StreamResponse:
     if (length := length_of(told.headers)) is not None:
         headers["Content-Length"] = length.decode()
     return Stream(status=told.status, reason=reason, headers=headers)
-
-
-def as_text(value: bytes) -> str:
-    """Read as UTF-8, which is how aiohttp writes it; as Latin-1, as HTTP does, what is none."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")

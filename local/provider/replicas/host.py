@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -15,9 +16,12 @@ from local.provider.settings import Settings
 
 @dataclass(frozen=True)
 class Host:
+    """`stopping` is set when the provider is told to end: what would last for ever ends then."""
+
     settings: Settings
     secrets: Secrets
     session: aiohttp.ClientSession
     memory: Memory = field(default_factory=Rlimit)
     view: View | NoView = field(default_factory=NoView)
     feed: Feed = field(default_factory=Feed)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -113,9 +113,11 @@ class Slot:
         looked_at = 0.0
         answered_at = started_at = time.monotonic()
         ready_at = None
+        probing = replica.probing
+        await self._pause(probing.first_seconds)
         while not (replica.exited.is_set() or self.is_leaving):
             was_ready = replica.is_ready
-            is_alive = await replica.probe(self._host.session)
+            is_alive = await replica.probe(self._host.session, time.monotonic() - started_at)
             if replica.stranger:
                 extra = {"replica": self.name, "reason": replica.stranger}
                 logger.warning("replica cannot have its port", extra=extra)
@@ -127,10 +129,12 @@ class Slot:
                 self._say_readiness(replica)
             answered_at = now if is_alive else answered_at
             has_answered = answered_at != started_at
-            patience_seconds = SILENT_SECONDS if has_answered else START_SECONDS
+            patience_seconds = probing.patience_seconds(
+                SILENT_SECONDS if has_answered else START_SECONDS
+            )
             if now - answered_at > patience_seconds:
                 where = "" if has_answered else self._elsewhere
-                self._silence = where or f"no answer for {patience_seconds} s"
+                self._silence = where or f"no answer for {patience_seconds:g} s"
                 replica.kill()
                 break
             waited_seconds = now - started_at
@@ -138,7 +142,8 @@ class Slot:
                 await self._look_elsewhere(replica)
                 looked_at = waited_seconds
             early = min(PROBE_SECONDS, FIRST_PROBE_SECONDS + waited_seconds / 20)
-            await self._pause(PROBE_SECONDS if replica.is_ready else early)
+            usual = PROBE_SECONDS if replica.is_ready else early
+            await self._pause(probing.period_seconds or usual)
         return ready_at
 
     async def _look_elsewhere(self, replica: Replica) -> None:

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
+from yarl import URL
 
 from local.machine import ports, processes
+from local.provider.deployments.probing import Probing
 from local.provider.replicas.connection import Connections
 from local.provider.replicas.pipe import Pipe
 from local.provider.replicas.replica_log import ReplicaLog
@@ -36,15 +38,14 @@ class Replica:
         pipe: Pipe,
         log: ReplicaLog,
         home: Path,
-        paths: tuple[str, str] = ("/_/ready", "/_/health"),
+        probing: Probing,
     ) -> None:
         self.name = name
         self.port = port
         self.stranger = ""  # whoever listens on its port instead of it
         self._home = home
         self._is_at_its_port = False
-        self._ready_path, self._health_path = paths
-        self._tells_readiness = True
+        self.probing = probing
         self.url = f"http://127.0.0.1:{port}"
         self.connections = Connections("127.0.0.1", port)
         self.process = process
@@ -75,19 +76,24 @@ class Replica:
         self.is_ready = False
         self.on_news()
 
-    async def probe(self, session: aiohttp.ClientSession) -> bool:
-        """Find out whether the replica is ready; say whether it lives."""
-        status = await self._status(session, self._ready_path) if self._tells_readiness else None
-        is_alive = status == 200 or await self._status(session, self._health_path) == 200
+    async def probe(self, session: aiohttp.ClientSession, age_seconds: float) -> bool:
+        """Find out whether the replica is ready; say whether it lives.
+
+        Args:
+            age_seconds: since its start. Before its readiness may be asked for it is not ready.
+        """
+        probing = self.probing
+        may_be_ready = age_seconds >= probing.ready_delay_seconds
+        asks = probing.ready_path is not None and may_be_ready
+        says_ready = asks and await self._is_fine(session, probing.ready_path or "")
+        is_alive = says_ready or await self._is_fine(session, probing.health_path)
         if is_alive and not self._is_at_its_port:
             # A port is free when it is chosen; whoever takes it first answers on it.
             self.stranger = await asyncio.to_thread(self._find_stranger)
             if self.stranger:
                 return False
             self._is_at_its_port = True
-        if status is not None and status != 200 and status < 500:
-            self._tells_readiness = False  # the path is unknown, or went to the handler
-        is_ready = status == 200 if self._tells_readiness else is_alive
+        is_ready = says_ready if probing.ready_path else is_alive and may_be_ready
         self.is_ready = is_ready and not self.exited.is_set()
         return is_alive
 
@@ -110,7 +116,7 @@ class Replica:
         if not others:
             return ""
         if self.port in found:
-            return f"{self._health_path} on $PORT ({self.port}) is not 200; it listens on {others}"
+            return f"{self.probing.health_path} on $PORT ({self.port}) is not 200; it listens on {others}"
         return f"nothing answers on $PORT ({self.port}); it listens on {others}"
 
     def _is_own(self, pid: int) -> bool:
@@ -119,13 +125,15 @@ class Replica:
         except OSError:
             return False
 
-    async def _status(self, session: aiohttp.ClientSession, path: str) -> int | None:
+    async def _is_fine(self, session: aiohttp.ClientSession, path: str) -> bool:
+        """Tell whether the answer is what Kubernetes takes for a good one: from 200 to 399."""
         timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)
+        url = URL(self.url + path, encoded=True)
         try:
-            async with session.get(self.url + path, timeout=timeout) as answer:
-                return answer.status
+            async with session.get(url, timeout=timeout, allow_redirects=False) as answer:
+                return 200 <= answer.status < 400
         except (aiohttp.ClientError, TimeoutError):
-            return None
+            return False
 
     async def stop(self, drain_seconds: float) -> None:
         """Wait for the requests in flight, then end the process."""

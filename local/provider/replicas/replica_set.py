@@ -7,6 +7,7 @@ import itertools
 import time
 
 from local.provider.deployments.version import Version
+from local.provider.limits import timeouts
 from local.provider.replicas.host import Host
 from local.provider.replicas.keeper import GIVE_UP_DEATHS, Slot
 from local.provider.replicas.replica import Replica, is_set_within
@@ -51,11 +52,18 @@ class Pulse:
 
 
 class ReplicaSet:
-    """Keeps as many replicas of one version running as it was last scaled to."""
+    """Keeps as many replicas of one version running as it was last scaled to.
+
+    Attributes:
+        timeout_seconds: how long one call may take.
+    """
 
     def __init__(self, version: Version, numbers: Numbers, host: Host, changes: Pulse) -> None:
         self.version = version
         self.is_abandoned = False
+        limits = host.settings.limits
+        usual, most = limits.request_timeout_seconds, limits.function_ceiling_seconds
+        self.timeout_seconds = timeouts.of_calls(version.env, usual, most)
         self._numbers = numbers
         self._host = host
         self._changes = changes
@@ -114,7 +122,7 @@ class ReplicaSet:
             task.add_done_callback(self._leaving.discard)
 
     async def _leave(self, slot: Slot) -> None:
-        await slot.leave(drain_seconds=self.version.spec.timeout_seconds)
+        await slot.leave(drain_seconds=self.timeout_seconds + timeouts.MARGIN_SECONDS)
         self._going.remove(slot)
         self._numbers.give_back(slot.number)
 

@@ -64,9 +64,8 @@ async def start(version: Version, number: int, restarts: int, host: Host) -> Rep
         "restarts": restarts,
     }
     files.write_json(settings.run_dir / f"{name}.json", run_file)
-    spec = version.spec
-    log = ReplicaLog(settings.logs_dir / f"{name}.log", spec.name, host.feed)
-    return Replica(name, port, process, pipe, log, own_folder, (spec.ready_path, spec.health_path))
+    log = ReplicaLog(settings.logs_dir / f"{name}.log", version.spec.name, host.feed)
+    return Replica(name, port, process, pipe, log, own_folder, version.probing)
 
 
 def command(version: Version, image: Image, name: str, host: Host) -> list[str]:

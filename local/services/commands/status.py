@@ -19,7 +19,7 @@ from local.services.supervision.parts import Part
 
 _COLUMNS = ("SERVICE", "PID", "MEMORY", "RESTARTS", "UPTIME", "HEALTH")
 _HEALTHY = "healthy"
-_RESTARTS = "com.openfaas.local.restarts"  # the provider's annotation
+_RESTARTED = "Restarted"  # the provider's condition
 
 
 def status(stack: Stack) -> int:
@@ -111,8 +111,8 @@ def _functions(stack: Stack) -> dict[str, str]:
 def _replicas(function: dict[str, Any]) -> str:
     available, wanted = function.get("availableReplicas", 0), function.get("replicas", 0)
     state = _HEALTHY if available >= wanted else "not ready"
-    notes = function.get("annotations") or {}
-    restarts = f"; {notes[_RESTARTS]}" if _RESTARTS in notes else ""
+    notes = {it["type"]: it["message"] for it in function.get("conditions") or []}
+    restarts = f"; {notes[_RESTARTED]}" if _RESTARTED in notes else ""
     return f"{state}, {available} of {wanted} replicas{restarts}"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from runtime.durations import in_seconds
+
 # As pipeline/limits.py has them, which a function of others' does not; a test compares.
 MAX_BODY_BYTES = 21_000_000
 EXEC_TIMEOUT_SECONDS = 60
@@ -45,13 +47,22 @@ class Settings:
             if text in ("", "default"):
                 text = str(default)
             try:
-                value = float(text)
+                value = in_seconds(text) if "timeout" in name.lower() else float(text)
             except ValueError:
                 value = float("nan")
             if not value >= least:
-                wrong.append(f"{name} is {text!r}; it must be a number from {least:g}")
+                what = "a duration such as 90s or 90" if "timeout" in name.lower() else "a number"
+                wrong.append(f"{name} is {text!r}; it must be {what} from {least:g}")
                 return default
             return value
+
+        def call_seconds() -> float:
+            """As the provider reads them: 0 is no limit of its own; the shorter one ends a call."""
+            given = (number(name, 0, 0) for name in ("EXEC_TIMEOUT", "exec_timeout"))
+            process = next((seconds for seconds in [*given] if seconds), 0)
+            written, taken = number("write_timeout", 0, 0), number("read_timeout", 0, 0)
+            found = [seconds for seconds in (process, written) if seconds] or [taken]
+            return min(found) or EXEC_TIMEOUT_SECONDS
 
         max_body_bytes = int(number("MAX_BODY_BYTES", body_bytes, 1))
         held_bytes = max(256 * 1024 * 1024, max_body_bytes)
@@ -62,7 +73,7 @@ class Settings:
             max_body_bytes=max_body_bytes,
             max_held_bytes=int(number("MAX_HELD_BYTES", held_bytes, max_body_bytes)),
             receive_seconds=number("RECEIVE_TIMEOUT", 10, 0.001),
-            exec_timeout_seconds=number("EXEC_TIMEOUT", EXEC_TIMEOUT_SECONDS, 0.001),
+            exec_timeout_seconds=call_seconds(),
             grace_seconds=number("SHUTDOWN_GRACE_SECONDS", 5, 0),
         )
         if wrong:
