@@ -65,7 +65,7 @@ def test_the_command_works_as_it_is_written(line: str, environment: dict[str, st
     done = types(line, environment)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
-    if line.startswith("curl"):
+    if line.startswith("curl") and "/api/v1/images" in line:
         # It waits for ten seconds: on a busy machine it is typed again.
         answer = json.loads(done.stdout)
         if answer["status"] != "completed":
@@ -76,5 +76,5 @@ def test_the_command_works_as_it_is_written(line: str, environment: dict[str, st
         consumers = of_project(project, "image-process-consumer")
         health = [each.told["State"]["Health"]["Status"] for each in consumers]
         assert health == ["healthy", "healthy"]
-    if "faas-cli invoke" in line:
+    if "/function/" in line:
         assert '"label":"star"' in done.stdout

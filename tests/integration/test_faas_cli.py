@@ -183,7 +183,7 @@ def test_functions_are_deployed_listed_described_invoked_and_removed(
 
 
 def test_the_provider_and_its_version_are_told(faas_cli: FaasCli) -> None:
-    told = faas_cli("version")
+    told = faas_cli("version", "--warn-update=false")
     words = told.stdout.decode()
 
     assert told.returncode == 0, words

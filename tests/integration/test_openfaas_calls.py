@@ -26,6 +26,20 @@ WATCHED = """
                 notes.write(self.path + "\\n")
             if self.path == "/slow":
                 time.sleep(60)
+            if self.path == "/elsewhere":
+                self.send_response(302)
+                self.send_header("Location", "http://127.0.0.1:1/nobody")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            if self.path == "/pieces":
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"first,")
+                while not GATE.is_file():
+                    time.sleep(0.01)
+                self.wfile.write(b"last")
+                return
             is_ok = self.path not in ("/_/ready", "/warm") or GATE.is_file()
             body = json.dumps(dict(self.headers)).encode()
             self.send_response(200 if is_ok else 500)
@@ -161,6 +175,27 @@ def test_what_a_watchdog_says_of_the_duration_stays(provider: Provider, tmp_path
     answer = provider.invoke("watched/timed", "GET")
 
     assert answer.headers["X-Duration-Seconds"] == "1.5"
+
+
+def test_a_redirect_is_passed_on(provider: Provider, tmp_path: Path) -> None:
+    deploy(provider, tmp_path / "notes")
+
+    answer = provider.invoke("watched/elsewhere", "GET", allow_redirects=False)
+
+    assert (answer.status_code, answer.headers["Location"]) == (302, "http://127.0.0.1:1/nobody")
+
+
+def test_an_answer_is_passed_on_as_it_comes(provider: Provider, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    deploy(provider, tmp_path / "notes", envVars={"GATE": str(gate)})
+
+    with provider.invoke("watched/pieces", "GET", stream=True) as answer:
+        pieces = answer.iter_content(chunk_size=None)
+        first = next(pieces)
+        gate.touch()
+        rest = b"".join(pieces)
+
+    assert (first, rest) == (b"first,", b"last")
 
 
 def test_the_login_of_system_reaches_no_function(provider: Provider, tmp_path: Path) -> None:

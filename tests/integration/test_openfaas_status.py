@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.provider import TINY, TINY_PROCESS, Provider, eventually, running_provider
+from tests.provider import (
+    REQUEST_SECONDS,
+    TINY,
+    TINY_PROCESS,
+    Provider,
+    eventually,
+    running_provider,
+)
 
 # As newer clients send it: the namespace in the document, empty maps for what stack.yml leaves out.
 DEPLOYMENT: dict[str, Any] = {
@@ -147,3 +154,9 @@ def test_namespaces_are_not_made_here(provider: Provider, method: str, path: str
     assert answer.status_code == 501
     assert "there is only openfaas-fn" in answer.text
     assert provider.system("GET", "/namespaces").json() == ["openfaas-fn"]
+
+
+def test_health_is_told_without_a_password(provider: Provider) -> None:
+    answer = provider.http.get(f"{provider.url}/healthz", timeout=REQUEST_SECONDS)
+
+    assert (answer.status_code, answer.text) == (200, "OK")

@@ -116,7 +116,8 @@ class Replica:
         if not others:
             return ""
         if self.port in found:
-            return f"{self.probing.health_path} on $PORT ({self.port}) is not 200; it listens on {others}"
+            path = self.probing.health_path
+            return f"{path} on $PORT ({self.port}) is not 200; it listens on {others}"
         return f"nothing answers on $PORT ({self.port}); it listens on {others}"
 
     def _is_own(self, pid: int) -> bool:
