@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests.provider import PASSWORD, USER, Provider, eventually, running_provider
 
@@ -113,12 +115,27 @@ def test_annotated_paths_alone_are_asked(provider: Provider, tmp_path: Path) -> 
 
 def test_nothing_is_asked_before_the_initial_delay(provider: Provider, tmp_path: Path) -> None:
     notes = tmp_path / "notes"
-    began = time.monotonic()
+    provider.build("patient", "", server=WATCHED)
+    request = {
+        "service": "patient",
+        "image": "patient",
+        "envProcess": PROCESS,
+        "envVars": {"NOTES": str(notes)},
+        "annotations": {"com.openfaas.health.http.initialDelay": "10m"},
+    }
+    provider.system("POST", "/functions", request)
 
-    deploy(provider, notes, annotations={"com.openfaas.health.http.initialDelay": "1s"})
+    def is_served() -> bool:
+        for run in provider.replicas("patient").values():
+            with contextlib.suppress(requests.ConnectionError):
+                return requests.get(f"http://127.0.0.1:{run['ports']['http']}/mine", timeout=60).ok
+        return False
 
-    assert time.monotonic() - began >= 1
-    assert asked(notes) == {"/_/health"}
+    eventually(is_served)
+
+    assert provider.describe("patient")["availableReplicas"] == 0
+    assert asked(notes) == {"/mine"}
+    provider.system("DELETE", "/functions", {"functionName": "patient"})
 
 
 @pytest.mark.parametrize(

@@ -69,12 +69,14 @@ def trouble(function: Function) -> str:
 
 def conditions(function: Function, memory_by: str) -> list[dict[str, str]]:
     """Say how it is, as Kubernetes does: by type, whether that holds, and in words."""
+    serving, text = function.serving, rollout(function)
+    is_whole = not text and serving.available >= serving.wanted
     found = [
-        condition("Available", function.serving.available > 0, function.serving.failure),
-        condition("RolledOut", not (text := rollout(function)), text),
+        condition("Available", serving.available > 0, serving.failure),
+        condition("RolledOut", is_whole, text),
     ]
-    if restarts := function.serving.restarts:
-        found.append(condition("Restarted", True, restarts))
+    if serving.restarts:
+        found.append(condition("Restarted", True, serving.restarts))
     if limits := limits_note(function.deployed.spec, memory_by):
         found.append(condition("Limited", True, limits))
     return found
