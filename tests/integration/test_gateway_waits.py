@@ -70,7 +70,7 @@ def test_a_provider_that_says_nothing_is_504_with_the_number(gateway: Gateway) -
 
 
 def test_a_provider_that_is_gone_is_503(gateway: Gateway) -> None:
-    gateway.provider.stop()
+    gateway.provider.kill()
 
     answer = gateway.ask("/function/slow")
 
