@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-from runtime.durations import in_seconds
 
 # As pipeline/limits.py has them, which a function of others' does not; a test compares.
 MAX_BODY_BYTES = 21_000_000
 EXEC_TIMEOUT_SECONDS = 60
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,9})?")
+_PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ns|us|µs|μs|ms|s|m|h)")
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 
 
 @dataclass(frozen=True)
@@ -79,3 +81,13 @@ class Settings:
         if wrong:
             raise ValueError("; ".join(wrong))
         return settings
+
+
+def in_seconds(text: str) -> float:
+    """Read a duration as Go writes it, as 1m30s, or seconds; raise ValueError if it is neither."""
+    parts = [*_PART.finditer(text)]
+    if parts and "".join(part[0] for part in parts) == text:
+        return sum(float(part[1]) * _UNITS[part[2]] for part in parts)
+    if not _SECONDS.fullmatch(text):
+        raise ValueError(f"{text!r} is no duration")
+    return float(text)
