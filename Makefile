@@ -9,10 +9,10 @@ HANDLERS = $(wildcard functions/*/handler.py)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean model check test test-unit test-compose security chaos chaos-full bench bench-full venv fetch installed
+.PHONY: help up down status logs clean model check test test-unit test-airgapped test-compose security chaos chaos-full bench bench-full venv fetch fetched installed
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 up: venv ## start everything and classify a picture; MODEL_DIR=folder serves that model
 	@$(PYTHON) -m local.services up --model-dir "$(MODEL_DIR)"
@@ -40,35 +40,41 @@ check: venv ## lint, formatting, types, known weaknesses, and who may import who
 	@$(BIN)/bandit -q -ll -c pyproject.toml -r pipeline functions consumers gateway local imagectl models template
 	@$(BIN)/pytest -q tests/unit/test_rooms.py
 
-test: check fetch ## check, then every test and a short storm, on real services that the tests start
+test: check fetched ## check, then every test and a short storm, on real services that the tests start
 	@$(PYTHON) -m tests.suite
 
 test-unit: venv ## the tests that need no service
 	@$(BIN)/pytest tests/unit
 
-test-compose: fetch ## the end-to-end tests and a storm on docker-compose.yml; starts Docker if need be
+test-airgapped: fetched ## a start and the unit tests in a fresh clone without a network; as root
+	@$(PYTHON) -m tests.airgapped
+
+test-compose: fetched ## the end-to-end tests and a storm on docker-compose.yml; starts Docker if need be
 	@$(PYTHON) -m tests.compose
 
-security: fetch ## try hostile pictures, forms, events and requests at length, a quarter of an hour
+security: fetched ## try hostile pictures, forms, events and requests at length, a quarter of an hour
 	@$(PYTHON) -m tests.security
 
-chaos: fetch ## kill, cut and poison a stack for ten minutes; nothing accepted may be lost
+chaos: fetched ## kill, cut and poison a stack for ten minutes; nothing accepted may be lost
 	@$(PYTHON) -m tests.chaos
 
-chaos-full: fetch ## the same for hours, with the figures as promised; writes docs/guarantees.md
+chaos-full: fetched ## the same for hours, with the figures as promised; writes docs/guarantees.md
 	@$(PYTHON) -m tests.chaos --full
 
-bench: check fetch ## measure everything for ten minutes; writes bench/RESULTS.md
+bench: check fetched ## measure everything for ten minutes; writes bench/RESULTS.md
 	@$(PYTHON) -m bench
 
-bench-full: check fetch ## the same for hours, with rounds and numbers as promised
+bench-full: check fetched ## the same for hours, with rounds and numbers as promised
 	@$(PYTHON) -m bench --full
 
 venv:
 	@$(SYSTEM_PYTHON) -m local.services.bootstrap
 
-fetch: venv
+fetch: venv ## fill the cache with all that a start needs, and tell what it holds
 	@$(PYTHON) -m local.services fetch
+
+fetched: venv
+	@$(PYTHON) -m local.services fetch --quiet
 
 installed:
 	@test -x $(PYTHON) || { echo "Nothing is installed yet; \`make up\` does it."; exit 1; }

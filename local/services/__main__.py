@@ -6,9 +6,11 @@ import argparse
 import os
 import signal
 import sys
+from pathlib import Path
 
 from local.services import progress
 from local.services.commands import down, status, up
+from local.services.fetch import contents, wheels
 from local.services.progress import StepFailed
 from local.services.settings import SettingsError, Stack
 from local.services.supervision import logs
@@ -66,8 +68,15 @@ def _run(stack: Stack, options: argparse.Namespace) -> int:
         case "logs":
             return _logs(stack, options.name, follow=options.follow or sys.stdout.isatty())
         case _:
-            up.fetch(stack)
-            return 0
+            return _fetch(stack, quiet=options.quiet)
+
+
+def _fetch(stack: Stack, *, quiet: bool) -> int:
+    up.fetch(stack)
+    if not quiet:
+        wheels.fetch(stack, Path(sys.executable))
+        print(contents.text(stack), flush=True)
+    return 0
 
 
 def _logs(stack: Stack, name: str | None, *, follow: bool) -> int:
@@ -99,7 +108,8 @@ def _parse() -> argparse.Namespace:
     showing.add_argument("--follow", action="store_true", help="go on as lines are written")
     cleaning = commands.add_parser("clean", help="remove all that the stack keeps")
     cleaning.add_argument("--yes", action="store_true", help="do not ask")
-    commands.add_parser("fetch", help="fetch and build what the services need")
+    fetching = commands.add_parser("fetch", help="fetch and build what a start needs, and list it")
+    fetching.add_argument("--quiet", action="store_true", help="what services need, and no list")
     return parser.parse_args()
 
 

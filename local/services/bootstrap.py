@@ -12,12 +12,11 @@ import sys
 from pathlib import Path
 
 from local.machine import files
-from local.services.fetch import debian
+from local.services.fetch import debian, kafka_jars, wheels
 from local.services.progress import StepFailed, run
 from local.services.settings import ROOT, SettingsError, Stack
 
 _VENV = ROOT / ".venv"
-_LOCK = ROOT / "requirements.lock"
 _PROJECT = ROOT / "pyproject.toml"
 _STAMP = _VENV / "installed.sha256"
 
@@ -25,9 +24,9 @@ _STAMP = _VENV / "installed.sha256"
 def main() -> int:
     try:
         stack = Stack.from_env(os.environ)
-        debian.install(stack)
+        debian.install(stack, for_jars=not kafka_jars.folder(stack).exists())
         with files.lock(_checkout_lock(stack)):
-            install_packages()
+            install_packages(stack)
     except (SettingsError, StepFailed) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -36,8 +35,10 @@ def main() -> int:
     return 0
 
 
-def install_packages() -> None:
+def install_packages(stack: Stack) -> None:
     """Make .venv hold what requirements.lock pins, and imagectl; costs nothing when it does.
+
+    What the cache has is not asked for again: it needs no network then.
 
     Raises:
         StepFailed: pip failed, or a package's hash is another than the locked one.
@@ -48,14 +49,12 @@ def install_packages() -> None:
     python = _VENV / "bin" / "python"
     if not _has_pip(python):
         run("Python: making .venv", [sys.executable, "-m", "venv", "--clear", _VENV])
-    pip = (python, "-m", "pip", "install", "--progress-bar", "off")
-    run(
-        "Python: installing the locked packages (about a minute)",
-        [*pip, "--require-hashes", "-r", _LOCK],
-    )
+    wheels.fetch(stack, python)
+    wheels.install(stack, python)
+    alone = ("--no-index", "--no-deps", "--no-build-isolation")
     run(
         "Python: installing imagectl",
-        [*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT],
+        [python, "-m", "pip", "install", "--progress-bar", "off", *alone, "--editable", ROOT],
     )
     files.write(_STAMP, wanted)
 
@@ -68,7 +67,7 @@ def _has_pip(python: Path) -> bool:
 
 
 def _fingerprint() -> str:
-    return hashlib.sha256(_LOCK.read_bytes() + _PROJECT.read_bytes()).hexdigest()
+    return hashlib.sha256(wheels.LOCK.read_bytes() + _PROJECT.read_bytes()).hexdigest()
 
 
 def _checkout_lock(stack: Stack) -> Path:

@@ -19,6 +19,9 @@ _JAVA_PACKAGE = "openjdk-17-jre-headless"
 _MAVEN = ("mvn", "usr/share/maven/bin/mvn", "maven")
 _REDIS = ("redis-server", "usr/bin/redis-check-rdb", "redis-tools")
 _SETPRIV = ("setpriv", "usr/bin/setpriv", "util-linux")
+# What a machine needs of Debian's that has all the rest in its cache.
+FOR_CACHE = (_JAVA_PACKAGE, _REDIS[2], "python3-venv", _SETPRIV[2])
+_NGINX_PACKAGES = ("nginx", "libnginx-mod-http-js")
 _NGINX = Path("usr/sbin/nginx")
 _NGINX_JS = Path("usr/lib/nginx/modules/ngx_http_js_module.so")
 _OLDEST_JAVA = 17  # Kafka 4 runs on no older one
@@ -70,13 +73,17 @@ def _nginx_root(stack: Stack) -> Path:
     return Path("/") if installed else stack.cache_dir / "nginx-js"
 
 
-def install(stack: Stack) -> None:
+def install(stack: Stack, *, for_jars: bool) -> None:
     """Install what is missing, and nothing that starts a service.
+
+    Args:
+        for_jars: whether Kafka's jars are still to be fetched, for which alone Maven is there.
 
     Raises:
         StepFailed: apt-get failed, or may not be run.
     """
-    packages = [row[2] for row in (_SETPRIV, _MAVEN, _REDIS) if not find(*row[:2])]
+    programs = (_SETPRIV, _REDIS, *([_MAVEN] if for_jars else []))
+    packages = [row[2] for row in programs if not find(*row[:2])]
     if _find_java() is None:
         packages.append(_JAVA_PACKAGE)
     if importlib.util.find_spec("ensurepip") is None:
@@ -84,7 +91,7 @@ def install(stack: Stack) -> None:
     with files.lock(stack.cache_dir / "apt.lock"):
         without_nginx = not nginx(stack).exists()
         if packages or without_nginx:
-            _apt("Debian: reading the package lists", "update")
+            _read_lists([*packages, *(_NGINX_PACKAGES if without_nginx else ())])
         if packages:
             _apt(
                 f"Debian: installing {', '.join(packages)}",
@@ -92,6 +99,16 @@ def install(stack: Stack) -> None:
             )
         if without_nginx:
             _unpack_nginx(_nginx_root(stack))
+
+
+def _read_lists(wanted: list[str]) -> None:
+    try:
+        _apt("Debian: reading the package lists", "update")
+    except StepFailed as error:
+        raise StepFailed(
+            f"{error}\nWhat is missing here: {', '.join(wanted)}. Without a network install it from"
+            " a medium of Debian's; Nginx may come with the cache (docs/air-gapped.md)."
+        ) from error
 
 
 def _find_java() -> Path | None:
@@ -132,7 +149,7 @@ def _unpack_nginx(folder: Path) -> None:
     try:
         run(
             "Nginx: downloading Debian's packages",
-            ["apt-get", "download", "nginx", "libnginx-mod-http-js"],
+            ["apt-get", "download", *_NGINX_PACKAGES],
             folder=unfinished,
         )
         for package in sorted(unfinished.glob("*.deb")):

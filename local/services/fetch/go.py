@@ -18,12 +18,6 @@ _VERSION = re.compile(r"go((\d+)\.(\d+)[.\w]*)")
 _REQUIREMENTS = Path(__file__).with_name("go-requirements.txt")
 
 
-def version() -> str:
-    """The release that `install` gives, as Go writes it: 1.26.6."""
-    on_path = _on_path()
-    return _version_of(on_path) if on_path else _pinned()
-
-
 def install(stack: Stack) -> Path:
     """Find or install the toolchain; returns the go command.
 
@@ -49,11 +43,12 @@ def environment(workshop: Path) -> dict[str, str]:
 
 def _on_path() -> str | None:
     go = shutil.which("go")
-    release = _VERSION.match(f"go{_version_of(go)}") if go else None
+    release = _VERSION.match(f"go{version_of(go)}") if go else None
     return go if release and (int(release[2]), int(release[3])) >= _OLDEST else None
 
 
-def _version_of(go: str) -> str:
+def version_of(go: str | Path) -> str:
+    """The release of a go command, as Go writes it: 1.26.6."""
     local = {**os.environ, "GOTOOLCHAIN": "local"}
     asked = subprocess.run([go, "version"], capture_output=True, text=True, env=local)
     found = _VERSION.search(asked.stdout)

@@ -1,8 +1,12 @@
-"""The MinIO server's binary: on PATH, or built once from its pinned source into the cache."""
+"""The MinIO server's binary: on PATH, or built once from its pinned source into the cache.
+
+Whichever compiler built it: what is cached is found also where there is none.
+"""
 
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,14 +17,21 @@ from local.services.settings import Stack
 
 _MODULE = "github.com/minio/minio"
 # The one version of the archived project that a Go module proxy serves.
-_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
+VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
 _PACKAGES = 1300  # what compiles, the standard library included; tells how far a build is
 
 
 def binary(stack: Stack) -> Path:
-    """Where MinIO is, or will be once it is built."""
-    on_path = shutil.which("minio")
-    return Path(on_path) if on_path else _built(stack)
+    """Where MinIO is; until it is built, a path at which nothing is."""
+    return find(stack) or _folder(stack) / VERSION / "minio"
+
+
+def find(stack: Stack) -> Path | None:
+    """MinIO on PATH, else the build of its pinned source that was made last, for this machine."""
+    if on_path := shutil.which("minio"):
+        return Path(on_path)
+    built = [each for each in _folder(stack).glob(f"{VERSION}-go*/minio") if _runs_here(each)]
+    return max(built, key=lambda each: (each.stat().st_mtime, each), default=None)
 
 
 def build(stack: Stack) -> None:
@@ -29,15 +40,15 @@ def build(stack: Stack) -> None:
     Raises:
         StepFailed: the Go toolchain could not be installed, or the build failed.
     """
-    if binary(stack).exists():
+    if find(stack):
         return
     with files.lock(stack.cache_dir / "minio.lock"):
-        target = binary(stack)
-        if target.exists():
+        if find(stack):
             return
         say("  MinIO is built from source, once: 3 to 6 minutes on two cores.")
         toolchain = go.install(stack)
-        workshop = stack.cache_dir / "minio" / "build"
+        target = _folder(stack) / f"{VERSION}-go{go.version_of(toolchain)}" / "minio"
+        workshop = _folder(stack) / "build"
         run(
             "MinIO: building",
             [
@@ -46,7 +57,7 @@ def build(stack: Stack) -> None:
                 "-v",
                 "-trimpath",
                 "-ldflags=-s -w",
-                f"{_MODULE}@{_VERSION}",
+                f"{_MODULE}@{VERSION}",
             ],
             environment={**go.environment(workshop), "GOBIN": str(workshop / "bin")},
             describe=_package_counter(),
@@ -57,8 +68,20 @@ def build(stack: Stack) -> None:
         shutil.rmtree(workshop)
 
 
-def _built(stack: Stack) -> Path:
-    return stack.cache_dir / "minio" / f"{_VERSION}-go{go.version()}" / "minio"
+def _folder(stack: Stack) -> Path:
+    return stack.cache_dir / "minio"
+
+
+def _runs_here(program: Path) -> bool:
+    """Whether it is for the same kind of machine as this Python, told by their ELF headers."""
+    return _kind(program) == _kind(Path(sys.executable))
+
+
+def _kind(program: Path) -> tuple[bytes, bytes]:
+    """The class with the byte order, and the machine's number."""
+    with program.open("rb") as file:
+        header = file.read(20)
+    return header[:6], header[18:]
 
 
 def _package_counter() -> Callable[[str], str]:
