@@ -1,8 +1,18 @@
-"""Where a stack keeps its files: the folders below STATE_DIR that more than one room knows."""
+"""Where a stack keeps its files: the folders that more than one room knows, and the cache."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+
+# Below the cache: what functions need beside the packages that all of them share.
+LAYERS = "layers"
+
+
+def cache_dir(environment: Mapping[str, str]) -> Path:
+    """Where what was fetched or made once is kept for all stacks of a user."""
+    home_cache = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(environment.get("CACHE_DIR") or Path(home_cache) / "image-pipeline").absolute()
 
 
 class StateFolders:

@@ -27,6 +27,7 @@ from local.provider.limits import memory
 from local.provider.logs import JsonFormatter
 from local.provider.replicas import leftovers, spawn, view
 from local.provider.replicas.host import Host
+from local.provider.requirements.layers import Layers
 from local.provider.settings import Settings
 
 logger = logging.getLogger("local.provider")
@@ -48,8 +49,10 @@ async def run(settings: Settings) -> None:
         )
         limits = memory.find(settings.state_dir)
         stack.callback(limits.close)
+        layers = Layers(settings.layers_dir, settings.layer_bytes, settings.layer_seconds)
+        stack.push_async_callback(layers.close)
         opened = await stack.enter_async_context(session)
-        host = Host(settings, secrets, opened, limits, view.find())
+        host = Host(settings, secrets, opened, layers, limits, view.find())
         functions = Functions(host)
         bodies = Bodies(settings.max_body_bytes)
         proxy = Proxy(functions, host)

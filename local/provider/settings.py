@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.machine import state
 from local.machine.state import StateFolders
 from pipeline.limits import Limits
 
@@ -19,6 +20,7 @@ class Settings(StateFolders):
     wake_seconds: the same, where the function may have been scaled to nothing.
     limits: those that other processes keep to as well.
     async_calls_url: where the queue of /async-function takes calls; empty: there is none.
+    layer_bytes, layer_seconds: what installing a function's requirements may take.
     """
 
     host: str
@@ -30,6 +32,9 @@ class Settings(StateFolders):
     wait_seconds: float
     wake_seconds: float
     limits: Limits
+    cache_dir: Path
+    layer_bytes: int
+    layer_seconds: int
     async_calls_url: str = ""
 
     @classmethod
@@ -46,6 +51,9 @@ class Settings(StateFolders):
             wake_seconds=float(env.get("PROVIDER_WAKE_SECONDS") or 30),
             limits=Limits.from_env(env),
             async_calls_url=(env.get("ASYNC_CALLS_URL") or "").rstrip("/"),
+            cache_dir=state.cache_dir(env),
+            layer_bytes=_whole_number(env, "PROVIDER_LAYER_BYTES", 2_000_000_000),
+            layer_seconds=_whole_number(env, "PROVIDER_LAYER_SECONDS", 600),
         )
 
     @property
@@ -63,8 +71,20 @@ class Settings(StateFolders):
         """The working copies that replicas run in, one for each version of a function."""
         return self.state_dir / "provider" / "versions"
 
+    @property
+    def layers_dir(self) -> Path:
+        """What functions need beside the shared packages, for all stacks of this user."""
+        return self.cache_dir / state.LAYERS
+
     def make_folders(self) -> None:
         for folder in (self.run_dir, self.logs_dir, self.functions_dir):
             folder.mkdir(parents=True, exist_ok=True)
         for private in (self.versions_dir, self.replicas_dir):
             private.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _whole_number(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name) or str(default)
+    if not (text.isdecimal() and int(text)):
+        raise ValueError(f"{name}={text!r}: expected a whole number from 1")
+    return int(text)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from local.machine import state
 from local.machine.state import StateFolders
 from pipeline.limits import DEFAULTS, Limits
 
@@ -65,8 +66,6 @@ class Stack(StateFolders):
         Raises:
             SettingsError: naming all variables that are wrong, not only the first.
         """
-        home_cache = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        cache_dir = environment.get("CACHE_DIR") or Path(home_cache) / "image-pipeline"
         every = environment.get(_EVERY) or str(cls.reconcile_every_seconds)
         autoscale = environment.get(_AUTOSCALE) or "1"
         wrong = []
@@ -82,7 +81,7 @@ class Stack(StateFolders):
         told, listening = _ports(environment, wrong)
         return cls(
             state_dir=Path(environment.get("STATE_DIR") or ROOT / ".local").absolute(),
-            cache_dir=Path(cache_dir).absolute(),
+            cache_dir=state.cache_dir(environment),
             # Where faas-cli builds too, so that either's build is what the other deploys.
             build_dir=Path(environment.get("BUILD_DIR") or ROOT / "build").absolute(),
             ports=told,

@@ -18,6 +18,8 @@ from local.provider.deployments.spec import Spec
 from local.provider.deployments.usual_folder import USUAL_FOLDER, who_needs_it
 from local.provider.limits import timeouts
 from local.provider.refusal import Refused
+from local.provider.requirements import layers
+from local.provider.requirements.layers import Wanted
 from local.provider.settings import Settings
 
 # They hold nothing but programs, which this machine has as well: they need not be built.
@@ -49,14 +51,22 @@ class Version:
         except (ValueError, OSError):  # its replicas will say why they cannot be started
             return self.spec.env
 
+    @cached_property
+    def requirements(self) -> Wanted | None:
+        """What it needs beside the shared packages; nothing where it was deployed without."""
+        try:
+            return layers.read(self.folder)
+        except Refused:  # by a provider that read no lines
+            return None
+
     def remove(self) -> None:
         remove_folder(self.folder)
 
 
-def make(
+def checked(
     spec: Spec, settings: Settings, secrets: Secrets, *, has_usual_folder: bool = True
-) -> Version:
-    """Copy what was built, so that a running version never changes under its replicas.
+) -> tuple[Path, Image]:
+    """Find the folder that was built, and tell how it is run.
 
     Raises:
         Refused: the image is not built, cannot be run here, or lets calls last too long; or a
@@ -74,6 +84,18 @@ def make(
             f"{file} reads {USUAL_FOLDER}, which only root may give a function here: let it read"
             " the folder in $SECRETS_DIR, or start the provider as root",
         )
+    return built, image
+
+
+def make(
+    spec: Spec, settings: Settings, secrets: Secrets, *, has_usual_folder: bool = True
+) -> Version:
+    """Copy what was built, so that a running version never changes under its replicas.
+
+    Raises:
+        Refused: the image is not built, cannot be run here, or a secret does not exist.
+    """
+    built, image = checked(spec, settings, secrets, has_usual_folder=has_usual_folder)
     version_id = f"{spec.name}-{random.token_hex(4)}"
     folder = settings.versions_dir / version_id
     try:
@@ -83,7 +105,9 @@ def make(
         raise Refused(500, f"{built} cannot be copied: {error}") from error
     if spec.is_read_only:
         set_writable(folder, False)
-    return Version(version_id, replace_process(spec, image.process), folder)
+    version = Version(version_id, replace_process(spec, image.process), folder)
+    _ = version.requirements  # read here, in a thread
+    return version
 
 
 def check(spec: Spec, built: Path) -> Image:

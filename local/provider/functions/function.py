@@ -17,6 +17,8 @@ from local.provider.replicas.replica_set import NotReady, Numbers, Pulse, Replic
 
 logger = logging.getLogger(__name__)
 
+_LOOK_SECONDS = 0.5
+
 
 class Full(Exception):
     """Every ready replica has as many requests in flight as it may have."""
@@ -142,6 +144,12 @@ class Function:
         for replica_set in self._replica_sets():
             replica_set.version.remove()
 
+    @property
+    def packages(self) -> str:
+        """How packages of its own get on; nothing where it needs none."""
+        wanted = (self.incoming or self.serving).version.requirements
+        return self._host.layers.note(wanted) if wanted else ""
+
     def _replica_set(self, version: Version, replicas: int) -> ReplicaSet:
         replica_set = ReplicaSet(version, self._numbers, self._host, self._changes)
         replica_set.scale(replicas)
@@ -153,6 +161,7 @@ class Function:
     async def _roll_out(self, new: ReplicaSet) -> None:
         failure = ""
         try:
+            await self._packages_settled(new)
             delay_seconds = new.version.probing.delay_seconds
             await new.wait_until_ready(self._host.settings.rollout_seconds + delay_seconds)
         except NotReady as error:
@@ -165,6 +174,12 @@ class Function:
             unwanted = self._settle(new, failure)
         await unwanted.retire()
         unwanted.version.remove()
+
+    async def _packages_settled(self, new: ReplicaSet) -> None:
+        """Wait for packages of its own: the time to become ready begins then."""
+        wanted = new.version.requirements
+        while wanted and not (new.is_abandoned or await self._host.layers.has_settled(wanted)):
+            await self._changes.wait(_LOOK_SECONDS)
 
     def _settle(self, new: ReplicaSet, failure: str) -> ReplicaSet:
         """Put the new version into service, or stay with the old one; return the other."""

@@ -40,6 +40,8 @@ class Functions:
         return self._by_name[name]
 
     async def create(self, spec: Spec) -> None:
+        if spec.name not in self._by_name:
+            await self._admit(spec)
         async with self._deploying:
             if spec.name in self._by_name:
                 raise Refused(409, f"function {spec.name!r} is deployed already; PUT updates it")
@@ -49,6 +51,8 @@ class Functions:
         logger.info("function deployed", extra={"function": spec.name, "version": version.id})
 
     async def update(self, spec: Spec) -> None:
+        self.find(spec.name)
+        await self._admit(spec)
         async with self._deploying:
             self.find(spec.name)
             version = await self._make(spec)
@@ -124,6 +128,18 @@ class Functions:
         for function in self:
             self._save(function)
         await asyncio.gather(*(function.stop() for function in self), *self._removals)
+
+    async def _admit(self, spec: Spec) -> None:
+        """See that its requirements can be had, while others may be deployed.
+
+        Raises:
+            Refused: they cannot, or it cannot be deployed for another reason.
+        """
+        host, has_folder = self._host, self._host.view.is_there
+        built, _ = await asyncio.to_thread(
+            versions.checked, spec, host.settings, host.secrets, has_usual_folder=has_folder
+        )
+        await host.layers.admit(built)
 
     async def _make(self, spec: Spec) -> Version:
         host = self._host

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from local.provider.deployments.spec import FUNCTION_LABEL, NAMESPACE, RESTARTS, ROLLOUT, Spec
+from local.provider.deployments.spec import (
+    FUNCTION_LABEL,
+    NAMESPACE,
+    REQUIREMENTS,
+    RESTARTS,
+    ROLLOUT,
+    Spec,
+)
 from local.provider.functions.function import Function
 
 
@@ -43,7 +50,11 @@ def described(function: Function, memory_by: str) -> dict[str, Any]:
     where something is the matter.
     """
     entry = listed(function, memory_by)
-    notes = {ROLLOUT: rollout(function), RESTARTS: function.serving.restarts}
+    notes = {
+        ROLLOUT: rollout(function),
+        RESTARTS: function.serving.restarts,
+        REQUIREMENTS: function.packages,
+    }
     return entry | {
         "labels": {**entry["labels"], FUNCTION_LABEL: function.name},
         "annotations": entry["annotations"] | {key: note for key, note in notes.items() if note},

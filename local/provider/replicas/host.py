@@ -1,4 +1,4 @@
-"""What all functions of the provider share: settings, secrets, logs, limits, HTTP connections."""
+"""What all functions share: settings, secrets, logs, limits, packages, HTTP connections."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from local.provider.deployments.secrets import Secrets
 from local.provider.limits.memory import Memory, Rlimit
 from local.provider.replicas.replica_log import Feed
 from local.provider.replicas.view import NoView, View
+from local.provider.requirements.layers import Layers
 from local.provider.settings import Settings
 
 
@@ -21,6 +22,7 @@ class Host:
     settings: Settings
     secrets: Secrets
     session: aiohttp.ClientSession
+    layers: Layers
     memory: Memory = field(default_factory=Rlimit)
     view: View | NoView = field(default_factory=NoView)
     feed: Feed = field(default_factory=Feed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from local.provider.deployments.version import Version
 from local.provider.replicas import leftovers, spawn
 from local.provider.replicas.host import Host
 from local.provider.replicas.replica import Replica, is_set_within
+from local.provider.replicas.replica_log import ReplicaLog
+from local.provider.requirements.shelf import Layer
 
 logger = logging.getLogger(__name__)
 
@@ -87,8 +90,11 @@ class Slot:
 
     async def _run_once(self) -> bool:
         """Start a replica and see it through to its end; say whether it was stable."""
+        layer = await self._layer()
+        if self.is_leaving:
+            return True
         replica = self.replica = await spawn.start(
-            self.version, self.number, self.restarts, self._host
+            self.version, self.number, self.restarts, self._host, layer
         )
         replica.on_news = self._wake.set
         extra: dict[str, object] = {"replica": self.name, "pid": replica.process.pid}
@@ -106,6 +112,32 @@ class Slot:
         self.last_exit = f"ended with status {replica.status}: {why}"
         self.failure = f"{self.name} {self.last_exit}"
         return ready_at is not None and time.monotonic() - ready_at > STABLE_SECONDS
+
+    async def _layer(self) -> Layer | None:
+        """Wait for the packages of its own, unless it is to leave; raise OSError without them."""
+        if (wanted := self.version.requirements) is None:
+            return None
+        name = self.version.spec.name
+        ready = asyncio.create_task(self._host.layers.ready(wanted, name, self._say_in_log))
+        while not (ready.done() or self.is_leaving):
+            news = asyncio.create_task(self._wake.wait())
+            await asyncio.wait([ready, news], return_when=asyncio.FIRST_COMPLETED)
+            news.cancel()
+            if not self.is_leaving:
+                self._wake.clear()
+        if ready.done():
+            return ready.result()
+        ready.cancel()
+        return None
+
+    def _say_in_log(self, text: str) -> None:
+        """Say something in the function's log, as a replica that is none: they begin at 1."""
+        name = self.version.spec.name
+        path = self._host.settings.logs_dir / f"{name}-0.log"
+        feed = self._host.feed
+        full_disk = contextlib.suppress(OSError)
+        with full_disk, contextlib.closing(ReplicaLog(path, name, feed)) as log:
+            log.say(text)
 
     async def _watch(self, replica: Replica) -> float | None:
         """Probe until the replica ends, falls silent or is to leave; say since when it is ready."""

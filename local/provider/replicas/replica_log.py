@@ -104,6 +104,10 @@ class ReplicaLog:
         """Write a line of the provider's own."""
         self._take([text.encode()])
 
+    def close(self) -> None:
+        """Take no more; whoever follows the output does so at its end."""
+        self._file.close()
+
     def _take(self, lines: list[bytes]) -> None:
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         texts = [line.decode(errors="replace").rstrip("\r") for line in lines]

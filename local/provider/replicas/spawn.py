@@ -21,6 +21,7 @@ from local.provider.replicas.host import Host
 from local.provider.replicas.pipe import Pipe
 from local.provider.replicas.replica import Replica
 from local.provider.replicas.replica_log import ReplicaLog
+from local.provider.requirements.shelf import Layer
 from local.provider.settings import Settings
 
 # Of util-linux. The signal comes when the thread that forked ends: fork in the main thread only.
@@ -29,8 +30,14 @@ DIE_WITH_PROVIDER = ("setpriv", "--pdeathsig", "KILL")
 DROP_WRITE_ANYWHERE = ("--bounding-set=-dac_override", "--inh-caps=-dac_override")
 
 
-async def start(version: Version, number: int, restarts: int, host: Host) -> Replica:
-    """Start a replica; raise OSError where it cannot be started at all."""
+async def start(
+    version: Version, number: int, restarts: int, host: Host, layer: Layer | None = None
+) -> Replica:
+    """Start a replica; raise OSError where it cannot be started at all.
+
+    Args:
+        layer: packages of its own.
+    """
     settings = host.settings
     name = f"{version.spec.name}-{number}"
     own_folder = settings.replicas_dir / name
@@ -42,7 +49,7 @@ async def start(version: Version, number: int, restarts: int, host: Host) -> Rep
         process = await asyncio.create_subprocess_exec(
             *command(version, image, name, host),
             cwd=image.folder(version.folder),
-            env=environment(version, image, own_folder, port),
+            env=with_layer(environment(version, image, own_folder, port), layer),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=pipe.write_end,
             stderr=asyncio.subprocess.STDOUT,
@@ -114,6 +121,15 @@ def environment(version: Version, image: Image, own_folder: Path, port: int) -> 
         "HOST": "127.0.0.1",
         "PORT": str(port),
     }
+
+
+def with_layer(given: dict[str, str], layer: Layer | None) -> dict[str, str]:
+    """Have packages of its own found before the shared ones, and after what it names itself."""
+    if layer is None:
+        return given
+    paths = [path for path in (given.get("PYTHONPATH"), str(layer.site)) if path]
+    programs = os.pathsep.join([str(layer.site / "bin"), given["PATH"]])
+    return {**given, "PATH": programs, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def free_port() -> int:

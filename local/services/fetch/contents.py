@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.machine import state
 from local.services.fetch import debian, kafka_jars, minio_build, wheels
 from local.services.settings import Stack
 
@@ -36,11 +38,12 @@ class Held:
 
 
 def held(stack: Stack) -> Iterator[Held]:
-    """Everything that a start needs, whether the cache has it, the machine, or nobody."""
+    """What a start needs, whether the cache has it, the machine or nobody; then functions' own."""
     yield _packages(stack)
     yield _kafka(stack)
     yield _minio(stack)
     yield _nginx(stack)
+    yield from _layers(stack)
 
 
 def text(stack: Stack) -> str:
@@ -107,6 +110,14 @@ def _nginx(stack: Stack) -> Held:
         return Held("Nginx", f"{version}, the machine's own (Debian's nginx, libnginx-mod-http-js)")
     root = stack.cache_dir / program.relative_to(stack.cache_dir).parts[0]
     return Held("Nginx", f"{version}, with its JavaScript module", (root,))
+
+
+def _layers(stack: Stack) -> Iterator[Held]:
+    """What functions need beside the locked packages, as the provider has installed it."""
+    for told in sorted((stack.cache_dir / state.LAYERS).glob("*/layer.json")):
+        packages = json.loads(told.read_text(encoding="utf-8"))["packages"]
+        listed = ", ".join(f"{name} {version}" for name, version in packages.items())
+        yield Held("a function's own", listed, (told.parent,))
 
 
 def _locked_packages() -> list[str]:

@@ -37,7 +37,9 @@ def fetched(stack: Stack) -> list[Path]:
 
 def list_name() -> str:
     """The file that names the wheels of this lock; it is there once they all are."""
-    pins = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
+    lines = LOCK.read_text(encoding="utf-8").splitlines()
+    pinned = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    pins = hashlib.sha256(pinned.encode()).hexdigest()[:12]
     tag = f"{sys.implementation.cache_tag}-{platform.machine()}"
     return f"{pins}-{tag}.txt"
 
@@ -85,7 +87,7 @@ def _download(python: Path, there: Path, target: Path) -> None:
     try:
         run(
             "Python: downloading the locked packages (400 MB)",
-            [*_pip(python, "download"), "--find-links", there, "--dest", target, *what],
+            [*_pip(python, "download"), "--dest", target, *what],
         )
     except StepFailed as error:
         raise StepFailed(

@@ -1,0 +1,1 @@
+"""What functions need beside the shared packages: lines, layers, and how they are made."""
