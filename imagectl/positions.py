@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.kafka import topics
 from pipeline.kafka.topic_reader import Span, TopicReader
@@ -46,12 +46,13 @@ def take(reader: TopicReader) -> Positions:
         Unavailable: Kafka does not answer.
     """
     now = time.time()
-    before = [span for topic in (topics.UPLOADS, topics.RETRY) for span in reader.spans(topic.name)]
-    uncommitted = reader.uncommitted(before)
-    after = [span for topic in (topics.UPLOADS, topics.RETRY) for span in reader.spans(topic.name)]
+    before = [span for topic in topics.READ for span in reader.spans(topic.name)]
+    starts = {(span.topic, span.partition): span.first for span in reader.uncommitted(before)}
+    after = [span for topic in topics.READ for span in reader.spans(topic.name)]
+    # Of a partition that was added meanwhile nothing is committed.
     unfinished = [
-        Span(end.topic, end.partition, max(start.first, end.first), end.end)
-        for start, end in zip(uncommitted, after, strict=True)
+        replace(end, first=max(starts.get((end.topic, end.partition), 0), end.first))
+        for end in after
     ]
     uploads = [span for span in after if span.topic == topics.UPLOADS.name]
     return Positions(uploads, unfinished, min([now, *_oldest(reader, unfinished)]))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from confluent_kafka import KafkaException
 
 from imagectl import positions
 from imagectl.conservation import Audit, Jobs
@@ -21,10 +22,10 @@ from imagectl.positions import Positions
 from imagectl.reemit import Images, read_again
 from imagectl.settings import patient, settings_of
 from pipeline import telemetry
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, Unavailable
 from pipeline.events.cloudevents import ImageUploaded
 from pipeline.ids import JobIds
-from pipeline.kafka import topics
+from pipeline.kafka import administration, topics
 from pipeline.kafka.broker import Publisher
 from pipeline.kafka.topic_reader import TopicReader
 from pipeline.models import bundles
@@ -177,6 +178,8 @@ def _repeat(settings: Settings, every: float, grace_seconds: float, *, dry_run: 
         time.sleep(wait)
         wait = max(0.0, every - spread_seconds)
         try:
+            if not dry_run:
+                _grow(settings)
             with _reconciliation(settings, grace_seconds, dry_run=dry_run) as work:
                 is_needed, spread_seconds = work.is_needed(spread_seconds), _SPREAD * every
                 if not is_needed:
@@ -185,6 +188,14 @@ def _repeat(settings: Settings, every: float, grace_seconds: float, *, dry_run: 
                 _log(work.run())
         except PipelineError as error:
             logger.warning("cannot reconcile now", extra={"reason": str(error)})
+
+
+def _grow(settings: Settings) -> None:
+    """Add partitions that the start could not add, as events were waiting."""
+    try:
+        administration.grow(settings)
+    except KafkaException as error:
+        raise Unavailable(f"Kafka adds no partitions: {error}") from error
 
 
 def _log(figures: dict[str, Any]) -> None:

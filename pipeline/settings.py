@@ -11,9 +11,15 @@ from pipeline.errors import SettingsError
 from pipeline.limits import DEFAULTS, max_body_bytes
 
 
-def _setting(default: Any, unit: str, meaning: str, minimum: float | None = None) -> Any:
+def _setting(
+    default: Any,
+    unit: str,
+    meaning: str,
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> Any:
     """Declare one setting; its environment variable is the field's name in upper case."""
-    metadata = {"unit": unit, "meaning": meaning, "minimum": minimum}
+    metadata = {"unit": unit, "meaning": meaning, "range": (minimum, maximum)}
     return field(default=default, metadata=metadata)
 
 
@@ -60,6 +66,16 @@ class Settings:
     )
     top_k: int = _setting(5, "labels", "labels kept in a result", 1)
 
+    kafka_partitions: int = _setting(
+        3,
+        "partitions",
+        "of each topic but image-failures, at least; none is taken away",
+        1,
+        100,
+    )
+    kafka_replication_factor: int = _setting(
+        1, "brokers", "how many keep each partition; from 3 on one may be lost at a time", 1, 9
+    )
     consumer_group: str = _setting("image-process-consumer", "name", "Kafka consumer group")
     consumer_member_file: str = _setting(
         "", "file", "lets a consumer take its killed predecessor's place at once; one for each"
@@ -129,7 +145,7 @@ class Settings:
             if text in ("", "default"):
                 continue
             try:
-                values[spec.name] = _parse(text, type(spec.default), spec.metadata["minimum"])
+                values[spec.name] = _parse(text, type(spec.default), *spec.metadata["range"])
             except ValueError as error:
                 wrong.append(f"{spec.name.upper()}={text!r}: {error}")
         if wrong:
@@ -162,7 +178,7 @@ class Settings:
         return text
 
 
-def _parse(text: str, kind: type, minimum: float | None) -> object:
+def _parse(text: str, kind: type, minimum: float | None, maximum: float | None) -> object:
     readers: dict[type, Callable[[str], Any]] = {int: int, float: float, str: str}
     try:
         value = readers[kind](text)
@@ -170,4 +186,6 @@ def _parse(text: str, kind: type, minimum: float | None) -> object:
         raise ValueError(f"expected {'a whole number' if kind is int else 'a number'}") from error
     if minimum is not None and not value >= minimum:
         raise ValueError(f"the smallest allowed value is {minimum}")
+    if maximum is not None and not value <= maximum:
+        raise ValueError(f"the largest allowed value is {maximum}")
     return value

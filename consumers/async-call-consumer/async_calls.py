@@ -19,7 +19,7 @@ from pipeline.consuming.membership import CutOff, Membership, ask_broker
 from pipeline.consuming.retries import RetryPolicy
 from pipeline.http.health import serve
 from pipeline.kafka import broker, topics
-from pipeline.kafka.backlog import BacklogProbe, partitions_of
+from pipeline.kafka.backlog import BacklogProbe
 from pipeline.settings import Settings
 from pipeline.storage.object_store import ObjectStore
 from processing import CallProcessor
@@ -49,13 +49,12 @@ def main() -> None:
     )
     membership = Membership(partial(ask_broker, settings), note=member_file.note)
     consumer = CallsConsumer(settings, processor, membership, key)
-    waiting = partitions_of(topics.CALLS, topics.CALLS_RETRY)
     acceptance = Acceptance(
         tokens,
         callbacks,
         publisher,
         store,
-        partial(BacklogProbe, settings, partitions=waiting),
+        partial(BacklogProbe, settings, read=topics.CALLS_READ),
         key=key,
         most_waiting=settings.max_queued_calls,
         most_bytes=settings.max_body_bytes,

@@ -7,7 +7,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_END,
+    OFFSET_INVALID,
+    Consumer,
+    KafkaException,
+    TopicPartition,
+)
 
 from pipeline.errors import Unavailable
 from pipeline.kafka import topics
@@ -20,15 +27,8 @@ logger = logging.getLogger(__name__)
 # far the group is when nothing has come since nothing waited, which only an operator may change.
 _SELDOM_SECONDS = 60.0
 
-
-def partitions_of(*wanted: topics.Topic) -> tuple[TopicPartition, ...]:
-    """Name all partitions of topics."""
-    return tuple(
-        TopicPartition(topic.name, number) for topic in wanted for number in range(topic.partitions)
-    )
-
-
-PARTITIONS = partitions_of(topics.UPLOADS, topics.RETRY)
+# Asked more often: how many partitions there are, which an operator may raise while all goes on.
+_PARTITIONS_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class BacklogProbe:
     """Asks Kafka how far the consumer group has come.
 
     A reading is two requests, and one while nothing comes and nothing waits.
+    Partitions that are added are counted after a quarter of a minute.
     """
 
     def __init__(
@@ -55,10 +56,12 @@ class BacklogProbe:
         settings: Settings,
         connect: Callable[[Settings], Consumer] | None = None,
         clock: Callable[[], float] = time.monotonic,
-        partitions: Sequence[TopicPartition] = PARTITIONS,
+        read: Sequence[topics.Topic] = topics.READ,
     ) -> None:
         self._clock = clock
-        self._partitions = list(partitions)
+        self._read = read
+        self._places: list[Partition] = []
+        self._places_until = 0.0
         self._firsts: dict[Partition, int] = {}
         self._firsts_until = 0.0
         self._rest = Reading(0, 0)  # where nothing waited
@@ -74,16 +77,34 @@ class BacklogProbe:
             Unavailable: Kafka did not say it of every partition.
         """
         try:
+            self._look_for_partitions()
             ends = self._offsets(OFFSET_END)
             if ends == self._rest_ends and self._clock() < self._rest_until:
                 return self._rest
-            committed = self._consumer.committed(self._partitions, self._timeout_seconds)
+            committed = self._consumer.committed(self._asked(), self._timeout_seconds)
             found = reading(_by_place(committed), self._first_offsets(), ends)
         except KafkaException as error:
             raise Unavailable("Kafka does not say how far the consumer group is") from error
         self._rest, self._rest_ends = found, {} if found.waiting else ends
         self._rest_until = self._clock() + _SELDOM_SECONDS
         return found
+
+    def _look_for_partitions(self) -> None:
+        if self._clock() < self._places_until:
+            return
+        found = [place for topic in self._read for place in self._partitions_of(topic.name)]
+        if found != self._places:
+            self._places, self._firsts_until = found, 0.0
+        self._places_until = self._clock() + _PARTITIONS_SECONDS
+
+    def _partitions_of(self, topic: str) -> list[Partition]:
+        told = self._consumer.list_topics(topic, timeout=self._timeout_seconds).topics[topic]
+        if told.error is not None or not told.partitions:
+            raise Unavailable(f"Kafka does not say what partitions {topic} has: {told.error}")
+        return [(topic, number) for number in sorted(told.partitions)]
+
+    def _asked(self, offset: int = OFFSET_INVALID) -> list[TopicPartition]:
+        return [TopicPartition(*place, offset) for place in self._places]
 
     def _first_offsets(self) -> dict[Partition, int]:
         if self._clock() >= self._firsts_until:
@@ -93,8 +114,9 @@ class BacklogProbe:
 
     def _offsets(self, which: int) -> dict[Partition, int]:
         # Kafka takes these two in the place of a time.
-        asked = [TopicPartition(each.topic, each.partition, which) for each in self._partitions]
-        return _by_place(self._consumer.offsets_for_times(asked, self._timeout_seconds))
+        return _by_place(
+            self._consumer.offsets_for_times(self._asked(which), self._timeout_seconds)
+        )
 
 
 def _connect(settings: Settings) -> Consumer:

@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 
 from pipeline.errors import PipelineError, Refused, Unavailable
 from pipeline.hooks import crashes
-from pipeline.kafka.topics import TOPICS
+from pipeline.kafka.topics import READ, TOPICS
 from pipeline.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,12 @@ _FINAL = frozenset(
 # How long the partitions of a killed consumer wait for another; and longer than a killed broker is
 # away, so that the consumer is still a member when it comes back.
 _SESSION_TIMEOUT_MILLISECONDS = 8_000
-_QUEUED_KILOBYTES = 8_192
+# Read ahead of all partitions together; librdkafka takes it of each.
+_QUEUED_KILOBYTES = 49_152
+_LEAST_QUEUED_KILOBYTES = 256
+# How soon partitions that were added are read, and later written to: librdkafka's default is 5 min.
+_READER_LOOKS_MILLISECONDS = 10_000
+_WRITER_LOOKS_MILLISECONDS = 30_000
 
 
 class Publisher:
@@ -167,6 +172,7 @@ def _make_producer(settings: Settings) -> Producer:
             "socket.connection.setup.timeout.ms": 1000,
             "reconnect.backoff.ms": 50,
             "reconnect.backoff.max.ms": 1000,
+            "topic.metadata.refresh.interval.ms": _WRITER_LOOKS_MILLISECONDS,
             "queue.buffering.max.messages": _QUEUE_MESSAGES,
             "message.max.bytes": max(topic.max_event_bytes for topic in TOPICS),
         },
@@ -195,10 +201,17 @@ def make_consumer(settings: Settings, on_commit: OnCommit) -> Consumer:
             "heartbeat.interval.ms": _SESSION_TIMEOUT_MILLISECONDS // 8,
             "reconnect.backoff.max.ms": 1000,
             "socket.nagle.disable": True,
-            "queued.max.messages.kbytes": _QUEUED_KILOBYTES,
+            "topic.metadata.refresh.interval.ms": _READER_LOOKS_MILLISECONDS,
+            "queued.max.messages.kbytes": _queued_kilobytes(settings),
         },
         logger=logger,
     )
+
+
+def _queued_kilobytes(settings: Settings) -> int:
+    """What may wait of one partition; a consumer alone has all of every topic that is read."""
+    partitions = len(READ) * settings.kafka_partitions
+    return max(_QUEUED_KILOBYTES // partitions, _LEAST_QUEUED_KILOBYTES)
 
 
 class BrokerProbe:

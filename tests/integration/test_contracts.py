@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Unavailable
-from pipeline.kafka import topics
+from pipeline.kafka import administration, topics
 from pipeline.kafka.broker import Publisher
 from pipeline.settings import Settings
 from pipeline.storage.cache import ResultCache
@@ -162,6 +162,6 @@ def test_nobody_waits_longer_for_an_acknowledgement_than_is_set(
 def test_applying_the_topics_again_changes_nothing(stack: Stack, make: Any, key: str) -> None:
     make("broker", "real").publish(topics.RESULTS.name, key, b"value")
 
-    topics.apply(stack.settings.kafka_bootstrap_servers)
+    administration.apply(stack.settings)
 
     assert key in {record.key for record in read_topic(stack, topics.RESULTS.name)}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from confluent_kafka import OFFSET_END, Consumer, TopicPartition
+from confluent_kafka.admin import ClusterMetadata, PartitionMetadata, TopicMetadata
 
+from pipeline.errors import Unavailable
 from pipeline.kafka.backlog import BacklogProbe
 from pipeline.settings import Settings
 
@@ -14,9 +17,17 @@ class Kafka(Consumer):
     def __init__(self) -> None:
         self.end, self.reached, self.now = 5, 5, 0.0
         self.asked_for_positions = 0
+        self.partitions, self.holds = 3, 1  # the first of them hold something
 
     def probe(self) -> BacklogProbe:
         return BacklogProbe(Settings(), lambda _: self, lambda: self.now)
+
+    def list_topics(self, topic: str | None = None, timeout: float = -1) -> ClusterMetadata:
+        assert topic is not None
+        told, cluster = TopicMetadata(), ClusterMetadata()
+        told.partitions = {number: PartitionMetadata() for number in range(self.partitions)}
+        cluster.topics = {topic: told}
+        return cluster
 
     def offsets_for_times(
         self, partitions: list[TopicPartition], timeout: float = -1
@@ -32,7 +43,9 @@ class Kafka(Consumer):
         return [self._one(each, self.reached) for each in partitions]
 
     def _one(self, asked: TopicPartition, offset: int) -> TopicPartition:
-        return TopicPartition(asked.topic, asked.partition, offset if asked.partition == 0 else 0)
+        return TopicPartition(
+            asked.topic, asked.partition, offset if asked.partition < self.holds else 0
+        )
 
 
 def test_while_nothing_comes_and_nothing_waits_positions_are_not_asked_for() -> None:
@@ -72,3 +85,17 @@ def test_what_was_worked_off_while_it_was_asked_about_does_not_wait() -> None:
     kafka.reached = 6  # committed after the ends were told
 
     assert kafka.probe().read().waiting == 0
+
+
+def test_partitions_that_are_added_are_counted_after_a_while() -> None:
+    kafka = Kafka()
+    kafka.end, kafka.partitions = 7, 0
+    with pytest.raises(Unavailable):
+        kafka.probe().read()
+    kafka.partitions = 1
+    probe = kafka.probe()
+    assert probe.read().waiting == 4
+
+    kafka.partitions, kafka.holds, kafka.now = 2, 2, 15.0
+
+    assert probe.read().waiting == 8

@@ -41,7 +41,7 @@ def all_parts(stack: Stack) -> list[Part]:
         *_kafka(stack),
         _minio(stack),
         _provider(stack),
-        _step(stack, "topics", "pipeline.kafka.topics", "kafka"),
+        _step(stack, "topics", "pipeline.kafka.administration", "kafka"),
         _step(stack, "buckets", "pipeline.storage.object_store", "minio"),
         _consumer(stack),
         _async_calls(stack),
