@@ -17,6 +17,8 @@ from local.services.supervision import parts
 
 EXAMPLE = Path("models") / "demonstration" / "example.png"
 _WAIT_SECONDS = 30
+# With two, one takes uploads while the other starts or ends.
+_LEAST_UPLOAD_REPLICAS = 2
 
 
 def model_id_file(stack: Stack) -> Path:
@@ -142,9 +144,15 @@ def classify(stack: Stack) -> dict[str, Any]:
 
 
 def _most_replicas() -> dict[str, str]:
-    """One replica keeps one core busy: more than there are cores win nothing."""
-    cores = str(len(os.sched_getaffinity(0)))
-    return {"CLASSIFIER_MAX_REPLICAS": cores, "UPLOAD_MAX_REPLICAS": cores}
+    """One replica keeps one core busy: more than there are cores win nothing.
+
+    An upload keeps as many busy elsewhere, in gateway, provider and MinIO.
+    """
+    cores = len(os.sched_getaffinity(0))
+    return {
+        "CLASSIFIER_MAX_REPLICAS": str(cores),
+        "UPLOAD_MAX_REPLICAS": str(max(_LEAST_UPLOAD_REPLICAS, cores // 2)),
+    }
 
 
 def _environment(stack: Stack) -> dict[str, str]:
