@@ -109,7 +109,10 @@ def test_the_command_works_as_it_is_written(user: User, line: str) -> None:
     done = user.types(line)
 
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    if line.startswith(("curl", "faas-cli invoke")):
+    if "/async-function/" in line:
+        assert " 202 " in done.stdout.partition("\n")[0]
+        assert re.search("^X-Call-Id: .", done.stdout, re.MULTILINE)
+    elif line.startswith(("curl", "faas-cli invoke")):
         assert '"label":"star"' in done.stdout
     if line.startswith("curl") and "/api/v1/images" in line:
         assert same_of_every_run(json.loads(done.stdout)) == same_of_every_run(shown_answer())
