@@ -12,6 +12,7 @@ from local.provider.deployments.spec import Spec
 from local.provider.deployments.usual_folder import who_needs_it
 from local.provider.refusal import Refused
 from local.provider.settings import Settings
+from tests.stack import ROOT
 
 READS = 'open("/var/openfaas/secrets/api-key")'
 
@@ -23,6 +24,7 @@ READS = 'open("/var/openfaas/secrets/api-key")'
         ("handler.js", READS, "function/handler.js"),
         ("run", READS, "function/run"),
         ("handler.py", f"os.environ.get('SECRETS_DIR') or {READS}", ""),
+        ("settings.py", 'secrets_dir: str = "/var/openfaas/secrets"  # or the variable', ""),
         ("README.md", READS, ""),
         ("handler.py", "print()", ""),
     ],
@@ -32,6 +34,11 @@ def test_code_that_knows_no_other_folder(tmp_path: Path, name: str, text: str, f
     (tmp_path / "function" / name).write_text(text)
 
     assert who_needs_it(tmp_path) == found
+
+
+@pytest.mark.parametrize("room", ["pipeline", "functions", "template"])
+def test_our_own_code_needs_it_nowhere(room: str) -> None:
+    assert who_needs_it(ROOT / room) == ""
 
 
 def test_it_is_refused_where_only_root_could_give_the_folder(tmp_path: Path) -> None:

@@ -27,5 +27,5 @@ def _who_need_it(folder: Path) -> Iterator[str]:
     for path in islice((path for path in files if path.is_file()), MAX_FILES):
         with path.open("rb") as file:
             text = file.read(MAX_BYTES)
-        if os.fsencode(USUAL_FOLDER) in text and b"SECRETS_DIR" not in text:
+        if os.fsencode(USUAL_FOLDER) in text and b"secrets_dir" not in text.lower():
             yield str(path.relative_to(folder))
