@@ -1,6 +1,6 @@
 """No asynchronous call is lost while replicas, provider, Kafka and the queue itself are killed.
 
-10,000 calls are accepted while a process is killed every five seconds, MinIO and Nginx, too: each
+10,000 calls are accepted while a process is killed every three seconds, MinIO and Nginx, too: each
 is made at least once, with its own body, and its answer sent to its callback. One in a hundred
 always fails: it ends as a dead letter after its attempts, and none of the others does.
 """
@@ -17,7 +17,7 @@ from tests.chaos.findings import Finding, Size, none_of, reported
 GOAL = "R16"
 
 _CALLS = {Size.SHORT: 1_000, Size.FULL: 10_000}
-_KILL_EVERY_SECONDS = 5.0
+_KILL_EVERY_SECONDS = 3.0
 _REPLICAS = 3
 _ATTEMPTS = 5
 
