@@ -25,7 +25,15 @@ CLAIMS = (
     "X-TENANT: other",
     "X-Internal-Secret: guess",
 )
-SAFE = {"x-forwarded-for", "x-forwarded-host", "x-call-id", "host", "traceparent", "content-length"}
+SAFE = {
+    "content-length",
+    "host",
+    "traceparent",
+    "x-call-id",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-start-time",
+}
 
 
 @pytest.fixture(scope="module")
