@@ -22,7 +22,7 @@ from local.provider.replicas.replica_log import ReplicaLog
 
 logger = logging.getLogger(__name__)
 
-PROBE_SECONDS = 5  # a probe not answered by then has failed
+PROBE_TIMEOUT_SECONDS = 5  # a probe not answered by then has failed
 STOP_SECONDS = 10  # from SIGTERM to SIGKILL, after the last request
 LAST_WORDS_SECONDS = 1  # for output that is still in the pipe when the process has ended
 
@@ -128,7 +128,7 @@ class Replica:
 
     async def _is_fine(self, session: aiohttp.ClientSession, path: str) -> bool:
         """Tell whether the answer is what Kubernetes takes for a good one: from 200 to 399."""
-        timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=PROBE_TIMEOUT_SECONDS)
         url = URL(self.url + path, encoded=True)
         try:
             async with session.get(url, timeout=timeout, allow_redirects=False) as answer:
