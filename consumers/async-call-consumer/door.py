@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 PATH = "/calls"
 # Calls that are being taken, each with its body in memory; others wait with theirs unread.
 _AT_ONCE = 32
+_READ_SECONDS = 30.0
 
 StartResponse = Callable[..., Any]
 
@@ -52,10 +54,21 @@ class Door:
             raise Rejected("the call has no length")
         if int(length) > self._most_bytes:
             raise TooLarge(f"the call is {length} bytes; the limit is {self._most_bytes} bytes")
-        document: bytes = environ["wsgi.input"].read(int(length))
-        if len(document) < int(length):
+        return _read(environ["wsgi.input"], int(length))
+
+
+def _read(stream: Any, length: int) -> bytes:
+    """Read so many bytes within a time: whoever is slow keeps a place that others wait for."""
+    document = bytearray()
+    deadline = time.monotonic() + _READ_SECONDS
+    while len(document) < length:
+        if time.monotonic() > deadline:
+            raise Rejected(f"the call did not come within {_READ_SECONDS:g} s")
+        piece = stream.read1(length - len(document))
+        if not piece:
             raise Rejected("the call broke off")
-        return document
+        document += piece
+    return bytes(document)
 
 
 def _problem(error: PipelineError, start_response: StartResponse) -> Iterable[bytes]:

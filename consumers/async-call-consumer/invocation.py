@@ -22,13 +22,18 @@ _NOT_NOW = frozenset({429, 503})
 # Whatever else a function says is its answer, also when it is an error.
 _AGAIN = frozenset({408, 500, 502, 504})
 _PIECE_BYTES = 65_536
-# About the connection, or told anew.
+# About the connection, told anew, or of a request: answers are sent on as requests.
 _NOT_KEPT = frozenset(
     {
+        "authorization",
         "connection",
         "content-length",
+        "cookie",
+        "expect",
+        "host",
         "keep-alive",
         "proxy-authenticate",
+        "proxy-authorization",
         "te",
         "trailer",
         "transfer-encoding",

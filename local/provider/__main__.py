@@ -16,6 +16,7 @@ from typing import IO
 import aiohttp
 from aiohttp import web
 
+from local.machine import redirects
 from local.provider.deployments.secrets import Secrets
 from local.provider.functions.functions import Functions
 from local.provider.http.api import create_app
@@ -46,6 +47,7 @@ async def run(settings: Settings) -> None:
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=["User-Agent", "Accept", "Accept-Encoding", "Content-Type"],
+            trace_configs=[redirects.refused()],
         )
         limits = memory.find(settings.state_dir)
         stack.callback(limits.close)

@@ -17,6 +17,8 @@ from local.watchdog.child import Child, ended_how
 from local.watchdog.problem import Problem
 from local.watchdog.settings import Settings
 
+LAST_WORDS_SECONDS = 1.0  # for output that is still in the pipe when the process has ended
+
 MAX_PROCESSES = 100  # at a time; further requests wait for one to end
 LAST_WORDS = 300  # characters of the output of a process that fails
 BINARY = "application/octet-stream"
@@ -125,8 +127,9 @@ class Forks:
             yield child
         finally:
             await child.end()
-            if following:
-                await following
+            if following:  # what it left behind may keep the pipe
+                await asyncio.wait([following], timeout=LAST_WORDS_SECONDS)
+                following.cancel()
             child.close()
 
     def _variables(

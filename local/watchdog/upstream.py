@@ -10,12 +10,14 @@ import subprocess
 import time
 from collections.abc import AsyncIterator
 from http import HTTPStatus
+from types import SimpleNamespace
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from local.machine import redirects
 from local.watchdog import log, websockets
 from local.watchdog.bodies import Held, Stream, break_off, pieces, whole
 from local.watchdog.child import Output, ended_how
@@ -82,6 +84,7 @@ class Upstream:
             skip_auto_headers=NOT_ASKED_FOR,
             max_line_size=64 * 1024,
             max_field_size=64 * 1024,
+            trace_configs=[redirects.refused(), reuse_told()],
         )
 
     async def ended(self) -> str:
@@ -160,12 +163,20 @@ class Upstream:
         assert self._session is not None
         url = URL(self._url + path, encoded=True)
         for may_repeat in (True, False):
+            connection = SimpleNamespace(was_idle=False)
             try:
                 return await self._session.request(
-                    method, url, headers=headers, data=body, timeout=timeout, allow_redirects=False
+                    method,
+                    url,
+                    headers=headers,
+                    data=body,
+                    timeout=timeout,
+                    allow_redirects=False,
+                    trace_request_ctx=connection,
                 )
             except aiohttp.ServerDisconnectedError:
-                if not may_repeat or not (body is None or isinstance(body, bytes)):
+                is_whole = body is None or isinstance(body, bytes)
+                if not (may_repeat and connection.was_idle and is_whole):
                     raise
         raise AssertionError("the second attempt returns or raises")
 
@@ -215,6 +226,22 @@ class Upstream:
         if self._process:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def reuse_told() -> aiohttp.TraceConfig:
+    """Tell a request's `trace_request_ctx` whether its connection has carried another."""
+
+    async def tell(
+        session: aiohttp.ClientSession,
+        context: SimpleNamespace,
+        params: aiohttp.TraceConnectionReuseconnParams,
+    ) -> None:
+        if context.trace_request_ctx is not None:
+            context.trace_request_ctx.was_idle = True
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_reuseconn.append(tell)
+    return config
 
 
 def end_to_end(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
@@ -108,6 +109,21 @@ def test_process_of_a_caller_who_has_gone_is_killed(tmp_path: Path) -> None:
             eventually((tmp_path / "pids").exists)
             pids = eventually(lambda: (tmp_path / "pids").read_text().split())
         eventually(lambda: not any(processes.start_time(int(pid)) for pid in pids))
+
+
+@pytest.mark.parametrize("mode", ["streaming", "serializing"])
+def test_what_a_process_leaves_behind_keeps_nobody_waiting(tmp_path: Path, mode: str) -> None:
+    leaves = """
+        import subprocess, sys
+        other = subprocess.Popen(
+            ["sleep", "1000"], stdout=subprocess.DEVNULL, start_new_session=True)
+        print(other.pid)
+    """
+    with serving(tmp_path, mode, *script(tmp_path, leaves)) as one:
+        answer = one.ask(data=b"x")
+    os.kill(int(answer.text), signal.SIGKILL)
+
+    assert answer.status_code == 200
 
 
 def test_answer_that_fails_half_way_is_no_whole_answer(tmp_path: Path) -> None:

@@ -39,6 +39,11 @@ SERVER = """
                 (folder / "begun").touch()
                 while not (folder / "may-end").exists():
                     pass
+            if self.path == "/drop":
+                with (folder / "dropped").open("a") as dropped:
+                    dropped.write("x")
+                self.close_connection = True
+                return
             if self.path == "/break-off":
                 print("KeyError: 'x'\\nbye", file=sys.stderr, flush=True)
                 os._exit(7)
@@ -133,6 +138,14 @@ def test_process_that_ends_ends_the_watchdog_and_says_how(tmp_path: Path) -> Non
         assert one.wait() == 1
 
     assert one.log.splitlines()[-1] == "the process ended with status 7: KeyError: 'x'"
+
+
+def test_request_that_came_by_a_new_connection_is_not_sent_twice(tmp_path: Path) -> None:
+    with serving(tmp_path, "http", *script(tmp_path, SERVER)) as one:
+        answer = one.ask("/drop", data=b"x")
+
+    assert answer.status_code == 502
+    assert (tmp_path / "dropped").read_text() == "x"
 
 
 def test_request_under_way_is_answered_and_the_process_ended(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.nowhere import uncalled
 from tests.provider import eventually
 from tests.watchdog import Watchdog, serving
 
@@ -19,6 +20,8 @@ SERVER = """
     async def talk(request):
         if request.path == "/no":
             return web.Response(status=403)
+        if request.path == "/away":
+            raise web.HTTPFound(f"http://127.0.0.1:{request.query['port']}/")
         socket = web.WebSocketResponse(protocols=["second"])
         await socket.prepare(request)
         async for message in socket:
@@ -89,3 +92,9 @@ def test_function_is_told_how_its_caller_closed(watchdog: Watchdog) -> None:
 
 def test_refusal_of_the_function_is_the_answer(watchdog: Watchdog) -> None:
     assert asyncio.run(refused(watchdog.url + "/no")) == 403
+
+
+def test_redirection_is_not_followed(watchdog: Watchdog) -> None:
+    with uncalled() as (port, has_called):
+        assert asyncio.run(refused(f"{watchdog.url}/away?port={port}")) == 302
+        assert not has_called()

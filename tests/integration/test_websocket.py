@@ -19,6 +19,7 @@ from local.provider.http.problem import Problem, answer
 from local.provider.http.websocket import MAX_MESSAGE_BYTES, WebSockets
 from local.provider.replicas.host import Host
 from tests.gateway import Connection, Gateway, running_gateway
+from tests.nowhere import uncalled
 from tests.provider import PATIENCE_SECONDS, eventually
 
 # Says every message again, with what it was asked for; "bye" ends it from this side.
@@ -29,6 +30,8 @@ ECHO = """
     async def echo(request):
         if request.path == "/plain":
             return web.json_response({"upgrade": request.headers.get("Upgrade")})
+        if request.path == "/away":
+            raise web.HTTPFound(f"http://127.0.0.1:{request.query['port']}/")
         socket = web.WebSocketResponse(protocols=["words"], autoping=True)
         await socket.prepare(request)
         await socket.send_json({"path": request.path, "headers": dict(request.headers)})
@@ -121,6 +124,14 @@ def test_a_function_without_websockets_answers_as_ever(gateway: Gateway) -> None
 
     assert plain.body == b'{"upgrade": null}'
     assert "upgrade" not in {name.lower() for name, _ in mirror.seen["headers"]}
+
+
+def test_a_handshake_is_not_sent_where_the_function_redirects(gateway: Gateway) -> None:
+    with uncalled() as (port, has_called):
+        answer = gateway.ask(f"/function/echo/away?port={port}", "GET", *HANDSHAKE)
+
+        assert answer.status == 302
+        assert not has_called()
 
 
 @pytest.mark.parametrize(

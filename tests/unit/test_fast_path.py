@@ -322,6 +322,69 @@ def test_a_caller_that_does_not_read_is_waited_for() -> None:
     run(test)
 
 
+def test_a_caller_that_pipelines_and_does_not_read_has_one_answer_waiting() -> None:
+    large = b"x" * 1_000_000
+
+    async def test(proxy: StubProxy, one: Caller) -> None:
+        async def answer(call: Call, tell: Tell[Any]) -> Any:
+            told = Answer(200, b"OK", [])
+            told.body, told.is_whole = call.target + large, True
+            return await tell(call, told, cast(Connection, None))
+
+        proxy.answer = answer
+        one.writer.write(b"".join(post(b"/%02d" % n, b"") for n in range(40)))
+        (path,) = cast(set[FastPath], proxy.begun())
+        while path._writable is None:
+            await asyncio.sleep(0.005)
+        for n in range(40, 60):  # each comes by itself, while an answer waits
+            one.writer.write(post(b"/%02d" % n, b""))
+            await one.writer.drain()
+            await asyncio.sleep(0.002)
+            assert path._transport.get_write_buffer_size() < 2 * len(large)
+        for n in range(60):
+            assert await one.answer() == (200, b"/%02d" % n + large)
+
+    proxy = run(test)
+    assert [call.target for call in proxy.calls] == [b"/%02d" % n for n in range(60)]
+    assert sum(proxy.function.answered.by_code[200].counts) == 60
+
+
+@pytest.mark.parametrize("last", [b"", b"Connection: close\r\n"])
+def test_a_caller_that_never_reads_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, last: bytes
+) -> None:
+    monkeypatch.setattr(fast_path, "SLOW_READER_SECONDS", 0.1)
+
+    async def test(proxy: StubProxy, one: Caller) -> None:
+        async def answer(call: Call, tell: Tell[Any]) -> Any:
+            told = Answer(200, b"OK", [])
+            told.body, told.is_whole = b"x" * 50_000_000, True
+            return await tell(call, told, cast(Connection, None))
+
+        proxy.answer = answer
+        cast(asyncio.Transport, one.writer.transport).pause_reading()
+        one.writer.write(post(b"/a", b"", last))
+        while not proxy.calls or proxy.begun():
+            await asyncio.sleep(0.005)
+
+    run(test)
+
+
+def test_what_comes_while_a_connection_changes_hands_stays_in_order() -> None:
+    async def test(proxy: StubProxy, one: Caller) -> None:
+        proxy.gate.clear()
+        chunked = b"POST /function/echo/b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        one.writer.write(post(b"/a", b"1") + chunked + b"3\r\nabc\r\n")
+        while not proxy.calls:
+            await asyncio.sleep(0.005)
+        proxy.gate.set()  # answered in the next round, for which the rest is there
+        one.writer.write(b"0\r\n\r\n")
+        assert await one.answer() == (200, b"/a 1")
+        assert await one.answer() == (200, b"general /function/echo/b 3")
+
+    run(test)
+
+
 def test_an_error_of_ours_is_a_problem_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     async def test(proxy: StubProxy, one: Caller) -> None:
         async def fail(call: Call, tell: Tell[Any]) -> Any:
@@ -392,6 +455,20 @@ def test_a_server_that_stops_answers_what_it_has_begun() -> None:
             proxy.gate.set()
             assert await busy.answer() == (200, b"/b 2")
             assert await busy.end() == b""
+            await stopping
+
+    asyncio.run(asyncio.wait_for(test(), PATIENCE_SECONDS))
+
+
+def test_a_body_that_is_not_read_to_its_end_when_the_server_stops_is_a_problem() -> None:
+    async def test() -> None:
+        async with server(Bodies(MOST_BYTES)) as (proxy, port, runner), caller(port) as one:
+            one.writer.write(post(b"/a", b"body")[:-1])
+            while not any(cast(FastPath, each)._call for each in proxy.begun()):
+                await asyncio.sleep(0.005)
+            stopping = asyncio.create_task(runner.cleanup())
+            assert (await one.answer())[0] == 503
+            assert await one.end() == b""
             await stopping
 
     asyncio.run(asyncio.wait_for(test(), PATIENCE_SECONDS))

@@ -214,6 +214,29 @@ def test_pieces_break_off_where_the_replica_does(given: bytes) -> None:
         run(test())
 
 
+def test_a_trailer_is_no_header() -> None:
+    async def test() -> Answer:
+        chunks = b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nSet-Cookie: a\r\n\r\n"
+        async with replica(OK + chunks) as connections:
+            answer, connection = await ask(connections)
+            assert [piece async for piece in connection.pieces()] == [b"ok"]
+            return answer
+
+    assert run(test()).headers == [(b"Transfer-Encoding", b"chunked")]
+
+
+def test_a_connection_whose_request_is_not_sent_to_its_end_is_not_used_again() -> None:
+    async def test() -> tuple[int, Connection | None]:
+        early = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
+        async with replica(early) as connections:
+            connection = await connections.open()
+            answer = await connection.send(GET, b"x" * 50_000_000, False)
+            connection.release()
+            return answer.status, connections.take()
+
+    assert run(test()) == (413, None)
+
+
 @pytest.mark.parametrize(
     "given",
     [

@@ -205,8 +205,8 @@ def test_provider_and_services_know_only_the_machine_both_run_on() -> None:
     assert _modules_of(_in("local/provider"), "local") <= {"local.provider", "local.machine"}
     assert _modules_of(_in("local/services"), "local") <= {"local.services", "local.machine"}
     assert _modules_of(_in("local/machine"), "local") <= {"local.machine"}
-    # Run as files beside functions of others: no more than they need.
-    assert _modules_of(_in("local/watchdog"), "local") <= {"local.watchdog"}
+    # Run as files beside functions of others: neither provider nor services.
+    assert _modules_of(_in("local/watchdog"), "local") <= {"local.watchdog", "local.machine"}
 
 
 @pytest.mark.parametrize("room", DIVIDED)

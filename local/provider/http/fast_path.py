@@ -27,6 +27,7 @@ from local.provider.replicas.connection import Answer, Connection
 logger = logging.getLogger(__name__)
 
 MAX_UNREAD_BYTES = 64 * 1024  # that came before the answer to what came before
+SLOW_READER_SECONDS = 30.0  # for the rest of an answer that is sent
 WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
@@ -69,14 +70,15 @@ class FastPath(asyncio.Protocol):
         self._server.begun.add(self)
         if not self._server.has_room():
             transport.write(FULL)
-            transport.close()
+            self._close()
             return
         self._wait(KEEPALIVE_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_lost = True
         self._forget()
-        if self.answering is None and self._head is not None:
+        if self.answering is None and self._call is not None:  # its caller broke it off
+            self._count(HTTPStatus.BAD_REQUEST, self._call)
             self._give_back()
         self.resume_writing()
 
@@ -102,7 +104,12 @@ class FastPath(asyncio.Protocol):
 
     def close_after_answer(self) -> None:
         self._is_last = True
-        if self.answering is None:
+        if self.answering is not None:
+            return
+        if self._call is not None:
+            detail = "the provider stops; the body is not read to its end"
+            self._refuse(Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail))
+        else:
             self._transport.close()
 
     def abort(self) -> None:
@@ -181,6 +188,25 @@ class FastPath(asyncio.Protocol):
             self._wait(min(self._bodies.idle_seconds, left_seconds))
 
     async def _answer(self, call: Call) -> None:
+        """Answer a call, and wait until its caller has read enough to be sent another answer."""
+        is_whole = await self._forward(call)
+        self._give_back()
+        if not is_whole:
+            self._transport.abort()  # so that nobody takes it for the whole
+        elif self._writable is not None:
+            self._wait(SLOW_READER_SECONDS)
+            await self._writable
+        self.answering = None
+        if self._transport.is_closing():
+            return
+        if self._is_last:
+            self._close()
+        else:
+            self._transport.resume_reading()
+            self._advance()
+
+    async def _forward(self, call: Call) -> bool:
+        """Have a call answered; tell whether its caller was told all there is."""
         status, is_whole = 500, False
         try:
             status = await self._proxy.forward(self._function, call, self._tell)
@@ -200,18 +226,16 @@ class FastPath(asyncio.Protocol):
             if is_whole:
                 self._tell_problem(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail), call.call_id)
         finally:
-            self._function.answered.add(int(status), time.perf_counter() - call.started_at)
-            self._give_back()
-            self.answering = None
-        if not is_whole:
-            self._transport.abort()  # so that nobody takes it for the whole
-        elif self._is_last:
-            self._transport.close()
-        else:
-            if self._writable is not None:  # one answer at a time is kept for a slow reader
-                await self._writable
-            self._transport.resume_reading()
-            self._advance()
+            self._count(status, call)
+        return is_whole
+
+    def _count(self, status: int, call: Call) -> None:
+        self._function.answered.add(int(status), time.perf_counter() - call.started_at)
+
+    def _close(self) -> None:
+        """Close when the caller has read what it was told, or takes too long for it."""
+        self._wait(SLOW_READER_SECONDS)
+        self._transport.close()
 
     async def _tell(self, call: Call, answer: Answer, connection: Connection) -> int:
         fields = call.answer_headers(answer.headers)
@@ -272,9 +296,9 @@ class FastPath(asyncio.Protocol):
         assert self._call
         self._is_last = True
         self._tell_problem(problem, self._call.call_id)
-        self._function.answered.add(problem.status, time.perf_counter() - self._call.started_at)
+        self._count(problem.status, self._call)
         self._give_back()
-        self._transport.close()
+        self._close()
 
     def _give_back(self) -> None:
         """End the request that was begun."""
@@ -287,12 +311,19 @@ class FastPath(asyncio.Protocol):
         """Leave the connection to aiohttp's server, from the request on that is still unread."""
         self._has_left = True
         self._forget()
-        connection = self._server.general()
+        connection, unread = self._server.general(), self._unread
+        self._unread = b""
+        # Until it has what is unread: more may be on its way to us in this very moment.
+        self._transport.pause_reading()
         self._transport.set_protocol(connection)
         connection.connection_made(self._transport)
-        # After its task has begun to wait for requests.
-        self._loop.call_soon(connection.data_received, self._unread)
-        self._unread = b""
+
+        def go_on() -> None:
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
+                connection.data_received(unread)
+
+        self._loop.call_soon(go_on)  # after its task has begun to wait for requests
 
     def _forget(self) -> None:
         self._server.begun.discard(self)
@@ -313,7 +344,9 @@ class FastPath(asyncio.Protocol):
             return
         if self._loop.time() < self._deadline:
             self._timer = self._loop.call_at(self._deadline, self._look_at_time)
+        elif self._transport.is_closing() or self.answering is not None:
+            self._transport.abort()  # nobody reads
         elif self._call is not None:
             self._refuse(self._bodies.too_slow())
         else:
-            self._transport.close()
+            self._close()

@@ -172,7 +172,8 @@ class Connection(asyncio.Protocol):
         """Keep the connection for the next request where it can be, else close it."""
         if self._is_closed:
             return
-        if self._parser is not None or not self._is_reusable or self._pieces:
+        is_unsent = self._transport.get_write_buffer_size() > 0  # it answered before it was asked
+        if self._parser is not None or not self._is_reusable or self._pieces or is_unsent:
             self._transport.abort()  # the rest of an answer that nobody wants may be long
         else:
             self._is_used = True
@@ -222,7 +223,7 @@ class Connection(asyncio.Protocol):
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._is_done:
+        if self._answer is None:  # no trailer
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
