@@ -87,6 +87,8 @@ def call(path):
 serve(app, host="0.0.0.0", port=5000)
 """
 HTTP_HANDLER = """
+import tea
+
 def handle(event, context):
     if event.method != "POST":
         return {"statusCode": 405, "body": "method not allowed"}
@@ -96,7 +98,8 @@ def handle(event, context):
         return {"statusCode": 401, "body": "unauthorized"}
     return {
         "statusCode": 200,
-        "body": {"order": event.body.decode(), "path": event.path, "q": event.query.get("q")},
+        "body": {"order": event.body.decode(), "path": event.path, "q": event.query.get("q"),
+                 "tea": tea.VERSION},
         "headers": {"X-Order": "taken"},
     }
 """
@@ -184,6 +187,7 @@ FILES = {
     "template/python3-http/index.py": HTTP_INDEX,
     "template/python3-http/function/__init__.py": "",
     "order/handler.py": HTTP_HANDLER,
+    "order/requirements.txt": "tea==1.2\n",
     "template/python3-flask/template.yml": template("python3-flask", "python index.py"),
     "template/python3-flask/Dockerfile": HTTP_RECIPE.format(port=5000),
     "template/python3-flask/index.py": FLASK_INDEX,

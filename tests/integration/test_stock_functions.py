@@ -13,6 +13,7 @@ from local.machine import ports
 from tests import stock_functions
 from tests.faas_cli import FaasCli, binary
 from tests.provider import PASSWORD, USER, Provider, eventually, running_provider
+from tests.wheels import make_wheel
 
 pytestmark = pytest.mark.timeout(1800)  # the first run on a machine builds faas-cli
 
@@ -30,7 +31,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def provider(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Iterator[Provider]:
     binary()
     folder = tmp_path_factory.mktemp("provider")
-    with running_provider(folder, BUILD_DIR=str(project / "build")) as one:
+    make_wheel(folder / "offered", "tea", "1.2")
+    index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder / "offered")}
+    places = {"BUILD_DIR": str(project / "build"), "CACHE_DIR": str(folder / "cache")}
+    with running_provider(folder, **index, **places) as one:
         one.add_secret("api-key", KEY)
         yield one
 
@@ -55,14 +59,14 @@ def invoke(faas_cli: FaasCli, name: str, body: bytes, *more: str) -> str:
     return done.stdout.decode()
 
 
-def test_python3_http_answers_with_status_headers_and_its_secret(
+def test_python3_http_answers_with_its_secret_and_its_requirement(
     faas_cli: FaasCli, provider: Provider
 ) -> None:
     said = invoke(faas_cli, "order", b"tea", "-H", f"X-Key={KEY}", "--query", "q=2")
     refused = provider.invoke("order/any/path", data=b"tea")
     taken = provider.invoke("order/any/path", data=b"tea", headers={"X-Key": KEY})
 
-    assert json.loads(said) == {"order": "tea", "path": "/", "q": "2"}
+    assert json.loads(said) == {"order": "tea", "path": "/", "q": "2", "tea": "1.2"}
     assert (refused.status_code, refused.text) == (401, "unauthorized")
     assert (taken.status_code, taken.headers["X-Order"]) == (200, "taken")
     assert taken.json()["path"] == "/any/path"
