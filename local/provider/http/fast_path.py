@@ -11,14 +11,13 @@ import logging
 import math
 import socket
 import time
-from email.utils import formatdate
 from http import HTTPStatus
 
 from local.provider.functions.function import Function
-from local.provider.http import paths, request_head
+from local.provider.http import paths, plain_answer, request_head
 from local.provider.http.bodies import Bodies
-from local.provider.http.call import Call, Headers, length_of
-from local.provider.http.problem import UNREAD, Problem, as_call_id, document, headers_of
+from local.provider.http.call import Call
+from local.provider.http.problem import UNREAD, Problem, as_call_id
 from local.provider.http.proxy import Incomplete, Proxy
 from local.provider.http.request_head import Head
 from local.provider.http.server import FULL, KEEPALIVE_SECONDS, Server
@@ -28,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 MAX_UNREAD_BYTES = 64 * 1024  # that came before the answer to what came before
 SLOW_READER_SECONDS = 30.0  # for the rest of an answer that is sent
-WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
 
 class CallerGone(Exception):
@@ -213,7 +211,7 @@ class FastPath(asyncio.Protocol):
             is_whole = True
         except Problem as problem:
             status = problem.status
-            self._tell_problem(problem, call.call_id)
+            self._tell_problem(problem, call)
             is_whole = True
         except Incomplete as error:
             logger.warning("answer broken off", extra={"reason": str(error)})
@@ -224,7 +222,7 @@ class FastPath(asyncio.Protocol):
             detail = "the provider failed; its log says why"
             is_whole = not self._is_told
             if is_whole:
-                self._tell_problem(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail), call.call_id)
+                self._tell_problem(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail), call)
         finally:
             self._count(status, call)
         return is_whole
@@ -238,17 +236,8 @@ class FastPath(asyncio.Protocol):
         self._transport.close()
 
     async def _tell(self, call: Call, answer: Answer, connection: Connection) -> int:
-        fields = call.answer_headers(answer.headers)
-        length = length_of(answer.headers)
-        has_body = call.method != b"HEAD" and answer.status not in WITHOUT_BODY
-        if answer.is_whole and has_body:
-            length = b"%d" % len(answer.body)
-        if length is not None and answer.status != HTTPStatus.NO_CONTENT:
-            fields.append((b"Content-Length", length))
-        is_chunked = length is None and has_body
-        if is_chunked:
-            fields.append((b"Transfer-Encoding", b"chunked"))
-        self._write(answer.status, answer.reason, fields, answer.body)
+        told, is_chunked = plain_answer.of_replica(call, answer, is_last=self._is_last)
+        self._write(told)
         if answer.is_whole:
             return answer.status
         async for piece in connection.pieces():
@@ -258,32 +247,15 @@ class FastPath(asyncio.Protocol):
             self._transport.write(b"0\r\n\r\n")
         return answer.status
 
-    def _tell_problem(self, problem: Problem, call_id: str) -> None:
-        trace = self._head.by_name.get(b"traceparent", b"") if self._head else b""
-        fields = headers_of(problem, call_id)
-        body = document(problem, trace.decode("latin-1"))
+    def _tell_problem(self, problem: Problem, call: Call) -> None:
+        assert self._head
         self._is_last = self._is_last or problem.status in UNREAD
-        raw = [
-            (name.encode(), value.encode("latin-1", "replace")) for name, value in fields.items()
-        ]
-        raw += self._call.times() if self._call else []
-        raw.append((b"Content-Length", b"%d" % len(body)))
-        is_head = self._head is not None and self._head.method == b"HEAD"
-        reason = problem.status.phrase.encode()
-        self._write(problem.status, reason, raw, b"" if is_head else body)
+        self._write(plain_answer.of_provider(call, self._head, problem, is_last=self._is_last))
 
-    def _write(self, status: int, reason: bytes, fields: Headers, body: bytes) -> None:
-        if self._is_lost:
-            return
-        self._is_told = True
-        if not any(name.lower() == b"date" for name, _ in fields):
-            fields.append((b"Date", formatdate(usegmt=True).encode()))
-        if self._is_last:
-            fields.append((b"Connection", b"close"))
-        lines = [b"HTTP/1.1 %d %b\r\n" % (status, reason)]
-        lines += [b"%b: %b\r\n" % field for field in fields]
-        lines += [b"\r\n", body]
-        self._transport.write(b"".join(lines))
+    def _write(self, told: bytes) -> None:
+        if not self._is_lost:
+            self._is_told = True
+            self._transport.write(told)
 
     async def _drained(self) -> None:
         if self._writable is not None:
@@ -295,7 +267,7 @@ class FastPath(asyncio.Protocol):
         """Answer a request whose body is not read to its end."""
         assert self._call
         self._is_last = True
-        self._tell_problem(problem, self._call.call_id)
+        self._tell_problem(problem, self._call)
         self._count(problem.status, self._call)
         self._give_back()
         self._close()
