@@ -96,10 +96,9 @@ class Proxy:
                 may_replay = False
                 logger.warning("request replayed", extra={"replica": replica.name})
                 if isinstance(error, WasIdle):
-                    replica.connections.close_idle()
-                else:
-                    replica.doubt()
-                    avoid = replica
+                    replica.connections.close_idle()  # it closes those that are idle, or has died
+                replica.doubt()
+                avoid = replica
             finally:
                 replica.give_back()
 
