@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 from dataclasses import replace
@@ -14,8 +13,9 @@ from calls_consumer import CallsConsumer
 from door import PATH, Door
 from invocation import FunctionClient, Tokens
 from pipeline import telemetry
+from pipeline.consuming.group_consumer import run_to_its_end
 from pipeline.consuming.member_file import MemberFile
-from pipeline.consuming.membership import CutOff, Membership, ask_broker
+from pipeline.consuming.membership import Membership, ask_broker
 from pipeline.consuming.retries import RetryPolicy
 from pipeline.http.health import serve
 from pipeline.kafka import broker, topics
@@ -23,8 +23,6 @@ from pipeline.kafka.backlog import BacklogProbe
 from pipeline.settings import Settings
 from pipeline.storage.object_store import ObjectStore
 from processing import CallProcessor
-
-logger = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -68,14 +66,7 @@ def main() -> None:
         consumer.why_unhealthy,
         others={PATH: door},
     )
-    try:
-        consumer.run()
-    except CutOff as error:
-        logger.error("cut off", extra={"reason": str(error)})
-        publisher.close()
-        os._exit(1)
-    member_file.leave()
-    publisher.close()
+    run_to_its_end(consumer, member_file, publisher)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import cast
-
-from confluent_kafka import Message
 
 from pipeline import telemetry
 from pipeline.consuming.progress import NOTHING, Mark
@@ -62,14 +59,6 @@ class Queued:
     def later(self, due: float, call: FunctionCalled | None) -> Queued:
         """Put it off; it may have been answered meanwhile."""
         return replace(self, due=due, call=call)
-
-
-def origin_of(message: Message) -> Origin:
-    """Tell where a message was read; one with an error has no place."""
-    # The client's types allow None, which only a message with an error carries.
-    return Origin(
-        cast(str, message.topic()), cast(int, message.partition()), cast(int, message.offset())
-    )
 
 
 def read(

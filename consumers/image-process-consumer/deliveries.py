@@ -7,9 +7,6 @@ import time
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import cast
-
-from confluent_kafka import Message
 
 from outcomes import internal
 from pipeline.consuming.progress import NOTHING, Mark
@@ -60,14 +57,6 @@ class Delivery:
         """Put it off; it may have been worked on in part."""
         event = replace(self.event, redelivered=True) if self.event else None
         return replace(self, due=due, event=event)
-
-
-def origin_of(message: Message) -> Origin:
-    """Tell where a message was read; one with an error has no place."""
-    # The client's types allow None, which only a message with an error carries.
-    return Origin(
-        cast(str, message.topic()), cast(int, message.partition()), cast(int, message.offset())
-    )
 
 
 def read(

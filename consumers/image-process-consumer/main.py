@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 from functools import partial
@@ -12,8 +11,9 @@ from circuit_breaker import Breaker
 from consumer import ImageProcessConsumer
 from invoke import ClassifierClient
 from pipeline import telemetry
+from pipeline.consuming.group_consumer import run_to_its_end
 from pipeline.consuming.member_file import MemberFile
-from pipeline.consuming.membership import CutOff, Membership, ask_broker
+from pipeline.consuming.membership import Membership, ask_broker
 from pipeline.consuming.retries import RetryPolicy
 from pipeline.hooks import crashes
 from pipeline.http.health import serve
@@ -23,8 +23,6 @@ from pipeline.storage.cache import ResultCache
 from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.results import Results
 from process import Processor
-
-logger = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -46,14 +44,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: consumer.stop())
     serve(settings.listen_host, settings.consumer_port, consumer.why_unhealthy)
-    try:
-        consumer.run()
-    except CutOff as error:
-        logger.error("cut off", extra={"reason": str(error)})
-        publisher.close()
-        os._exit(1)
-    member_file.leave()
-    publisher.close()
+    run_to_its_end(consumer, member_file, publisher)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ BUGS = (
         ("lost",),
         (
             Edit(
-                f"{_CONSUMER}/consumer.py",
+                "pipeline/consuming/group_consumer.py",
                 "        again = progress.read(origin.offset)\n",
                 "        again = progress.read(origin.offset)\n"
                 "        progress.finish(origin.offset)\n",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-Headers = list[tuple[bytes, bytes]]
+from local.provider.replicas.connection import Headers
 
 HOP_BY_HOP = frozenset(
     {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from email.utils import formatdate
 from http import HTTPStatus
 
-from local.provider.http.call import Call, Headers, length_of
+from local.provider.http.call import Call, length_of
 from local.provider.http.problem import Problem, document, headers_of
 from local.provider.http.request_head import Head
-from local.provider.replicas.connection import Answer
+from local.provider.replicas.connection import Answer, Headers
 
 WITHOUT_BODY = (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 
