@@ -19,8 +19,8 @@ from bench.stacks.rest import at_rest
 
 GOAL = "P16"
 
-# All that `make up` starts; one replica, so that the rest is of as many processes each time.
-_SETTINGS = {"AUTOSCALE": "1", "CLASSIFIER_MAX_REPLICAS": "1"}
+# All that `make up` starts; one replica of each, so that it is of as many processes each time.
+_SETTINGS = {"AUTOSCALE": "1", "CLASSIFIER_MAX_REPLICAS": "1", "UPLOAD_MAX_REPLICAS": "1"}
 
 
 def run(context: Context) -> Outcome:

@@ -66,6 +66,12 @@ def memory_bytes(session: int) -> int:
     return sum(int(stat[21]) * _PAGE_BYTES for stat in _session(session).values())
 
 
+def cpu_seconds(session: int) -> float:
+    """Processor time that the living processes of a service have used so far."""
+    ticks = sum(int(stat[11]) + int(stat[12]) for stat in _session(session).values())
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def has_home(pid: int, folder: Path) -> bool:
     """Tell whether a process was started with this folder, or one below it, as its HOME.
 

@@ -93,6 +93,18 @@ def test_a_described_function_has_the_label_of_openfaas(provider: Provider) -> N
     assert described["annotations"] == DEPLOYMENT["annotations"]
 
 
+def test_what_a_function_uses_is_told_when_asked_for(provider: Provider) -> None:
+    deploy(provider, service="busy", envProcess=f"sh -c '(while :; do :; done) & {TINY_PROCESS}'")
+    eventually(lambda: provider.is_settled("busy"))
+
+    usage = provider.system("GET", "/function/busy?usage=1").json()["usage"]
+
+    assert usage.keys() == {"cpu", "totalMemoryBytes"}
+    assert usage["cpu"] > 0
+    assert usage["totalMemoryBytes"] > 1_000_000
+    assert "usage" not in provider.describe("busy")
+
+
 def test_whoever_deploys_what_was_described_changes_nothing(provider: Provider) -> None:
     deploy(provider)
     eventually(lambda: provider.is_settled("tiny"))

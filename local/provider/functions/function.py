@@ -74,6 +74,11 @@ class Function:
         return sum(each.in_flight for each in self._replica_sets())
 
     @property
+    def sessions(self) -> list[int]:
+        """The sessions of its replicas, each led by the process that was started."""
+        return [session for each in self._replica_sets() for session in each.sessions]
+
+    @property
     def patience_seconds(self) -> float:
         """How long a request waits for a replica: longer where it may have to start one."""
         settings, scaling = self._host.settings, self.serving.version.spec.scaling

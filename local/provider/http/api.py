@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from local.provider.deployments.secrets import Secrets, value_of
 from local.provider.deployments.spec import NAMESPACE, Spec, check_namespace
-from local.provider.functions import status
+from local.provider.functions import status, usage
 from local.provider.functions.functions import Functions
 from local.provider.functions.metrics import registry_of
 from local.provider.http import document, log_request, paths
@@ -59,7 +59,10 @@ class Api:
     async def describe(self, request: web.Request) -> web.Response:
         check_namespace(request.query.get("namespace"))
         function = self.functions.find(request.match_info["name"])
-        return web.json_response(status.described(function, self.host.memory.means))
+        entry = status.described(function, self.host.memory.means)
+        if request.query.get("usage") in ("1", "true"):
+            entry["usage"] = await usage.measured(function)
+        return web.json_response(entry)
 
     async def create(self, request: web.Request) -> web.Response:
         await self.functions.create(Spec.from_request(await self.read_json(request)))

@@ -86,6 +86,12 @@ class ReplicaSet:
         return sum(slot.replica.in_flight for slot in slots if slot.replica)
 
     @property
+    def sessions(self) -> list[int]:
+        """The sessions of the replicas that run, those that are about to leave too."""
+        slots = (*self._slots, *self._going)
+        return [slot.replica.process.pid for slot in slots if slot.replica]
+
+    @property
     def failure(self) -> str:
         """Why a replica is not ready, as far as that is known."""
         return next((slot.failure for slot in self._slots if slot.failure), "")
