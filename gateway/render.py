@@ -20,7 +20,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline import limits
+from pipeline import limits, timeouts
 from pipeline.limits import Limits
 from pipeline.names import FUNCTIONS, TENANTS
 from pipeline.version import VERSION
@@ -42,12 +42,14 @@ def main(environment: Mapping[str, str]) -> None:
     """Write everything that Nginx reads.
 
     Raises:
-        ValueError: a limit is wrong, or a placeholder has no value; the text names it.
+        ValueError: a limit is wrong, a timeout among others is, or a placeholder has no value; the
+            text names it.
         OSError: a key cannot be read, or a file not written.
     """
     folder = Path(environment["GATEWAY_DIR"])
     for each in (folder / "tmp", folder / "servers"):
         each.mkdir(parents=True, exist_ok=True)
+    timeouts.check(environment)
     values = _values(environment)
     _write(folder / "nginx.conf", render("nginx.conf", values))
     if "CONSOLE_ADDRESS" in environment:

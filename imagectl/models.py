@@ -18,6 +18,7 @@ from imagectl.switch import model_ids, switch
 from models import bundle, publish
 from models.prepare import cache_folder
 from models.worker import say
+from pipeline import timeouts
 from pipeline.errors import ModelRefused
 from pipeline.ids import MODEL_BUCKET
 from pipeline.models.labels import parse_labels
@@ -65,15 +66,16 @@ def add(folder: Path) -> None:
 
 @models.command()
 @click.argument("model_id")
-@click.option("--timeout", default=180.0, show_default=True, help="Seconds for each function.")
-def use(model_id: str, timeout: float) -> None:
+@click.option("--timeout", type=float, help="Seconds for each function; longer than the provider.")
+def use(model_id: str, timeout: float | None) -> None:
     """Serve MODEL_ID from now on; works while images come in.
 
     Jobs accepted before are answered by the model they were accepted under.
     """
     settings = settings_of(os.environ)
     store = publish.models_store(settings)
-    switch(model_id, store, ServedModel(settings), timeout, say)
+    patience_seconds = timeout or timeouts.rollout_seconds(os.environ)
+    switch(model_id, store, ServedModel(settings), patience_seconds, say)
 
 
 def _row(model_id: str, is_current: bool, store: ObjectStore) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import requests
 
 from local.shrinkwrap import shrinkwrap
 from local.stack_file import Function, StackFile, StackFileError, load, template_of
+from pipeline import timeouts
 
 POLL_SECONDS = 0.1
 REQUEST_SECONDS = 60  # as faas-cli's default
@@ -95,6 +97,7 @@ def has_tag(image: str) -> bool:
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
+        patience_seconds = options.timeout or timeouts.rollout_seconds(os.environ)
         stack = load(options.stack)
         if not options.no_build:
             shrinkwrap(stack, options.build_dir)
@@ -103,9 +106,9 @@ def main(arguments: list[str] | None = None) -> int:
         for function in stack.functions:
             gateway.deploy(deployment(stack, function))
         for function in stack.functions:
-            gateway.wait(function.name, options.timeout)
+            gateway.wait(function.name, patience_seconds)
             print(f"{function.name} is ready", flush=True)
-    except (StackFileError, DeployError, OSError) as error:
+    except (StackFileError, DeployError, OSError, ValueError) as error:
         print(f"deploy: {error}", file=sys.stderr)
         return 1
     return 0
@@ -119,7 +122,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--user-file", type=Path, required=True)
     parser.add_argument("--password-file", type=Path, required=True)
     parser.add_argument("--no-build", action="store_true", help="deploy what was built before")
-    parser.add_argument("--timeout", type=float, default=120, help="seconds to wait for each")
+    parser.add_argument(
+        "--timeout", type=float, help="seconds to wait for each; longer than the provider"
+    )
     return parser.parse_args(arguments)
 
 

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from pipeline import timeouts
 from pipeline.errors import SettingsError
-from pipeline.limits import DEFAULTS, max_body_bytes
+from pipeline.limits import DEFAULTS, Limits, max_body_bytes
+
+# Settings that follow from the length of a call where nobody sets them: their waits in the chain.
+_FOLLOWING = {
+    "cache_timeout_seconds": "cache",
+    "store_timeout_seconds": "store",
+    "produce_timeout_seconds": "produce",
+    "max_decode_seconds": "decode",
+    "max_wait_seconds": "prefer",
+    "retry_base_seconds": "first retry",
+}
 
 
 def _setting(
@@ -46,18 +59,45 @@ class Settings:
     max_image_pixels: int = _setting(40_000_000, "pixels", "largest width × height", 1)
     min_image_side_pixels: int = _setting(16, "pixels", "smallest width or height", 1)
     max_decode_seconds: float = _setting(
-        2.0, "seconds", "of one core, to decode one image; more fails as `too-costly`", 0.1
+        timeouts.DECODE_SECONDS,
+        "seconds",
+        "of one core, to decode one image; more fails as `too-costly`",
+        0.1,
     )
 
     request_timeout_seconds: int = _setting(
-        DEFAULTS.request_timeout_seconds, "seconds", "one call of a function", 1
+        DEFAULTS.request_timeout_seconds,
+        "seconds",
+        "one call of a function, so one inference: [all others follow](#timeouts)",
+        1,
     )
-    store_timeout_seconds: float = _setting(1.5, "seconds", "one MinIO request", 0.01)
-    produce_timeout_seconds: float = _setting(1.5, "seconds", "Kafka's acknowledgement", 0.01)
-    cache_timeout_seconds: float = _setting(0.25, "seconds", "one Redis command", 0.001)
+    max_function_seconds: int = _setting(
+        DEFAULTS.max_function_seconds,
+        "seconds",
+        "the most that a function may allow itself for one call; a deploy that asks for more is"
+        " refused",
+        1,
+    )
+    provider_wait_seconds: int = _setting(
+        DEFAULTS.provider_wait_seconds, "seconds", "a call's wait for a replica to be ready", 1
+    )
+    provider_wake_seconds: int = _setting(
+        DEFAULTS.provider_wake_seconds, "seconds", "the same, where there may be none", 1
+    )
+    store_timeout_seconds: float = _setting(
+        timeouts.STORE_SECONDS, "seconds", "one MinIO request", 0.01
+    )
+    produce_timeout_seconds: float = _setting(
+        timeouts.PRODUCE_SECONDS, "seconds", "Kafka's acknowledgement", 0.01
+    )
+    cache_timeout_seconds: float = _setting(
+        timeouts.CACHE_SECONDS, "seconds", "one Redis command", 0.001
+    )
     cache_ttl_seconds: int = _setting(3600, "seconds", "how long a result stays in Redis", 1)
     job_retention_days: int = _setting(30, "days", "age past which a job id answers 410", 1)
-    max_wait_seconds: int = _setting(30, "seconds", "longest `Prefer: wait`", 0)
+    max_wait_seconds: int = _setting(
+        timeouts.PREFER_WAIT_SECONDS, "seconds", "longest `Prefer: wait`", 0
+    )
     max_waiting_uploads: int = _setting(
         16, "requests", "uploads per replica held open by `Prefer: wait`; more get 202 at once", 0
     )
@@ -86,17 +126,21 @@ class Settings:
         64, "calls", "most classifier calls at once per consumer; it finds out how many pay", 1
     )
     invoke_timeout_seconds: float = _setting(
-        0.0, "seconds", "one classifier call; 0: `REQUEST_TIMEOUT_SECONDS`", 0.0
+        0.0, "seconds", "one classifier call; 0: as long as Nginx waits for a function of ours", 0.0
     )
     max_attempts: int = _setting(5, "attempts", "tries of one image before its dead letter", 1)
-    retry_base_seconds: float = _setting(1.0, "seconds", "wait before the second attempt", 0.0)
+    retry_base_seconds: float = _setting(
+        timeouts.RETRY_BASE_SECONDS, "seconds", "wait before the second attempt", 0.0
+    )
     breaker_failures: int = _setting(
         100, "images", "failures in a row after which the consumer stops; 0: never", 0
     )
     breaker_rest_seconds: float = _setting(
         30.0, "seconds", "between the images tried while it is stopped", 0.1
     )
-    retry_max_seconds: float = _setting(60.0, "seconds", "longest wait between attempts", 0.0)
+    retry_max_seconds: float = _setting(
+        timeouts.RETRY_MAX_SECONDS, "seconds", "longest wait between attempts", 0.0
+    )
 
     async_call_port: int = _setting(
         8084, "port", "where async-call-consumer takes calls, and its /healthz and /metrics", 1
@@ -108,10 +152,13 @@ class Settings:
         16, "calls", "asynchronous calls at once per consumer, half of them of one function", 1
     )
     async_call_seconds: float = _setting(
-        3600.0, "seconds", "longest one asynchronous call takes, whatever its function allows", 1.0
+        0.0, "seconds", "one asynchronous call; 0: as long as Nginx waits for any function", 0.0
     )
     async_call_wait_seconds: float = _setting(
-        3600.0, "seconds", "how long a call waits for a function that answers 429 or 503", 0.0
+        timeouts.CALL_WAIT_SECONDS,
+        "seconds",
+        "how long a call waits for a function that answers 429 or 503",
+        0.0,
     )
     async_callback_urls: str = _setting(
         "",
@@ -136,7 +183,8 @@ class Settings:
         """Read every setting; one that is empty or `default` has its default.
 
         Raises:
-            SettingsError: naming all variables that are wrong, not only the first.
+            SettingsError: naming all variables that are wrong, not only the first; or, where each
+                by itself is right, what does not fit together in the chain of timeouts.
         """
         values: dict[str, object] = {}
         wrong: list[str] = []
@@ -150,7 +198,22 @@ class Settings:
                 wrong.append(f"{spec.name.upper()}={text!r}: {error}")
         if wrong:
             raise SettingsError("; ".join(wrong))
+        try:
+            chain = timeouts.check(environment)
+        except ValueError as error:
+            raise SettingsError(str(error)) from error
+        for name, wait in _FOLLOWING.items():
+            seconds = chain.seconds(wait)
+            values.setdefault(name, int(seconds) if name == "max_wait_seconds" else seconds)
         return cls(**values)  # type: ignore[arg-type]
+
+    @classmethod
+    def of_this_process(cls) -> Settings:
+        """Read the environment of this process; end it, and say why, where it cannot start so."""
+        try:
+            return cls.from_env(os.environ)
+        except SettingsError as error:
+            sys.exit(f"cannot start: {error}")
 
     @property
     def max_body_bytes(self) -> int:
@@ -159,8 +222,24 @@ class Settings:
 
     @property
     def classifier_call_seconds(self) -> float:
-        """How long the consumer waits for one call."""
-        return self.invoke_timeout_seconds or self.request_timeout_seconds
+        """How long the consumer waits for one call, and its token is good."""
+        return self.invoke_timeout_seconds or self.limits.gateway_timeout_seconds
+
+    @property
+    def longest_async_call_seconds(self) -> float:
+        """How long the queue waits for one call of any function."""
+        return self.async_call_seconds or self.limits.gateway_ceiling_seconds
+
+    @property
+    def limits(self) -> Limits:
+        """What other processes keep to as well."""
+        return Limits(
+            max_image_bytes=self.max_image_bytes,
+            request_timeout_seconds=self.request_timeout_seconds,
+            max_function_seconds=self.max_function_seconds,
+            provider_wait_seconds=self.provider_wait_seconds,
+            provider_wake_seconds=self.provider_wake_seconds,
+        )
 
     def secret(self, name: str) -> str:
         """Read one secret.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from dataclasses import replace
 from functools import partial
@@ -27,7 +26,7 @@ from processing import CallProcessor
 
 def main() -> None:
     """Run until SIGTERM."""
-    told = Settings.from_env(os.environ)
+    told = Settings.of_this_process()
     settings = replace(told, consumer_group=told.async_call_group)
     telemetry.configure("async-call-consumer", settings.log_level)
     member_file = MemberFile.of(settings)

@@ -18,12 +18,12 @@ from pipeline.kafka import broker, topics
 from pipeline.kafka.topics import Partition
 from pipeline.settings import Settings
 from pipeline.telemetry import CALLS_IN_FLIGHT
+from pipeline.timeouts import DRAIN_SECONDS
 from processing import CallProcessor
 from queued import Queue, Queued, read
 
 logger = logging.getLogger(__name__)
 
-_DRAIN_SECONDS = 25.0
 # How long a call rests after a dependency did not answer; and all of them when none can be made.
 _REST_SECONDS = 0.5
 # Read ahead of the commit, of each partition: what other functions' calls are found behind those
@@ -64,7 +64,7 @@ class CallsConsumer(GroupConsumer):
             [topics.CALLS.name, topics.CALLS_RETRY.name],
             ahead=_EVENTS_AHEAD,
             at_once=_READ_AT_ONCE,
-            drain_seconds=_DRAIN_SECONDS,
+            drain_seconds=DRAIN_SECONDS,
             make_consumer=make_consumer,
         )
         self._most = settings.async_calls_in_flight

@@ -12,7 +12,6 @@ from pipeline import telemetry
 from pipeline.errors import PipelineError, Unavailable
 from pipeline.events.calls import MAX_HEADER_BYTES, FunctionCalled, Headers, header_bytes
 from pipeline.http.identity import GATEWAY, TOKEN_HEADER, Signer, Verifier
-from pipeline.limits import GATEWAY_PATIENCE_SECONDS
 from pipeline.names import FUNCTIONS
 from pipeline.settings import Settings
 
@@ -83,7 +82,7 @@ class Tokens:
         keys = {name: settings.secret(f"{name}-key") for name in FUNCTIONS}
         self._signers = {name: Signer(GATEWAY, name, key) for name, key in keys.items()}
         self._verifiers = {name: Verifier(name, {GATEWAY: key}) for name, key in keys.items()}
-        self._lifetime_seconds = settings.request_timeout_seconds + GATEWAY_PATIENCE_SECONDS
+        self._lifetime_seconds = settings.limits.gateway_timeout_seconds
 
     def admit(self, call: FunctionCalled, token: str) -> FunctionCalled:
         """Note in whose name a call is made; functions that are not ours are told of nobody.
@@ -125,7 +124,7 @@ class FunctionClient:
         gateway = urlsplit(settings.openfaas_url)
         self._place = (gateway.hostname or "", gateway.port or 80)
         self._root = gateway.path.rstrip("/")
-        self._seconds = settings.async_call_seconds
+        self._seconds = settings.longest_async_call_seconds
         self._most_bytes = settings.max_body_bytes
         self._tokens = tokens
 

@@ -6,7 +6,6 @@ image-classifier by its backlog, others by their requests.
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import threading
 import time
@@ -121,7 +120,7 @@ def _duration(seconds: float) -> str:
 
 def main() -> None:
     """Run until SIGTERM."""
-    settings = Settings.from_env(os.environ)
+    settings = Settings.of_this_process()
     telemetry.configure("classifier-autoscaler", settings.log_level)
     autoscaler = Autoscaler(settings, BacklogProbe(settings), Replicas(settings, FUNCTION))
     cool_down_seconds = settings.autoscaler_cool_down_seconds

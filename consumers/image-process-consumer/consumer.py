@@ -14,10 +14,10 @@ from pipeline.events.cloudevents import Origin
 from pipeline.kafka import broker, topics
 from pipeline.kafka.topics import Partition
 from pipeline.settings import Settings
+from pipeline.timeouts import DRAIN_SECONDS
 from process import Processor
 from workers import Workers
 
-_DRAIN_SECONDS = 30.0
 # How many batches of the largest size are read beyond the commit, of each partition. However many
 # calls are made at once: it is how far a crash may have to be looked for.
 _BATCHES_AHEAD = 16
@@ -48,7 +48,7 @@ class ImageProcessConsumer(GroupConsumer):
             [topics.UPLOADS.name, topics.RETRY.name],
             ahead=size * _BATCHES_AHEAD,
             at_once=size,
-            drain_seconds=_DRAIN_SECONDS,
+            drain_seconds=DRAIN_SECONDS,
             make_consumer=make_consumer,
         )
         self._pending = Pending()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from functools import partial
 
@@ -27,7 +26,7 @@ from process import Processor
 
 def main() -> None:
     """Run until SIGTERM."""
-    settings = Settings.from_env(os.environ)
+    settings = Settings.of_this_process()
     telemetry.configure("image-process-consumer", settings.log_level)
     crashes.configure(settings.crash_dir)
     member_file = MemberFile.of(settings)

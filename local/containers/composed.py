@@ -14,6 +14,7 @@ from local.machine import files
 from local.services.commands import rollout
 from local.services.progress import StepFailed, say
 from local.services.settings import SettingsError, Stack
+from pipeline import timeouts
 
 _ADDRESSES = (
     "MINIO_ENDPOINT",
@@ -42,12 +43,13 @@ class Composed(Stack):
 def main() -> int:
     command = sys.argv[1:]
     try:
+        timeouts.check(os.environ)
         if command == ["provider"]:
             _run_provider(Stack.from_env(os.environ).secrets_dir)
         if command == ["rollout"]:
             roll_out(Composed.from_env(os.environ), os.environ.get("MODEL_DIR", ""))
             return 0
-    except (StepFailed, SettingsError, OSError) as error:
+    except (StepFailed, SettingsError, OSError, ValueError) as error:
         print(f"\n{error}", file=sys.stderr, flush=True)
         return 1
     print(__doc__, file=sys.stderr)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from local.machine import state
 from local.machine.state import StateFolders
+from pipeline import timeouts
 from pipeline.limits import Limits
 
 
@@ -16,8 +17,7 @@ class Settings(StateFolders):
     """The provider's settings, and the folders below STATE_DIR.
 
     rollout_seconds: how long a new version may take until all its replicas are ready.
-    wait_seconds: how long a request waits for a replica when none is ready.
-    wake_seconds: the same, where the function may have been scaled to nothing.
+    queue_seconds: how long the queue may take to accept an asynchronous call.
     limits: those that other processes keep to as well.
     async_calls_url: where the queue of /async-function takes calls; empty: there is none.
     layer_bytes, layer_seconds: what installing a function's requirements may take.
@@ -29,8 +29,7 @@ class Settings(StateFolders):
     build_dir: Path
     secrets_dir: Path
     rollout_seconds: float
-    wait_seconds: float
-    wake_seconds: float
+    queue_seconds: float
     limits: Limits
     cache_dir: Path
     layer_bytes: int
@@ -39,6 +38,8 @@ class Settings(StateFolders):
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Read the settings; raise ValueError where one is wrong, or a timeout among others is."""
+        chain = timeouts.check(env)
         state_dir = Path(env.get("STATE_DIR") or ".local").resolve()
         return cls(
             host=env.get("LISTEN_HOST") or "127.0.0.1",
@@ -46,9 +47,8 @@ class Settings(StateFolders):
             state_dir=state_dir,
             build_dir=Path(env.get("BUILD_DIR") or "build").resolve(),
             secrets_dir=Path(env.get("SECRETS_DIR") or state_dir / "secrets").resolve(),
-            rollout_seconds=float(env.get("PROVIDER_ROLLOUT_SECONDS") or 120),
-            wait_seconds=float(env.get("PROVIDER_WAIT_SECONDS") or 5),
-            wake_seconds=float(env.get("PROVIDER_WAKE_SECONDS") or 30),
+            rollout_seconds=chain.seconds("rollout"),
+            queue_seconds=chain.seconds("queue"),
             limits=Limits.from_env(env),
             async_calls_url=(env.get("ASYNC_CALLS_URL") or "").rstrip("/"),
             cache_dir=state.cache_dir(env),

@@ -16,13 +16,13 @@ from pipeline.consuming.commits import Commits, places_of
 from pipeline.consuming.member_file import MemberFile
 from pipeline.consuming.membership import CutOff, Membership
 from pipeline.consuming.progress import CAREFUL_FROM, Assignment, Mark
-from pipeline.consuming.retries import LARGEST_JITTER
 from pipeline.consuming.window import Window
 from pipeline.events.cloudevents import Origin
 from pipeline.hooks import crashes
 from pipeline.kafka import broker
 from pipeline.kafka.topics import Partition
 from pipeline.settings import Settings
+from pipeline.timeouts import LARGEST_JITTER
 
 logger = logging.getLogger(__name__)
 

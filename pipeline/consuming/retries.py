@@ -6,8 +6,8 @@ import random
 from dataclasses import dataclass
 
 from pipeline.settings import Settings
+from pipeline.timeouts import LARGEST_JITTER
 
-LARGEST_JITTER = 1.2
 # Beyond any wait that somebody sets; a power without a bound is no number at last.
 _MOST_DOUBLINGS = 62
 

@@ -17,6 +17,7 @@ from pipeline.errors import PipelineError, Refused, Unavailable
 from pipeline.hooks import crashes
 from pipeline.kafka.topics import READ, TOPICS
 from pipeline.settings import Settings
+from pipeline.timeouts import SESSION_SECONDS, poll_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +39,7 @@ _QUEUE_MESSAGES = 20_000
 _FINAL = frozenset(
     {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError._INVALID_ARG}
 )
-# How long the partitions of a killed consumer wait for another; and longer than a killed broker is
-# away, so that the consumer is still a member when it comes back.
-_SESSION_TIMEOUT_MILLISECONDS = 8_000
+_SESSION_TIMEOUT_MILLISECONDS = int(SESSION_SECONDS * 1000)
 # Read ahead of all partitions together; librdkafka takes it of each.
 _QUEUED_KILOBYTES = 49_152
 _LEAST_QUEUED_KILOBYTES = 256
@@ -199,6 +198,7 @@ def make_consumer(settings: Settings, on_commit: OnCommit) -> Consumer:
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": _SESSION_TIMEOUT_MILLISECONDS,
             "heartbeat.interval.ms": _SESSION_TIMEOUT_MILLISECONDS // 8,
+            "max.poll.interval.ms": int(poll_seconds(settings.classifier_call_seconds) * 1000),
             "reconnect.backoff.max.ms": 1000,
             "socket.nagle.disable": True,
             "topic.metadata.refresh.interval.ms": _READER_LOOKS_MILLISECONDS,

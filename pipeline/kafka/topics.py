@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.settings import Settings
+from pipeline.timeouts import RETENTION_DAYS
 
 # The name of a topic, and the number of a partition of it.
 Partition = tuple[str, int]
@@ -44,14 +45,14 @@ class Topic:
         }
 
 
-UPLOADS = Topic("image-uploads", _PARTITIONS, 7)
-RETRY = Topic("image-uploads-retry", _PARTITIONS, 7)
-RESULTS = Topic("image-results", _PARTITIONS, 7)
+UPLOADS = Topic("image-uploads", _PARTITIONS, RETENTION_DAYS)
+RETRY = Topic("image-uploads-retry", _PARTITIONS, RETENTION_DAYS)
+RESULTS = Topic("image-results", _PARTITIONS, RETENTION_DAYS)
 # A dead letter holds the message it is about, in base64 when that is no event.
 FAILURES = Topic("image-failures", 1, 30, grows=False, max_event_bytes=2_097_152)
 # An asynchronous call holds its body, up to 1 MB of it, in base64; so does its dead letter.
-CALLS = Topic("function-calls", _PARTITIONS, 7, max_event_bytes=1_572_864)
-CALLS_RETRY = Topic("function-calls-retry", _PARTITIONS, 7, max_event_bytes=1_572_864)
+CALLS = Topic("function-calls", _PARTITIONS, RETENTION_DAYS, max_event_bytes=1_572_864)
+CALLS_RETRY = Topic("function-calls-retry", _PARTITIONS, RETENTION_DAYS, max_event_bytes=1_572_864)
 TOPICS = (UPLOADS, RETRY, RESULTS, FAILURES, CALLS, CALLS_RETRY)
 # What each consumer group reads: its positions in them tell what waits.
 READ = (UPLOADS, RETRY)

@@ -6,8 +6,6 @@ when there is none.
 
 from __future__ import annotations
 
-import os
-
 from pipeline.errors import ModelRefused, Unavailable
 from pipeline.ids import MODEL_BUCKET
 from pipeline.models.manifest import BUNDLE_FILES, CURRENT_KEY, MANIFEST_FILE, Manifest
@@ -54,5 +52,5 @@ def read_bundle(store: ObjectStore, model_id: str) -> dict[str, bytes]:
 
 
 if __name__ == "__main__":
-    settings = Settings.from_env(os.environ)
+    settings = Settings.of_this_process()
     print((ObjectStore(settings).get(MODEL_BUCKET, CURRENT_KEY) or b"").decode().strip())

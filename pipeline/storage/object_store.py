@@ -8,7 +8,6 @@ tenth of the SDK's.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -239,6 +238,6 @@ class ObjectStore:
 
 
 if __name__ == "__main__":
-    settings = Settings.from_env(os.environ)
+    settings = Settings.of_this_process()
     telemetry.configure("storage", settings.log_level)
     ObjectStore(settings).make_buckets()

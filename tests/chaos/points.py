@@ -24,7 +24,7 @@ SITUATIONS = ("single", "batch", "retry")
 # Long enough to see a retry on its topic before its next attempt.
 RETRY_BASE_SECONDS = 4.0
 # A call to a classifier that hangs ends after so long, and was an attempt.
-INVOKE_TIMEOUT_SECONDS = 4.0
+REQUEST_TIMEOUT_SECONDS = 4
 
 _BATCH = 12
 _POISON_EVERY = 6

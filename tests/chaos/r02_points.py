@@ -11,7 +11,7 @@ from pipeline.hooks.crashes import POINTS
 from tests.chaos.faults import CONSUMER
 from tests.chaos.findings import Finding, Size, reported
 from tests.chaos.points import (
-    INVOKE_TIMEOUT_SECONDS,
+    REQUEST_TIMEOUT_SECONDS,
     RETRY_BASE_SECONDS,
     SITUATIONS,
     Cell,
@@ -40,7 +40,7 @@ def run(size: Size, folder: Path, seed: int = 2) -> list[Finding]:
     given = {
         "CRASH_DIR": str(crashes),
         "RETRY_BASE_SECONDS": str(RETRY_BASE_SECONDS),
-        "INVOKE_TIMEOUT_SECONDS": str(INVOKE_TIMEOUT_SECONDS),
+        "REQUEST_TIMEOUT_SECONDS": str(REQUEST_TIMEOUT_SECONDS),
     }
     with running_stack(folder / "state", settings=given) as stack:
         trial = Trial(stack, folder)

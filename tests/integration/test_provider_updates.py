@@ -116,7 +116,9 @@ def test_update_that_cannot_start_leaves_the_old_version_in_service(provider: Pr
 
 
 def test_update_that_never_becomes_ready_leaves_the_old_version_in_service(tmp_path: Path) -> None:
-    with running_provider(tmp_path, PROVIDER_ROLLOUT_SECONDS="5") as provider:
+    with running_provider(
+        tmp_path, PROVIDER_ROLLOUT_SECONDS="5", REQUEST_TIMEOUT_SECONDS="4"
+    ) as provider:
         provider.deploy("echo", HANDLER)
 
         update(provider, NEVER_READY)

@@ -13,10 +13,11 @@ import deliveries
 import process
 from deliveries import read
 from invoke import CallFailed
-from pipeline.consuming.retries import LARGEST_JITTER, RetryPolicy
+from pipeline.consuming.retries import RetryPolicy
 from pipeline.events.cloudevents import Origin, decode_uploaded
 from pipeline.events.dead_letters import DeadLetter, decode
 from pipeline.kafka import topics
+from pipeline.timeouts import LARGEST_JITTER
 from tests.processing import Bench, deliver
 from tests.samples import uploaded
 

@@ -24,6 +24,8 @@ OTHER = Limits(
     max_image_bytes=5_000_000,
     request_timeout_seconds=33,
     max_function_seconds=300,
+    provider_wait_seconds=7,
+    provider_wake_seconds=20,
     gateway_connections=77,
     gateway_large_bodies=7,
 )
@@ -57,10 +59,10 @@ def _rendered(told: Limits) -> str:
         "client_max_body_size 6000000;",
         "default 5000000;",
         '5000000 "an image may be 5,000,000";',
-        "proxy_read_timeout 48s;",
-        "proxy_read_timeout 365s;",  # of functions of any kind
-        '"~^/function/" 365;',  # the number that is said when it is over
-        "default 48;",  # how long a token is good
+        "proxy_read_timeout 50s;",
+        "proxy_read_timeout 355s;",  # of functions of any kind
+        '"~^/function/" 355;',  # the number that is said when it is over
+        "default 50;",  # how long a token is good
         "limit_conn senders 77;",
         "limit_conn senders_of_large_bodies 7;",
         '"allowed":"77 requests, 7 of them with bodies of more than 250 kB"',
@@ -124,9 +126,9 @@ def test_a_server_follows_its_handler_but_for_what_it_is_told() -> None:
 def test_the_consumer_follows_unless_it_is_told_otherwise() -> None:
     environment = OTHER.environment()
 
-    assert Settings.from_env(environment).classifier_call_seconds == 33
-    told = Settings.from_env({**environment, "INVOKE_TIMEOUT_SECONDS": "4.5"})
-    assert told.classifier_call_seconds == 4.5
+    assert Settings.from_env(environment).classifier_call_seconds == 50
+    told = Settings.from_env({**environment, "INVOKE_TIMEOUT_SECONDS": "42.5"})
+    assert told.classifier_call_seconds == 42.5
 
 
 def test_a_local_stack_hands_all_of_them_on() -> None:

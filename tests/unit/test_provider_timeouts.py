@@ -10,6 +10,8 @@ import pytest
 
 from local.provider.limits import timeouts
 from local.provider.refusal import Refused
+from pipeline.limits import Limits
+from pipeline.names import FUNCTIONS
 from tests.stack import ROOT
 
 USUAL, MOST = 60.0, 900.0
@@ -61,10 +63,18 @@ def test_what_is_no_duration_is_refused_by_name(template: ModuleType, text: str)
 
 
 def test_more_than_the_gateway_waits_for_is_refused_with_what_may_be() -> None:
-    timeouts.check({"exec_timeout": "15m"}, MOST)
+    timeouts.check("slow", {"exec_timeout": "15m"}, Limits())
 
     with pytest.raises(Refused, match=r"7200 s a call \(exec_timeout=2h\); .* 900 s at most"):
-        timeouts.check({"exec_timeout": "2h"}, MOST)
+        timeouts.check("slow", {"exec_timeout": "2h"}, Limits())
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_of_ours_is_refused_what_its_routes_do_not_wait_for(name: str) -> None:
+    timeouts.check(name, {"EXEC_TIMEOUT": "60s"}, Limits())
+
+    with pytest.raises(Refused, match=r"61 s a call .* 60 s at most.*REQUEST_TIMEOUT_SECONDS"):
+        timeouts.check(name, {"EXEC_TIMEOUT": "61"}, Limits())
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from local.provider.limits import timeouts
 from local.provider.refusal import Refused
+from pipeline.timeouts import in_seconds
 
 HEALTH, READY = "com.openfaas.health.http.", "com.openfaas.ready.http."
 PATH = "path"
@@ -93,7 +93,7 @@ def number(
     for name in names:
         if (text := annotations.get(family + name)) is None:
             continue
-        seconds = timeouts.in_seconds(text)
+        seconds = in_seconds(text)
         if seconds is None or seconds > most_seconds:
             raise Refused(
                 400,

@@ -77,7 +77,7 @@ def checked(
         if not secrets.has(name):
             raise Refused(400, f"secret {name!r} does not exist; there are {secrets.names()}")
     image = check(spec, built)
-    timeouts.check({**image.env, **spec.env}, settings.limits.function_ceiling_seconds)
+    timeouts.check(spec.name, {**image.env, **spec.env}, settings.limits)
     if spec.secrets and not has_usual_folder and (file := who_needs_it(built)):
         raise Refused(
             400,

@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 from local.provider.deployments.version import Version
 from local.provider.functions.durations import Invocations
-from local.provider.limits import timeouts
 from local.provider.limits.scaling import Scaling
 from local.provider.replicas.host import Host
 from local.provider.replicas.replica import Replica
 from local.provider.replicas.replica_set import NotReady, Numbers, Pulse, ReplicaSet
+from pipeline.limits import MARGIN_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -81,13 +81,13 @@ class Function:
     @property
     def patience_seconds(self) -> float:
         """How long a request waits for a replica: longer where it may have to start one."""
-        settings, scaling = self._host.settings, self.serving.version.spec.scaling
-        return settings.wake_seconds if scaling.may_be_zero else settings.wait_seconds
+        limits, scaling = self._host.settings.limits, self.serving.version.spec.scaling
+        return limits.provider_wake_seconds if scaling.may_be_zero else limits.provider_wait_seconds
 
     @property
     def answers_seconds(self) -> float:
         """By when a call of it is answered, whatever becomes of its replicas."""
-        total = self.patience_seconds + self.timeout_seconds + timeouts.MARGIN_SECONDS
+        total = self.patience_seconds + self.timeout_seconds + MARGIN_SECONDS
         return min(total, self._host.settings.limits.provider_answers_seconds)
 
     async def borrow(self, avoid: Replica | None, deadline: float) -> Replica | None:

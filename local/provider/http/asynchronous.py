@@ -19,8 +19,6 @@ from local.provider.http.problem import TRACE_ID, Problem, answer, call_id_of
 from local.provider.http.proxy import Proxy
 from local.provider.replicas.host import Host
 
-# Kafka and MinIO have 1.5 seconds each.
-_ANSWER_SECONDS = 15.0
 _CONNECT_SECONDS = 2.0
 _NO_QUEUE = (
     "there is no queue here: ASYNC_CALLS_URL is not set. /function answers when the function has;"
@@ -40,6 +38,7 @@ class Asynchronous:
         self._session = host.session
         self._login = host.secrets.authorization().encode()
         self._url = host.settings.async_calls_url
+        self._answer_seconds = host.settings.queue_seconds
         self._bodies = bodies
 
     async def accept(self, request: web.Request) -> web.StreamResponse:
@@ -88,7 +87,7 @@ class Asynchronous:
         self, request: web.Request, call_id: str, head: bytes, body: bytes
     ) -> web.StreamResponse:
         started_at = time.time_ns()
-        timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS, connect=_CONNECT_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=self._answer_seconds, connect=_CONNECT_SECONDS)
         try:
             async with self._session.post(
                 f"{self._url}/calls",

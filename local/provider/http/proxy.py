@@ -15,7 +15,6 @@ from local.provider.functions.functions import Functions
 from local.provider.http import paths
 from local.provider.http.call import Call
 from local.provider.http.problem import Problem
-from local.provider.limits.timeouts import MARGIN_SECONDS
 from local.provider.refusal import Refused
 from local.provider.replicas.connection import (
     Answer,
@@ -27,6 +26,7 @@ from local.provider.replicas.connection import (
 )
 from local.provider.replicas.host import Host
 from local.provider.replicas.replica import Replica
+from pipeline.limits import MARGIN_SECONDS
 
 logger = logging.getLogger(__name__)
 

@@ -2,70 +2,43 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from local.provider.refusal import Refused
+from pipeline import timeouts
+from pipeline.limits import Limits
+from pipeline.names import FUNCTIONS
 
-# So that the replica itself can answer 504 first.
-MARGIN_SECONDS = 1.0
-# Our template's own, in seconds; then how long its process may run, and its answer may take.
-EXEC = ("EXEC_TIMEOUT", "exec_timeout")
-WRITE = "write_timeout"
-# How long a request may take to be read: where it says nothing else, it is all that is known.
-READ = "read_timeout"
-NAMES = (*EXEC, WRITE, READ)
-UNSAID = ("", "default")
-
-_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,9})?")
-_PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ns|us|µs|μs|ms|s|m|h)")
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
-
-
-def in_seconds(text: str) -> float | None:
-    """Read a duration as Go writes it, as 1m30s, or a number of seconds; None if it is none."""
-    text = text.strip()
-    if _SECONDS.fullmatch(text):
-        return float(text)
-    parts = [*_PART.finditer(text)]
-    if not parts or "".join(part[0] for part in parts) != text:
-        return None
-    return sum(float(part[1]) * _UNITS[part[2]] for part in parts)
+NAMES = (*timeouts.EXEC, timeouts.WRITE, timeouts.READ)
 
 
 def asked_for(env: Mapping[str, str]) -> float | None:
     """Tell how long a function says that a call of it may take; None if it says nothing.
 
-    Where it names a time for its process and one for its answer, the shorter ends the call. As in
-    OpenFaaS' watchdogs 0 is no limit of its own.
-
     Raises:
         Refused: a variable is no duration; the text names it.
     """
-    found = {name: read(name, env[name]) for name in NAMES if env.get(name, "") not in UNSAID}
-    process = next((found[name] for name in EXEC if found.get(name)), 0.0)
-    limits = [seconds for seconds in (process, found.get(WRITE, 0.0)) if seconds]
-    return min(limits, default=0.0) or found.get(READ) or None
+    try:
+        return timeouts.call_seconds(env)
+    except ValueError as error:
+        raise Refused(400, str(error)) from error
 
 
-def read(name: str, text: str) -> float:
-    if (seconds := in_seconds(text)) is None:
-        raise Refused(
-            400,
-            f"{name} is {text[:80]!r}; write it as Go does, such as 90s or 1m30s, or in seconds",
-        )
-    return seconds
+def check(name: str, env: Mapping[str, str], limits: Limits) -> None:
+    """Refuse a function that allows itself more than the gateway waits for it.
 
-
-def check(env: Mapping[str, str], most_seconds: float) -> None:
-    """Refuse a function that allows itself more than the gateway waits for any."""
+    Ours are called by routes of their own, and by the consumer: those wait less than for any.
+    """
+    is_ours = name in FUNCTIONS
+    most = limits.request_timeout_seconds if is_ours else limits.function_ceiling_seconds
     seconds = asked_for(env)
-    if seconds and seconds > most_seconds:
+    if seconds and seconds > most:
         said = ", ".join(f"{name}={env[name]}" for name in NAMES if name in env)
+        lever = "REQUEST_TIMEOUT_SECONDS" if is_ours else "MAX_FUNCTION_SECONDS"
         raise Refused(
             400,
-            f"the function allows itself {seconds:g} s a call ({said[:120]}); the gateway waits"
-            f" {most_seconds:g} s at most. Allow less, or raise MAX_FUNCTION_SECONDS",
+            f"the function {name} allows itself {seconds:g} s a call ({said[:120]}); the gateway"
+            f" waits {most:g} s at most. Allow less, or raise {lever}",
         )
 
 

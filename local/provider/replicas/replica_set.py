@@ -11,6 +11,7 @@ from local.provider.limits import timeouts
 from local.provider.replicas.host import Host
 from local.provider.replicas.keeper import GIVE_UP_DEATHS, Slot
 from local.provider.replicas.replica import Replica, is_set_within
+from pipeline.limits import MARGIN_SECONDS
 
 
 class NotReady(Exception):
@@ -128,7 +129,7 @@ class ReplicaSet:
             task.add_done_callback(self._leaving.discard)
 
     async def _leave(self, slot: Slot) -> None:
-        await slot.leave(drain_seconds=self.timeout_seconds + timeouts.MARGIN_SECONDS)
+        await slot.leave(drain_seconds=self.timeout_seconds + MARGIN_SECONDS)
         self._going.remove(slot)
         self._numbers.give_back(slot.number)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from local.services.progress import StepFailed, say
 from local.services.settings import ROOT, Stack
 from local.services.supervision import parts, supervisor
 from local.services.supervision.watch import Watch, failure
+from pipeline import timeouts
 
 _POLL_SECONDS = 0.02
 _FUNCTIONS_NEED = ("topics", "redis", "provider")
@@ -32,6 +34,7 @@ def up(stack: Stack, model_dir: str, only: list[str]) -> int:
     Raises:
         StepFailed: something could not be done. What this call started is stopped again.
     """
+    _check_timeouts()
     if model_dir:
         model_dir = str(_existing(model_dir))
     with turns.starting(stack):
@@ -125,6 +128,13 @@ def _finish(stack: Stack, model_dir: str, only: list[str], *, complete: bool) ->
     say(summary.text(stack, rollout.classify(stack)))
     if running := supervisor.running(stack):
         files.write(_complete_file(stack), _identity(running))
+
+
+def _check_timeouts() -> None:
+    try:
+        timeouts.check(os.environ)
+    except ValueError as error:
+        raise StepFailed(f"The timeouts do not fit together: {error}.") from error
 
 
 def _existing(model_dir: str) -> Path:

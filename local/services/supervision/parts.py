@@ -13,6 +13,7 @@ from local.services.progress import StepFailed
 from local.services.servers import kafka, minio, nginx, redis
 from local.services.settings import ROOT, Stack
 from local.services.supervision import probes
+from pipeline.timeouts import KILL_SECONDS
 
 _MAKES_OWN = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 
@@ -99,7 +100,7 @@ def _kafka(stack: Stack) -> list[Part]:
             "kafka_controller": stack.listening.kafka_controller,
         },
         probe=probes.Kafka(stack.listening.kafka),
-        grace_seconds=30.0,
+        grace_seconds=KILL_SECONDS,
     )
     if kafka.is_formatted(stack):
         return [service]
@@ -132,7 +133,7 @@ def _provider(stack: Stack) -> Part:
         },
         ports={"provider": stack.listening.provider},
         probe=probes.Http(stack.listening.provider, "/healthz"),
-        grace_seconds=30.0,
+        grace_seconds=KILL_SECONDS,
     )
 
 
@@ -149,7 +150,7 @@ def _consumer(stack: Stack) -> Part:
         },
         ports={"consumer": stack.listening.consumer},
         probe=probes.Http(stack.listening.consumer, "/healthz"),
-        grace_seconds=30.0,
+        grace_seconds=KILL_SECONDS,
     )
 
 
@@ -169,7 +170,7 @@ def _async_calls(stack: Stack) -> Part:
         },
         ports={"async_call": stack.listening.async_call},
         probe=probes.Http(stack.listening.async_call, "/healthz"),
-        grace_seconds=30.0,
+        grace_seconds=KILL_SECONDS,
     )
 
 

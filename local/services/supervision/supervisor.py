@@ -20,6 +20,7 @@ from local.machine.processes import Process
 from local.services.settings import Stack
 from local.services.supervision import logs, parts
 from local.services.supervision.supervised import Supervised
+from pipeline import timeouts
 
 logger = logging.getLogger(__name__)
 
@@ -131,10 +132,14 @@ def main(names: list[str]) -> int:
     stack = Stack.from_env(os.environ)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
+        timeouts.check(os.environ)
         with files.lock(stack.state_dir / "supervisor.lock", wait=False):
             return _supervise(stack, names)
     except files.Busy as busy:
         logger.error("another supervisor runs this stack: process %s", busy)
+        return 1
+    except ValueError as error:
+        logger.error("the timeouts do not fit together: %s", error)
         return 1
 
 
