@@ -110,6 +110,8 @@ CLOSED = [
 WITH_A_KEY = [
     "/",
     "/nothing",
+    "/nothing.html",
+    "/nothing.jpg",
     "/metrics",
     "/api/v1/images",
     "/api/v1/images/x",
