@@ -18,6 +18,9 @@ from local.services.settings import Stack
 _JAVA_PACKAGE = "openjdk-17-jre-headless"
 _MAVEN = ("mvn", "usr/share/maven/bin/mvn", "maven")
 _REDIS = ("redis-server", "usr/bin/redis-check-rdb", "redis-tools")
+_CHROMIUM = ("chromium", "usr/bin/chromium", "chromium")
+# Of the same shapes on every machine, as people look at screenshots.
+_FONTS = "fonts-liberation"
 _SETPRIV = ("setpriv", "usr/bin/setpriv", "util-linux")
 # What a machine needs of Debian's that has all the rest in its cache.
 FOR_CACHE = (_JAVA_PACKAGE, _REDIS[2], "python3-venv", _SETPRIV[2])
@@ -51,6 +54,19 @@ def maven() -> Path:
 def redis_server() -> Path:
     """The Redis server; redis-tools holds it under the name of its checker."""
     return _required(_REDIS)
+
+
+def chromium(stack: Stack) -> Path:
+    """Chromium, which tests alone use: the first of them has it installed.
+
+    Raises:
+        StepFailed: apt-get failed, or may not be run.
+    """
+    with files.lock(stack.cache_dir / "apt.lock"):
+        if not find(*_CHROMIUM[:2]):
+            _read_lists([_CHROMIUM[2]])
+            _install([_CHROMIUM[2], _FONTS])
+    return _required(_CHROMIUM)
 
 
 def setpriv() -> Path:
@@ -93,12 +109,16 @@ def install(stack: Stack, *, for_jars: bool) -> None:
         if packages or without_nginx:
             _read_lists([*packages, *(_NGINX_PACKAGES if without_nginx else ())])
         if packages:
-            _apt(
-                f"Debian: installing {', '.join(packages)}",
-                *("install", "-y", "--no-upgrade", "--no-install-recommends", *packages),
-            )
+            _install(packages)
         if without_nginx:
             _unpack_nginx(_nginx_root(stack))
+
+
+def _install(packages: list[str]) -> None:
+    _apt(
+        f"Debian: installing {', '.join(packages)}",
+        *("install", "-y", "--no-upgrade", "--no-install-recommends", *packages),
+    )
 
 
 def _read_lists(wanted: list[str]) -> None:
