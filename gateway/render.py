@@ -20,6 +20,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from gateway import page
 from pipeline import limits, timeouts
 from pipeline.limits import Limits
 from pipeline.names import FUNCTIONS, TENANTS
@@ -55,6 +56,7 @@ def main(environment: Mapping[str, str]) -> None:
     if "CONSOLE_ADDRESS" in environment:
         _write(folder / "servers" / "console.conf", render("console.conf", values))
     _write(folder / "identity.js", (_HERE / "identity.js").read_text(encoding="utf-8"))
+    page.put(folder / "web", lambda name, text: fill_in(name, text, values))
     keys = Path(environment["API_KEYS_DIR"])
     rows = [f'"{_digest(keys / file)}" "{tenant}";\n' for file, tenant in TENANTS.items()]
     _write(folder / "api-keys.map", "".join(rows))

@@ -8,7 +8,7 @@ METHODS = ["GET", "GET", "HEAD", "POST", "POST", "PUT", "DELETE", "OPTIONS", "PA
            "FOO", "get", "CONNECT", "G T"]  # fmt: skip
 BASES = ["/function/guest", "/function/image-upload", "/api/v1/images", "/api/v1/jobs/x",
          "/system/info", "/system/functions", "/system/logs?name=guest", "/healthz", "/readyz",
-         "/async-function/guest", "/function/nobody", "/", "/system/secrets",
+         "/async-function/guest", "/function/nobody", "/", "/page/main.js", "/system/secrets",
          "/system/scale-function/guest", "/metrics", "/_problem/request"]  # fmt: skip
 TAILS = ["/", "//", "/..", "/.", "%2e", "%2f", "%00", "%zz", ";a", "?a=b", "?%00", "#x", "\\",
          "%5c", "/a", "%c3%a4", "%20", "/metrics", "/_/ready", "?" + "q" * 5000, "\xe9", "\x01",

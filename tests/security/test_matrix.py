@@ -21,6 +21,7 @@ ROUTES = [
     "/api/v1/images",
     "/api/v1/images/x",
     "/api/v1/jobs/x",
+    "/api/v1/key",
     *(f"/function/{name}{path.rstrip('/')}" for name, path in FUNCTIONS.items()),
     "/function/image-classifier.openfaas-fn",
     *(f"/async-function/{name}{path.rstrip('/')}" for name, path in FUNCTIONS.items()),

@@ -108,14 +108,16 @@ CLOSED = [
 ]
 
 WITH_A_KEY = [
-    "/",
     "/nothing",
     "/nothing.html",
     "/nothing.jpg",
+    "/index.html",
+    "/page/nothing.js",
     "/metrics",
     "/api/v1/images",
     "/api/v1/images/x",
     "/api/v1/jobs/x",
+    "/api/v1/key",
     "/function/guest",
     "/function/image-classifier",
     "/function/nobody",
@@ -188,9 +190,9 @@ def test_a_key_is_known_only_as_it_is(gateway: Gateway) -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize(
     "target",
-    ["/healthz", "/readyz", "/api/v1/images", "/api/v1/jobs/x", "/function/guest", "/nothing",
-     "/function/nobody", "/async-function/guest", "/system/info", "/system/logs?name=guest",
-     "/function/guest/metrics"],
+    ["/", "/page/main.js", "/healthz", "/readyz", "/api/v1/key", "/api/v1/images",
+     "/api/v1/jobs/x", "/function/guest", "/nothing", "/function/nobody", "/async-function/guest",
+     "/system/info", "/system/logs?name=guest", "/function/guest/metrics"],
 )  # fmt: skip
 def test_the_next_answer_of_a_connection_is_its_own(
     gateway: Gateway, target: str, method: str

@@ -12,6 +12,7 @@ from local.services.settings import Stack
 _TEXT = """\
 {label}
   Try it       curl -H "X-Api-Key: $(cat {api_key})" -F file=@{example} {gateway}/api/v1/images
+  Page         {gateway}/   sign in with the key in {api_key}
   Gateway      {gateway}   API key: {api_key}   model: {model_id}
   MinIO        http://127.0.0.1:{console_port}   user: {secrets}/minio-access-key   \
 password: {secrets}/minio-secret-key
