@@ -8,6 +8,7 @@
     NJS_MODULE          Nginx' JavaScript module
     API_KEYS_DIR        the files of API keys
     FUNCTION_KEYS_DIR   the files of functions' keys
+    CORS_ORIGINS        which pages of other origins may read answers, joined by commas; or nothing
 and the limits, as pipeline/limits.py names them.
 """
 
@@ -20,7 +21,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway import page
+from gateway import cors, page
 from pipeline import limits, timeouts
 from pipeline.limits import Limits
 from pipeline.names import FUNCTIONS, TENANTS
@@ -52,7 +53,9 @@ def main(environment: Mapping[str, str]) -> None:
         each.mkdir(parents=True, exist_ok=True)
     timeouts.check(environment)
     values = _values(environment)
-    _write(folder / "nginx.conf", render("nginx.conf", values))
+    for name in ("nginx.conf", "answer-headers.conf"):
+        _write(folder / name, render(name, values))
+    _write(folder / "cors.conf", cors.maps(environment.get("CORS_ORIGINS", "")))
     if "CONSOLE_ADDRESS" in environment:
         _write(folder / "servers" / "console.conf", render("console.conf", values))
     _write(folder / "identity.js", (_HERE / "identity.js").read_text(encoding="utf-8"))

@@ -10,6 +10,7 @@ from filters import LabelFilter, model_in
 from pipeline import telemetry
 from pipeline.errors import NotFound
 from pipeline.http import web
+from pipeline.http.conditions import conditional
 from pipeline.http.entry import Entry
 from pipeline.http.identity import READ, Verifier
 from pipeline.ids import JobIds
@@ -54,11 +55,11 @@ class Function:
         caller.require(READ)
         tenant = caller.tenant
         if kind == "jobs" and name:
-            return _respond(self.states.job(tenant, name))
+            return _respond(call, self.states.job(tenant, name))
         if kind == "images" and name:
             labels = LabelFilter.from_query(call.query)
             answer = self.states.image(tenant, name, model_in(call.query, self.model_id))
-            return _respond(Answer(labels.apply(answer.body), answer.found))
+            return _respond(call, Answer(labels.apply(answer.body), answer.found))
         raise NotFound(
             f"there is nothing at {call.path[:200]}",
             found=call.path[:200],
@@ -85,6 +86,6 @@ def ready() -> str | None:
     return entry.why_not_ready()
 
 
-def _respond(answer: Answer) -> web.Response:
+def _respond(call: web.Call, answer: Answer) -> web.Response:
     headers = {"X-Cache": answer.found.x_cache} if answer.found else {}
-    return web.respond(200, answer.body, {"Cache-Control": "no-store", **headers})
+    return conditional(call, web.respond(200, answer.body, headers))

@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 Response = dict[str, Any]
 
 MAX_FOUND_CHARACTERS = 200
+REQUEST_ID_HEADER = "X-Request-Id"
+
+_JSON_HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,14 @@ class Call:
     headers: Mapping[str, str]
     body: bytes
     trace_id: str
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What a log line says of the request: its trace, and the client's own name for it."""
+        own = self.headers.get(REQUEST_ID_HEADER, "")
+        # The gateway says the trace's where the client named none.
+        named = own and own != self.trace_id
+        return {"trace_id": self.trace_id, **({"request_id": own} if named else {})}
 
     def caller(self, verifier: Verifier) -> Caller:
         """Tell whose request it is, from the token that was signed for it.
@@ -85,22 +96,38 @@ def answer(event: Any, function: Callable[[Call], Response]) -> Response:
         logger.log(
             logging.WARNING if error.status >= 500 else logging.INFO,
             "request refused",
-            extra={"trace_id": call.trace_id, "status": error.status, "reason": str(error)},
+            extra={**call.names, "status": error.status, "reason": str(error)},
         )
         return problem(error, call.trace_id)
 
 
 def respond(status: int, body: object, headers: Mapping[str, str] | None = None) -> Response:
-    """Answer JSON."""
+    """Answer JSON, which nobody keeps unless the headers say so."""
     return {
         "statusCode": status,
-        "headers": {"Content-Type": "application/json", **(headers or {})},
+        "headers": {**_JSON_HEADERS, **(headers or {})},
         "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")),
     }
 
 
 def problem(error: PipelineError, trace_id: str) -> Response:
     """Answer an error as application/problem+json."""
+    headers = {**_JSON_HEADERS, "Content-Type": "application/problem+json"}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = str(error.allowed)
+    if error.code == UnsupportedEncoding.code:
+        headers["Accept-Encoding"] = str(error.allowed)  # as RFC 9110 has it in a 415
+    return {
+        "statusCode": error.status,
+        "headers": headers,
+        "body": _text(document(error, trace_id)),
+    }
+
+
+def document(error: PipelineError, trace_id: str) -> dict[str, object]:
+    """Say an error as a problem (RFC 9457)."""
     body: dict[str, object] = {
         "type": f"urn:image-pipeline:problem:{error.code}",
         "title": error.code.replace("-", " "),
@@ -112,13 +139,9 @@ def problem(error: PipelineError, trace_id: str) -> Response:
         body["found"] = error.found
     if error.allowed is not None:
         body["allowed"] = error.allowed
-    headers = {"Content-Type": "application/problem+json"}
-    if isinstance(error, Unavailable):
-        headers["Retry-After"] = str(error.retry_after_seconds)
-    if isinstance(error, MethodNotAllowed):
-        headers["Allow"] = str(error.allowed)
-    if error.code == UnsupportedEncoding.code:
-        headers["Accept-Encoding"] = str(error.allowed)  # as RFC 9110 has it in a 415
+    return body
+
+
+def _text(body: object) -> str:
     # What was found may hold half a character, which JSON can say and UTF-8 cannot.
-    text = json.dumps(body, ensure_ascii=False).encode(errors="replace").decode()
-    return {"statusCode": error.status, "headers": headers, "body": text}
+    return json.dumps(body, ensure_ascii=False).encode(errors="replace").decode()

@@ -51,7 +51,10 @@ def test_everything_that_nginx_reads_is_made_for_its_owner_alone(
 
     folder = Path(environment["GATEWAY_DIR"])
     made = {path.name: path for path in folder.iterdir() if path.is_file()}
-    assert made.keys() == {"nginx.conf", "identity.js", "api-keys.map", "function-keys.map"}
+    assert made.keys() == {
+        *("nginx.conf", "answer-headers.conf", "cors.conf"),
+        *("identity.js", "api-keys.map", "function-keys.map"),
+    }
     assert {path.stat().st_mode & 0o777 for path in made.values()} == {0o600}
     assert "listen 127.0.0.1:18080 " in made["nginx.conf"].read_text()
     assert f'"version":"{VERSION}"' in made["nginx.conf"].read_text()
@@ -73,6 +76,7 @@ def test_the_console_is_led_to_where_there_is_one(environment: dict[str, str]) -
     [
         ({"MAX_IMAGE_BYTES": "many"}, "MAX_IMAGE_BYTES='many': expected a whole number from 1"),
         ({"API_KEYS_DIR": "/nowhere"}, "/nowhere/api-key"),
+        ({"CORS_ORIGINS": "https://a.example/"}, "CORS_ORIGINS: 'https://a.example/': expected"),
     ],
 )
 def test_what_cannot_be_made_is_said(
