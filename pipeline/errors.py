@@ -103,6 +103,20 @@ class MethodNotAllowed(Rejected):
     code = "method-not-allowed"
 
 
+class Conflict(Rejected):
+    """What is there now does not allow this; `detail` says what is."""
+
+    status = 409
+    code = "conflict"
+
+
+class KeyReused(Rejected):
+    """An Idempotency-Key came with another request than the first time."""
+
+    status = 422
+    code = "idempotency-key-reused"
+
+
 class Gone(Rejected):
     """It was there, and is kept no longer."""
 

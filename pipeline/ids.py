@@ -18,7 +18,15 @@ PROCESSED_BUCKET = "processed-images"
 RESULT_BUCKET = "classification-results"
 MODEL_BUCKET = "models"
 CALL_BUCKET = "function-calls"
-BUCKETS = (INPUT_BUCKET, PROCESSED_BUCKET, RESULT_BUCKET, MODEL_BUCKET, CALL_BUCKET)
+KEY_BUCKET = "idempotency-keys"
+BUCKETS = (
+    INPUT_BUCKET,
+    PROCESSED_BUCKET,
+    RESULT_BUCKET,
+    MODEL_BUCKET,
+    CALL_BUCKET,
+    KEY_BUCKET,
+)
 
 FAILURES_PREFIX = "failures/"
 
@@ -65,6 +73,11 @@ def call_key(event: str, *, is_answer: bool = False) -> str:
     return f"{event[:2]}/{event}{'.answer' if is_answer else ''}"
 
 
+def submission_key(tenant: str, digest: str) -> str:
+    """Name what a client's Idempotency-Key of this digest stands for, in `idempotency-keys`."""
+    return f"{tenant}/{digest[:2]}/{digest}.json"
+
+
 @dataclass(frozen=True)
 class Job:
     """What a job id says of itself."""
@@ -97,9 +110,18 @@ class JobIds:
     def __init__(self, signing_key: str) -> None:
         self._key = signing_key.encode()
 
-    def issue(self, tenant: str, image: str, model: str, accepted_at: datetime) -> str:
-        """Make the id of a new job."""
-        return self._issue(tenant, image, model, accepted_at, os.urandom(_NONCE_BYTES))
+    def issue(
+        self,
+        tenant: str,
+        image: str,
+        model: str,
+        accepted_at: datetime,
+        nonce: bytes | None = None,
+    ) -> str:
+        """Make the id of a new job; with a nonce of eight bytes, the same id every time."""
+        if nonce is None:
+            nonce = os.urandom(_NONCE_BYTES)
+        return self._issue(tenant, image, model, accepted_at, nonce)
 
     def reissue(self, tenant: str, image: str, model: str, stored_at: float) -> Job:
         """Make a job for a stored image that nobody remembers one of: the same one every time."""

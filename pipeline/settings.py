@@ -98,6 +98,10 @@ class Settings:
     max_wait_seconds: int = _setting(
         timeouts.PREFER_WAIT_SECONDS, "seconds", "longest `Prefer: wait`", 0
     )
+    max_files_per_request: int = _setting(16, "files", "images in one form", 1, 100)
+    idempotency_ttl_seconds: int = _setting(
+        86_400, "seconds", "how long an `Idempotency-Key` stands for what came with it", 1
+    )
     max_waiting_uploads: int = _setting(
         16, "requests", "uploads per replica held open by `Prefer: wait`; more get 202 at once", 0
     )

@@ -21,6 +21,7 @@ from pipeline.events.cloudevents import ImageUploaded
 from pipeline.kafka.broker import Publisher
 from pipeline.kafka.topic_reader import Record, Span, TopicReader
 from pipeline.storage.cache import ResultCache, ResultKey
+from pipeline.storage.marks import Marks
 from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.s3 import Described, Listed
 
@@ -121,6 +122,28 @@ class MemoryCache(ResultCache):
     def put_many(self, results: Mapping[ResultKey, bytes]) -> None:
         if not self.down:
             self.values |= results
+
+
+class MemoryMarks(Marks):
+    """Marks in a dict; `down` makes none be there, and none be set."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.down = False
+
+    def take(self, name: str, value: str, seconds: int) -> str | None:
+        if self.down or name not in self.values:
+            self.put(name, value, seconds)
+            return None
+        return self.values[name]
+
+    def put(self, name: str, value: str, seconds: int) -> None:
+        if not self.down:
+            self.values[name] = value
+
+    def remove(self, name: str) -> None:
+        if not self.down:
+            self.values.pop(name, None)
 
 
 class StubBroker(Publisher):

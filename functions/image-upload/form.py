@@ -1,4 +1,4 @@
-"""How the file is found in a request: a multipart field, or the body itself."""
+"""How files are found in a request: multipart fields, or the body itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from multipart import (  # type: ignore[import-untyped]
     MultipartError,
@@ -20,17 +21,14 @@ from pipeline.http.web import MAX_FOUND_CHARACTERS, Call
 
 FIELD = "file"
 
-_MAX_PARTS = 16
+# Beside the files: fields of others, which are passed over.
+_MAX_OTHER_PARTS = 15
 # RFC 7578 knows three headers of a part.
 _MAX_PART_HEADERS = 8
 # Room for the longest name with each of its bytes percent-encoded.
 _MAX_HEADER_BYTES = 4096
 # RFC 2046 allows 70 characters.
 _BOUNDARY = re.compile(r"[!-~](?:[ -~]{0,68}[!-~])?")
-_ALLOWED = (
-    f"multipart/form-data with one field {FIELD!r}, up to {_MAX_PARTS} parts of up to"
-    f" {_MAX_PART_HEADERS} headers of {_MAX_HEADER_BYTES:,} bytes, and the closing boundary"
-)
 # What leaves the bytes of a part as they are (RFC 7578 knows no other).
 _PLAIN_ENCODINGS = ("7bit", "8bit", "binary")
 # HTML escapes no backslash, so that the last one of a name is no escape of the quote behind it.
@@ -46,25 +44,25 @@ class SentFile:
     name: str
 
 
-def read_file(call: Call) -> SentFile:
-    """Take the file out of the request.
+def read_files(call: Call, most: int = 1) -> list[SentFile]:
+    """Take the files out of the request, in their order.
 
     Raises:
         HeadersTooLarge: a header is too long.
         UnsupportedEncoding: a part is encoded.
-        Rejected: a multipart body cannot be read, or is without exactly one `file`.
+        Rejected: a multipart body cannot be read, or has no `file`, or more than the most.
     """
     media_type, options = parse_options_header(_header(call, "Content-Type"))
     if media_type.lower() != "multipart/form-data":
         name = _file_name(_header(call, "Content-Disposition"))
-        return SentFile(call.body, clean_name(name or ""))
+        return [SentFile(call.body, clean_name(name or ""))]
     try:
-        return _only(_files(call.body, _boundary(options)))
+        return _counted(_files(call.body, _boundary(options, most), most), most)
     except MultipartError as error:
         # The parser keeps its error and the error the parser's frames, and with them the body:
         # without its traceback both go at once, not when garbage is collected next.
         reason = error.with_traceback(None)
-        raise _bad_form(f"the multipart body cannot be read: {reason}") from reason
+        raise _bad_form(f"the multipart body cannot be read: {reason}", most) from reason
 
 
 def _header(call: Call, name: str) -> str:
@@ -78,19 +76,20 @@ def _header(call: Call, name: str) -> str:
     return value
 
 
-def _boundary(options: dict[str, str]) -> str:
+def _boundary(options: dict[str, str], most: int) -> str:
     boundary = options.get("boundary", "")
     if not _BOUNDARY.fullmatch(boundary):
         raise _bad_form(
             "the boundary is not 1 to 70 printable ASCII characters"
             if boundary
             else "Content-Type names no boundary",
+            most,
             found=boundary[:MAX_FOUND_CHARACTERS],
         )
     return boundary
 
 
-def _files(body: bytes, boundary: str) -> Iterator[SentFile]:
+def _files(body: bytes, boundary: str, most: int) -> Iterator[SentFile]:
     """Yield what the field holds, one after the other, as it is read.
 
     Raises:
@@ -102,7 +101,7 @@ def _files(body: bytes, boundary: str) -> Iterator[SentFile]:
         boundary,
         max_header_size=_MAX_HEADER_BYTES,
         max_header_count=_MAX_PART_HEADERS,
-        max_segment_count=_MAX_PARTS,
+        max_segment_count=most + _MAX_OTHER_PARTS,
         # Any byte is a character of Latin-1: which of them a name means is told by the name.
         header_charset="latin-1",
         strict=True,
@@ -113,18 +112,18 @@ def _files(body: bytes, boundary: str) -> Iterator[SentFile]:
         # In one piece: what a part holds is then copied once, and is no part's but this one's.
         for event in parser.parse(body):
             if isinstance(event, MultipartSegment):
-                name, data = _file_name_of(event), b""
+                name, data = _file_name_of(event, most), b""
             elif event:
                 data = event
             elif name is not None:
                 yield SentFile(data, clean_name(name))
 
 
-def _file_name_of(part: MultipartSegment) -> str | None:
+def _file_name_of(part: MultipartSegment, most: int) -> str | None:
     """Tell what the file in a part is called; None where the part holds none of ours."""
     headers = dict(part.headerlist)
     if len(headers) < len(part.headerlist):
-        raise _bad_form("a part has a header twice")
+        raise _bad_form("a part has a header twice", most)
     encoding = headers.get("Content-Transfer-Encoding", "binary").strip()
     if encoding.lower() not in _PLAIN_ENCODINGS:
         raise UnsupportedEncoding(
@@ -137,20 +136,27 @@ def _file_name_of(part: MultipartSegment) -> str | None:
     return _file_name(headers["Content-Disposition"]) if part.name == FIELD else None
 
 
-def _only(files: Iterator[SentFile]) -> SentFile:
-    sent, *more = [next(files, None), *(SentFile(b"", "") for _ in files)]
-    if sent is None or more:
-        found = len(more) + (sent is not None)
+def _counted(files: Iterator[SentFile], most: int) -> list[SentFile]:
+    sent = list(islice(files, most))
+    found = len(sent) + sum(1 for _ in files)  # those too many are not kept
+    if not 1 <= found <= most:
+        wanted = "exactly one" if most == 1 else f"1 to {most}"
         raise _bad_form(
-            f"the form has {found} fields named {FIELD!r} with a file; send exactly one",
+            f"the form has {found} fields named {FIELD!r} with a file; send {wanted}",
+            most,
             found=found,
-            allowed=1,
+            allowed=1 if most == 1 else wanted,
         )
     return sent
 
 
-def _bad_form(detail: str, found: object = None, allowed: object = _ALLOWED) -> Rejected:
-    return Rejected(detail, code="bad-form", found=found, allowed=allowed)
+def _bad_form(detail: str, most: int, found: object = None, allowed: object = None) -> Rejected:
+    files = f"one field {FIELD!r}" if most == 1 else f"1 to {most} fields {FIELD!r}"
+    form = (
+        f"multipart/form-data with {files}, up to {most + _MAX_OTHER_PARTS} parts of up to"
+        f" {_MAX_PART_HEADERS} headers of {_MAX_HEADER_BYTES:,} bytes, and the closing boundary"
+    )
+    return Rejected(detail, code="bad-form", found=found, allowed=allowed or form)
 
 
 def _file_name(disposition: str) -> str | None:

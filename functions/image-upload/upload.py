@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from form import SentFile
+from idempotency import Turn
 from pipeline import ids, telemetry
 from pipeline.events import cloudevents
 from pipeline.events.provenance import metadata_of
@@ -30,28 +32,49 @@ class Uploads:
     job_ids: JobIds
     model_id: str
 
-    def accept(self, tenant: str, sent: SentFile, trace_id: str) -> Job:
+    def accept(
+        self,
+        tenant: str,
+        sent: SentFile,
+        trace_id: str,
+        names: Mapping[str, str] | None = None,
+        turn: Turn | None = None,
+        number: int = 0,
+    ) -> Job:
         """Make one submission durable; when this returns, the object and its event are.
 
+        Args:
+            names: what the log line says of the request beside its trace.
+            turn: the request's, if it has an Idempotency-Key.
+            number: of the image in its request.
+
         Raises:
+            KeyReused: the key came with other images before.
             InvalidImage: nothing was stored and no event sent.
             Unavailable: MinIO or Kafka did not confirm; the event may still land.
         """
         info = decoding.inspect(sent.data, self.limits)
         image = ids.image_id(sent.data)
         key = ids.input_key(tenant, image, info.format.extension)
-        now = datetime.now(UTC)
+        if turn is None:
+            job = self._new_job(tenant, image)
+        else:
+            turn.open([image])
+            job = turn.job(number, image)
+            if turn.is_done:
+                return job
         event = cloudevents.ImageUploaded(
             tenant_id=tenant,
-            job_id=self.job_ids.issue(tenant, image, self.model_id, now),
+            job_id=job.job_id,
             image_id=image,
-            model_id=self.model_id,
+            model_id=job.model_id,
             original_file_name=sent.name,
             storage_path=f"{INPUT_BUCKET}/{key}",
             file_size=len(sent.data),
             mime_type=info.format.mime_type,
-            uploaded_at=cloudevents.datetime_text(now.timestamp()),
+            uploaded_at=cloudevents.datetime_text(job.accepted_at.timestamp()),
             duplicate=False,
+            redelivered=turn is not None and turn.is_repeated,
             traceparent=telemetry.child_traceparent(trace_id),
         )
         created = self.store.create(
@@ -61,7 +84,10 @@ class Uploads:
         event = replace(event, duplicate=not created)
         self.publisher.publish(topics.UPLOADS.name, image, event.encode())
         crashes.point("upload.acknowledged")
-        logger.info(
-            "accepted", extra={"image_id": image, "job_id": event.job_id, "trace_id": trace_id}
-        )
-        return Job(event.job_id, tenant, image, self.model_id, now)
+        known = {"image_id": image, "job_id": event.job_id, "trace_id": trace_id}
+        logger.info("accepted", extra={**known, **(names or {})})
+        return job
+
+    def _new_job(self, tenant: str, image: str) -> Job:
+        about = (tenant, image, self.model_id, datetime.now(UTC))
+        return Job(self.job_ids.issue(*about), *about)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Sequence
 from urllib.request import parse_http_list
 
+from pipeline.errors import Unavailable
 from pipeline.ids import Job
+from pipeline.storage.cache import ResultKey
 from pipeline.storage.results import Found, Results
 
 _SECONDS = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -47,34 +50,44 @@ class Waiter:
         self._places = threading.Semaphore(places)
         self._never = threading.Event()
 
-    def wait(self, job: Job, seconds: int) -> Found | None:
-        """Wait for the result of a job.
+    def wait(self, jobs: Sequence[Job], seconds: int) -> dict[str, Found]:
+        """Wait for the results of jobs, until each has one or failed.
 
         Returns:
-            None when it did not complete in time, failed, or all places are taken: the client then
-            asks for the job.
-
-        Raises:
-            Unavailable: the store does not answer.
+            Results by job id, without those that did not complete in time or failed, and none when
+            all places are taken or the store does not answer: the client then asks for the job.
         """
-        if seconds <= 0 or not self._places.acquire(blocking=False):
-            return None
+        found: dict[str, Found] = {}
+        if seconds <= 0 or not jobs or not self._places.acquire(blocking=False):
+            return found
         try:
-            return self._poll(job, time.monotonic() + seconds)
+            self._poll({job.job_id: job for job in jobs}, time.monotonic() + seconds, found)
+        except Unavailable:
+            pass  # they are accepted all the same
         finally:
             self._places.release()
+        return found
 
-    def _poll(self, job: Job, deadline: float) -> Found | None:
+    def _poll(self, jobs: dict[str, Job], deadline: float, found: dict[str, Found]) -> None:
         pause, ask_store_at = _FIRST_PAUSE_SECONDS, time.monotonic() + self._store_every_seconds
         while (now := time.monotonic()) < deadline:
-            (cached,) = self._results.find_cached([(job.tenant, job.image_id, job.model_id)])
-            if cached is not None:
-                return Found(cached, from_cache=True)
+            cached = self._results.find_cached([_key(job) for job in jobs.values()])
+            for job_id, body in zip(list(jobs), cached, strict=True):
+                if body is not None:
+                    found[job_id] = Found(body, from_cache=True)
+                    del jobs[job_id]
             if now >= ask_store_at:
                 ask_store_at = now + self._store_every_seconds
-                stored = self._results.find(job.tenant, job.image_id, job.model_id)
-                if stored or self._results.find_failure(job.tenant, job.job_id):
-                    return stored
+                for job in list(jobs.values()):
+                    if stored := self._results.find(*_key(job)):
+                        found[job.job_id] = stored
+                    if stored or self._results.find_failure(job.tenant, job.job_id):
+                        del jobs[job.job_id]
+            if not jobs:
+                return
             self._never.wait(min(pause, deadline - now))
             pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
-        return None
+
+
+def _key(job: Job) -> ResultKey:
+    return job.tenant, job.image_id, job.model_id

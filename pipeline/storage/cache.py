@@ -26,8 +26,8 @@ ResultKey = tuple[str, str, str]
 _REST_SECONDS = 1.0
 
 
-class ResultCache:
-    """Results by tenant, image and model; every failure of Redis is a miss, never an error."""
+class Client:
+    """One connection pool to Redis, which nobody waits for and nobody needs."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._redis = Redis.from_url(
@@ -39,6 +39,24 @@ class ResultCache:
         self._ttl_seconds = settings.cache_ttl_seconds
         self._clock = clock
         self._rests_until = 0.0
+
+    def answers(self) -> bool:
+        """Tell whether Redis answers a PING now."""
+        return self._try(lambda: bool(self._redis.ping()), False)
+
+    def _try(self, command: Callable[[], Answer], otherwise: Answer) -> Answer:
+        if self._clock() < self._rests_until:
+            return otherwise
+        try:
+            return command()
+        except RedisError as error:
+            self._rests_until = self._clock() + _REST_SECONDS
+            logger.warning("redis does not answer", extra={"reason": str(error)})
+            return otherwise
+
+
+class ResultCache(Client):
+    """Results by tenant, image and model; every failure of Redis is a miss, never an error."""
 
     def get(self, tenant: str, image: str, model: str) -> bytes | None:
         """Read one result; None when it is not there or Redis does not answer."""
@@ -62,10 +80,6 @@ class ResultCache:
         names = {_name(*key): result for key, result in results.items()}
         self._try(lambda: self._write(names), None)
 
-    def answers(self) -> bool:
-        """Tell whether Redis answers a PING now."""
-        return self._try(lambda: bool(self._redis.ping()), False)
-
     def _read(self, names: list[str]) -> list[bytes | None]:
         return cast("list[bytes | None]", self._redis.mget(names))
 
@@ -74,16 +88,6 @@ class ResultCache:
             for name, result in results.items():
                 pipe.set(name, result, ex=self._ttl_seconds)
             pipe.execute()
-
-    def _try(self, command: Callable[[], Answer], otherwise: Answer) -> Answer:
-        if self._clock() < self._rests_until:
-            return otherwise
-        try:
-            return command()
-        except RedisError as error:
-            self._rests_until = self._clock() + _REST_SECONDS
-            logger.warning("redis does not answer", extra={"reason": str(error)})
-            return otherwise
 
 
 def _name(tenant: str, image: str, model: str) -> str:

@@ -87,7 +87,7 @@ BAD = {
         400, "bad-query", "minConfidence", "GET", f"{UPLOADS}/{'0' * 64}?minConfidence=high"
     ),
     "a form without a file": Bad(
-        400, "bad-form", "exactly one", body=b"--b--\r\n",
+        400, "bad-form", "send 1 to 16", body=b"--b--\r\n",
         headers={"Content-Type": "multipart/form-data; boundary=b"},
     ),
     "a number of Python's": Bad(

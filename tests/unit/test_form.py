@@ -8,7 +8,7 @@ import tracemalloc
 
 import pytest
 
-from form import SentFile, read_file
+from form import SentFile, read_files
 from pipeline.errors import Rejected
 from pipeline.http.web import Call
 from tests import pictures
@@ -22,6 +22,12 @@ LARGE = 2_000_000
 def call(body: bytes, content_type: str = FORM, **headers: str) -> Call:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Call("POST", "/", {}, {"Content-Type": content_type, **named}, body, "trace")
+
+
+def read_file(request: Call) -> SentFile:
+    """The one file of a request."""
+    (sent,) = read_files(request)
+    return sent
 
 
 def part(*lines: bytes, data: bytes = JPEG) -> bytes:
@@ -214,3 +220,37 @@ def test_an_endless_header_of_the_request_is_refused(header: str) -> None:
         read_file(Call("POST", "/", {}, headers, JPEG, "trace"))
 
     assert (refused.value.status, refused.value.allowed) == (431, 4096)
+
+
+def many(count: int) -> Call:
+    parts = [
+        part(DISPOSITION.replace(b"cat", b"%d" % number), data=JPEG[:-number])
+        for number in range(1, count + 1)
+    ]
+    return call(b"".join(parts) + b"--b--\r\n")
+
+
+def test_files_are_taken_in_their_order() -> None:
+    sent = read_files(many(3), 3)
+
+    assert sent == [SentFile(JPEG[:-number], f"{number}.jpg") for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("count", [0, 4, 18])
+def test_more_files_than_may_be_or_none_are_refused_with_their_number(count: int) -> None:
+    with pytest.raises(Rejected, match=rf"{count} fields named 'file' .* send 1 to 3") as refused:
+        read_files(many(count), 3)
+
+    assert (refused.value.found, refused.value.allowed) == (count, "1 to 3")
+
+
+def test_a_form_may_have_so_many_other_parts_beside_its_files() -> None:
+    other = part(b'Content-Disposition: form-data; name="note"', data=b"x")
+    file = part(DISPOSITION)
+    whole = call(other * 15 + file * 3 + b"--b--\r\n")
+    too_many = call(other * 16 + file * 3 + b"--b--\r\n")
+
+    assert len(read_files(whole, 3)) == 3
+    with pytest.raises(Rejected, match=r"(?i)maximum|limit") as refused:
+        read_files(too_many, 3)
+    assert "18 parts" in str(refused.value.allowed)

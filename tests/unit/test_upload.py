@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from form import SentFile, clean_name, read_file
+from form import SentFile, clean_name, read_files
 from pipeline import ids
 from pipeline.errors import InvalidImage, Rejected, Unavailable
 from pipeline.http.web import Call
@@ -37,8 +37,8 @@ class Bench:
             self.job_ids,
             MODEL,
         )
-        results = Results(self.store, self.cache)
-        self.waiter = Waiter(results, places=1, store_every_seconds=0.01)
+        self.results = Results(self.store, self.cache)
+        self.waiter = Waiter(self.results, places=1, store_every_seconds=0.01)
 
 
 @pytest.fixture
@@ -86,6 +86,12 @@ def test_without_store_or_broker_nothing_is_accepted(bench: Bench, part: str) ->
 
     with pytest.raises(Unavailable):
         bench.uploads.accept("default", SentFile(JPEG, ""), TRACE)
+
+
+def read_file(request: Call) -> SentFile:
+    """The one file of a request."""
+    (sent,) = read_files(request)
+    return sent
 
 
 def call(body: bytes, **headers: str) -> Call:
@@ -191,10 +197,9 @@ def test_waiting_ends_with_the_result(bench: Bench) -> None:
     job = bench.uploads.accept("default", SentFile(JPEG, ""), TRACE)
     bench.cache.put("default", job.image_id, MODEL, b"{}")
 
-    found = bench.waiter.wait(job, 5)
+    found = bench.waiter.wait([job], 5)
 
-    assert found is not None
-    assert found.body == b"{}"
+    assert found[job.job_id].body == b"{}"
 
 
 def test_a_result_that_only_the_store_has_is_found_while_waiting(bench: Bench) -> None:
@@ -203,14 +208,39 @@ def test_a_result_that_only_the_store_has_is_found_while_waiting(bench: Bench) -
     key = ids.result_key("default", job.image_id, MODEL)
     bench.store.put("classification-results", key, b"{}", "application/json")
 
-    found = bench.waiter.wait(job, 5)
+    found = bench.waiter.wait([job], 5)
 
-    assert found is not None
-    assert not found.from_cache
+    assert not found[job.job_id].from_cache
+
+
+def test_of_several_each_is_waited_for_beside_those_that_failed(bench: Bench) -> None:
+    photos = [pictures.with_nonce(JPEG, b"%d" % number) for number in range(3)]
+    failed, cached, stored = [
+        bench.uploads.accept("default", SentFile(photo, ""), TRACE) for photo in photos
+    ]
+    bench.results.save_failure("default", failed.job_id, b"{}")
+    bench.cache.put("default", cached.image_id, MODEL, b"{}")
+    key = ids.result_key("default", stored.image_id, MODEL)
+    bench.store.put("classification-results", key, b"{}", "application/json")
+
+    found = bench.waiter.wait([failed, cached, stored], 30)
+
+    assert found.keys() == {cached.job_id, stored.job_id}
+
+
+def test_what_was_found_before_the_store_fell_silent_is_told(bench: Bench) -> None:
+    first, second = [
+        bench.uploads.accept("default", SentFile(photo, ""), TRACE)
+        for photo in (JPEG, pictures.with_nonce(JPEG, b"second"))
+    ]
+    bench.cache.put("default", first.image_id, MODEL, b"{}")
+    bench.store.down = True
+
+    assert bench.waiter.wait([first, second], 30).keys() == {first.job_id}
 
 
 def test_nobody_waits_without_asking_for_it(bench: Bench) -> None:
     job = bench.uploads.accept("default", SentFile(JPEG, ""), TRACE)
     bench.cache.put("default", job.image_id, MODEL, b"{}")
 
-    assert bench.waiter.wait(job, 0) is None
+    assert bench.waiter.wait([job], 0) == {}

@@ -1,0 +1,125 @@
+"""How the images of one request are accepted: one by one, each with a place in the backlog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import idempotency
+from admission import Admission
+from form import SentFile
+from idempotency import Keys, Turn
+from pipeline import telemetry
+from pipeline.errors import InvalidImage, PipelineError, Refused, Unavailable
+from pipeline.http.web import Call
+from pipeline.ids import Job, image_id
+from upload import Uploads
+
+# An accepted job, or why there is none.
+Outcome = Job | PipelineError
+
+# As OpenFaaS names a call, also when it is handed to another replica.
+_CALL_ID = "X-Call-Id"
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of each image of a request, in its order.
+
+    Attributes:
+        is_repeated: a request with the same Idempotency-Key came before.
+    """
+
+    sent: Sequence[SentFile]
+    outcomes: Sequence[Outcome]
+    is_repeated: bool = False
+
+    @property
+    def jobs(self) -> list[Job]:
+        """Of those that are accepted."""
+        return [each for each in self.outcomes if isinstance(each, Job)]
+
+
+@dataclass(frozen=True)
+class Submissions:
+    """Accepts whole requests."""
+
+    uploads: Uploads
+    keys: Keys
+    admission: Admission
+
+    def submit(self, tenant: str, call: Call, read: Callable[[], list[SentFile]]) -> Submitted:
+        """Accept what a request holds; an image that is alone is refused as the whole request.
+
+        Args:
+            read: takes the files out of the request; called when there is room for one.
+
+        Raises:
+            PipelineError: the request, or its one image, is not accepted.
+        """
+        key = idempotency.key_of(call)
+        if key is None:
+            return self._submit(tenant, call, read, None)
+        call_id = call.headers.get(_CALL_ID) or call.trace_id
+        with self.keys.turn(tenant, key, call_id) as turn:
+            return self._submit(tenant, call, read, turn)
+
+    def _submit(
+        self, tenant: str, call: Call, read: Callable[[], list[SentFile]], turn: Turn | None
+    ) -> Submitted:
+        with self._admitted():
+            sent = read()
+            if len(sent) > 1 and turn:
+                turn.open([image_id(each.data) for each in sent])
+            one = _One(self.uploads, tenant, call, turn)
+            outcomes = [one.accept(0, sent[0], is_alone=len(sent) == 1)]
+        for number, file in enumerate(sent[1:], 1):
+            outcomes.append(self._accept_another(one, number, file, outcomes[-1]))
+        if turn and not any(isinstance(each, Unavailable | Refused) for each in outcomes):
+            turn.finish()
+        return Submitted(sent, outcomes, turn is not None and turn.is_repeated)
+
+    def _accept_another(self, one: _One, number: int, sent: SentFile, before: Outcome) -> Outcome:
+        # Who had no room or no answer a moment ago is not asked again: each would take its time.
+        if isinstance(before, Unavailable):
+            return before
+        try:
+            with self._admitted():
+                return one.accept(number, sent)
+        except Unavailable as error:
+            return error
+
+    @contextmanager
+    def _admitted(self) -> Iterator[None]:
+        """Have a place in the backlog for one image; count why there is none, or no request."""
+        try:
+            with self.admission.one():
+                yield
+        except PipelineError as error:
+            telemetry.UPLOADS.labels(error.code).inc()
+            raise
+
+
+@dataclass(frozen=True)
+class _One:
+    """Accepts one image after the other of a request."""
+
+    uploads: Uploads
+    tenant: str
+    call: Call
+    turn: Turn | None
+
+    def accept(self, number: int, sent: SentFile, *, is_alone: bool = False) -> Outcome:
+        call = self.call
+        try:
+            job = self.uploads.accept(
+                self.tenant, sent, call.trace_id, call.names, self.turn, number
+            )
+        except (InvalidImage, Unavailable, Refused) as error:
+            if is_alone:
+                raise
+            telemetry.UPLOADS.labels(error.code).inc()
+            return error
+        telemetry.UPLOADS.labels("accepted").inc()
+        return job
