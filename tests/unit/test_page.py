@@ -22,7 +22,8 @@ NEVER_OF_A_PAGE = {
     "method-not-allowed", "length-required", "precondition-failed", "batch-too-large",
     "target-too-long", "unsupported-encoding", "unsupported-transfer-encoding",
     "range-not-satisfiable", "expectation-failed", "misdirected-request", "not-implemented",
-    "http-version-not-supported",
+    "http-version-not-supported", "bad-idempotency-key", "idempotency-key-in-use",
+    "idempotency-key-reused",
 }  # fmt: skip
 WAITED_FOR = {429, 503}
 
