@@ -17,6 +17,7 @@ _COMMANDS = {
         "imagectl.dead_letters.command:dead_letters",
         "Messages that failed: replay them.",
     ),
+    "doctor": ("imagectl.doctor.command:doctor", "Examine a configuration, and what runs."),
     "models": ("imagectl.models:models", "Models in MinIO: list them, add one, use one."),
     "prove": ("imagectl.prove.command:prove", "Try the guarantees on a running deployment."),
     "reconcile": ("imagectl.reconcile:reconcile", "Account for every image; send lost ones again."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,14 +10,8 @@ from typing import Any
 
 import yaml
 
-# As in drone/envsubst, which faas-cli uses: a default must not be empty, and an empty value counts
-# as none. Its functions that cut and replace are left out.
-SUBSTITUTION = re.compile(
-    r"""(?P<escape>\$\$|\\[/\\])
-      | \$\{ (?P<name>\w+) (?: (?:=|:[-=?+]) (?P<default>[^{}]+) )? \}
-      | (?P<bad>\$\{[^}]*\}?)""",
-    re.VERBOSE,
-)
+from pipeline.substitution import substitute
+
 HANDLER_FOLDER = "function"
 
 
@@ -62,23 +55,6 @@ class _TextLoader(yaml.SafeLoader):
     yaml_implicit_resolvers = {"<": yaml.SafeLoader.yaml_implicit_resolvers["<"]}  # noqa: RUF012
 
 
-def substitute(text: str, env: Mapping[str, str]) -> str:
-    """Replace `${NAME}` and `${NAME:-default}`; `$$` is a dollar sign."""
-
-    def replace(match: re.Match[str]) -> str:
-        if match["escape"]:
-            return match["escape"][1]
-        if match["bad"]:
-            line = text.count("\n", 0, match.start()) + 1
-            raise StackFileError(
-                f"line {line}: bad substitution {match['bad']}; faas-cli takes ${{NAME}} and"
-                " ${NAME:-default} with a default that is not empty"
-            )
-        return env.get(match["name"]) or match["default"] or ""
-
-    return SUBSTITUTION.sub(replace, text)
-
-
 def load(path: Path, env: Mapping[str, str] = os.environ) -> StackFile:
     """Read a stack file; raise StackFileError naming what is wrong with it."""
     try:
@@ -88,7 +64,14 @@ def load(path: Path, env: Mapping[str, str] = os.environ) -> StackFile:
             _function(name, fields) for name, fields in (document.get("functions") or {}).items()
         ]
         copy = (document.get("configuration") or {}).get("copy") or []
-    except (OSError, yaml.YAMLError, StackFileError, AttributeError, TypeError) as error:
+    except (
+        OSError,
+        yaml.YAMLError,
+        StackFileError,
+        AttributeError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise StackFileError(f"{path}: {error}") from error
     if not functions:
         raise StackFileError(f"{path}: names no function")

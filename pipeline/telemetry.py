@@ -11,10 +11,16 @@ from datetime import UTC, datetime
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from pipeline.version import VERSION
+
+VERSION_INFO = Gauge("image_pipeline_version", "1, by the version of what runs", ["version"])
 UPLOADS = Counter("image_uploads_total", "uploads answered, by outcome", ["outcome"])
 BACKLOG = Gauge("image_backlog", "events in Kafka that wait for the consumer's commit")
 CLASSIFICATIONS = Counter(
     "image_classifications_total", "references classified, by outcome", ["outcome"]
+)
+MODEL_LOADED = Gauge(
+    "image_model_loaded", "1 for the current model of this replica", ["model_id", "digest"]
 )
 MODELS_LOADED = Counter(
     "image_models_loaded_total", "models loaded for jobs pinned to another than the current one"
@@ -95,6 +101,7 @@ def configure(service: str, level: str) -> None:
     """Send all log lines of this process to stdout as JSON."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter(service))
+    VERSION_INFO.labels(VERSION).set(1)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Its warnings and debug lines hold whole URLs, and ours are signed.
     logging.getLogger("urllib3").setLevel(logging.ERROR)

@@ -49,6 +49,12 @@ WRITE = "write_timeout"
 READ = "read_timeout"
 UNSAID = ("", "default")
 
+_TIMES = (
+    "REQUEST_TIMEOUT_SECONDS",
+    "MAX_FUNCTION_SECONDS",
+    "PROVIDER_WAIT_SECONDS",
+    "PROVIDER_WAKE_SECONDS",
+)
 _DAY_SECONDS = 24 * 60 * 60.0
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,9})?")
 _PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(ns|us|µs|μs|ms|s|m|h)")
@@ -154,6 +160,20 @@ def check(environment: Mapping[str, str]) -> Chain:
     return chain
 
 
+def levers() -> frozenset[str]:
+    """Name every variable that moves a link of the chain."""
+    return frozenset(name for wait in Chain.from_env({}).waits.values() for name in wait.levers)
+
+
+def limits_of(environment: Mapping[str, str]) -> Limits:
+    """Read the limits that are times; another one that is wrong is no matter of theirs.
+
+    Raises:
+        ValueError: naming all variables that are wrong.
+    """
+    return Limits.from_env({name: environment.get(name, "") for name in _TIMES})
+
+
 def poll_seconds(consumer_seconds: float) -> float:
     """Tell how long Kafka waits for a consumer that waits for its calls so long, and commits."""
     return max(_LEAST_POLL_SECONDS, consumer_seconds + DRAIN_SECONDS)
@@ -195,7 +215,7 @@ class _Reader:
 
 
 def _waits(environment: Mapping[str, str]) -> dict[str, Wait]:
-    limits = Limits.from_env(environment)
+    limits = limits_of(environment)
     reader = _Reader(environment)
     one_call, of_any = "REQUEST_TIMEOUT_SECONDS", "MAX_FUNCTION_SECONDS"
     replica = "PROVIDER_WAIT_SECONDS"

@@ -21,6 +21,7 @@ from pipeline.http.entry import Entry
 from pipeline.http.identity import CLASSIFY, CONSUMER, REFERENCES, Caller, Verifier
 from pipeline.images.decoding import Limits
 from pipeline.models import bundles
+from pipeline.models.manifest import MODEL_FILE
 from pipeline.settings import Settings
 from pipeline.storage.cache import ResultCache
 from pipeline.storage.object_store import ObjectStore
@@ -45,6 +46,9 @@ class Function:
         if engine is None:
             raise ModelRefused(f"MODEL_ID is {model_id}; expected a model that MinIO holds")
         self.manifest = engine.manifest
+        telemetry.MODEL_LOADED.labels(
+            self.manifest.model_id, self.manifest.digests[MODEL_FILE]
+        ).set(1)
         engines = LoadedModels(engine, partial(_load, settings, store))
         results = Results(store, ResultCache(settings))
         self.classifier = Classifier(engines, store, results)

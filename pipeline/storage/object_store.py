@@ -162,6 +162,23 @@ class ObjectStore:
         for page in self._pages(bucket, prefix, "/"):
             yield from page.folders
 
+    def has_bucket(self, bucket: str) -> bool:
+        """Tell whether there is such a bucket.
+
+        Raises:
+            Unavailable: the store did not answer.
+        """
+        return self._send({200, 404}, self._request("HEAD", bucket, "")).status == 200
+
+    def policy(self, bucket: str) -> str | None:
+        """Read what a bucket allows to others, as JSON; None where that is nothing.
+
+        Raises:
+            Unavailable: the store did not answer, or does not tell it to us.
+        """
+        answer = self._send({200, 404}, self._request("GET", bucket, "", query="policy="))
+        return answer.body.decode() if answer.status == 200 else None
+
     def make_buckets(self) -> None:
         """Create the buckets that are missing.
 
@@ -230,7 +247,7 @@ class ObjectStore:
             raise Unavailable(f"MinIO does not answer: {type(error).__name__}") from error
         for request, answer in zip(requests, answers, strict=True):
             # 404 of a missing bucket is no answer about an object.
-            if answer.status not in expected or b"NoSuchBucket" in answer.body[:300]:
+            if answer.status not in expected or b"<Code>NoSuchBucket<" in answer.body[:300]:
                 said = answer.body[:300].decode(errors="replace")
                 meaning = Refused if is_final(answer.status, answer.body) else Unavailable
                 raise meaning(f"MinIO answered {answer.status} to {request.name}: {said}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,35 @@ from tests.sending import accepted
 from tests.stack import Stack, until
 
 
-class Damaged:
-    """A model in MinIO, one byte of which is not what was put there."""
+def _one_bit(data: bytes) -> bytes:
+    changed = bytearray(data)
+    changed[len(changed) // 2] ^= 1
+    return bytes(changed)
 
-    def __init__(self, stack: Stack, model_id: str, file: str) -> None:
+
+def _labels_swapped(data: bytes) -> bytes:
+    first, second, *others = data.splitlines(keepends=True)
+    return b"".join([second, first, *others])
+
+
+class Damaged:
+    """A model in MinIO, a file of which is not what was put there."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        model_id: str,
+        file: str,
+        damage: Callable[[bytes], bytes] = _one_bit,
+    ) -> None:
+        self._damage = damage
         self.model_id = model_id
         self._stack, self._key = stack, f"{model_id}/{file}"
         self._whole = stack.store.get(MODEL_BUCKET, self._key) or b""
 
     def __enter__(self) -> Damaged:
-        data = bytearray(self._whole)
-        data[len(data) // 2] ^= 1
-        self._stack.store.put(MODEL_BUCKET, self._key, bytes(data), "application/octet-stream")
+        data = self._damage(self._whole)
+        self._stack.store.put(MODEL_BUCKET, self._key, data, "application/octet-stream")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,8 +69,11 @@ def test_a_damaged_model_is_refused_before_anything_is_switched(
     assert {model_of(function) for function in functions} == {before}
 
 
+@pytest.mark.parametrize(
+    ("file", "damage"), [("model.tflite", _one_bit), ("labels.txt", _labels_swapped)]
+)
 def test_a_classifier_told_a_damaged_model_does_not_start_and_the_old_one_serves_on(
-    stack: Stack, made_models: Path
+    stack: Stack, made_models: Path, file: str, damage: Callable[[bytes], bytes]
 ) -> None:
     other, before = added(stack, made_models / "logits"), current(stack)
     openfaas = ServedModel(stack.settings)
@@ -60,7 +81,7 @@ def test_a_classifier_told_a_damaged_model_does_not_start_and_the_old_one_serves
     assert classifier["name"] == "image-classifier"
 
     try:
-        with Damaged(stack, other, "model.tflite"):
+        with Damaged(stack, other, file, damage):
             openfaas.deploy(classifier, other)
             why = until(lambda: failed_rollout(stack), 180)
             job = accepted(stack, pictures.fresh("beside a damaged model"))
@@ -69,7 +90,7 @@ def test_a_classifier_told_a_damaged_model_does_not_start_and_the_old_one_serves
         openfaas.deploy(classifier, before)
         openfaas.wait(classifier, before, 180)
 
-    assert f"{other}/model.tflite" in why
+    assert f"{other}/{file}" in why
     assert "its manifest expects" in why
     assert state["result"]["modelId"] == before
 

@@ -77,6 +77,15 @@ def test_bundle_with_one_flipped_bit_is_refused(file: str, tmp_path: Path) -> No
         Model.from_files(files)
 
 
+def test_bundle_with_two_labels_swapped_is_refused(tmp_path: Path) -> None:
+    files = dict(bundle.prepare(DEMONSTRATION, tmp_path).files)
+    first, second, *others = files["labels.txt"].splitlines(keepends=True)
+    files["labels.txt"] = b"".join([second, first, *others])
+
+    with pytest.raises(ModelRefused, match=r"labels\.txt .* has SHA-256 .* expects"):
+        Model.from_files(files)
+
+
 def test_bundle_without_labels_is_refused(tmp_path: Path) -> None:
     files = dict(bundle.prepare(DEMONSTRATION, tmp_path).files)
     del files["labels.txt"]

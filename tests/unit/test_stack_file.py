@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from local.stack_file import StackFileError, load, substitute, template_of
+from local.stack_file import StackFileError, load, template_of
+from pipeline.substitution import substitute
 
 STACK = """
 provider: {name: openfaas, gateway: "http://127.0.0.1:8080"}
@@ -70,7 +71,7 @@ def test_substitution_follows_envsubst(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize("text", ["${A:-}", "${A-d}", "${A:-${B}}", "${A", "${}", "${A^^}"])
 def test_substitution_that_faas_cli_or_we_do_not_know_is_named(text: str) -> None:
-    with pytest.raises(StackFileError, match=r"line 2: bad substitution \$\{"):
+    with pytest.raises(ValueError, match=r"line 2: bad substitution \$\{"):
         substitute(f"# a comment\n{text}", {"A": "value"})
 
 
