@@ -48,7 +48,7 @@ def examine(deployment: Deployment) -> list[Finding]:
         if each.name in there:
             wrong += _differences(each, there[each.name])
     for name in (name for name in FUNCTIONS if name in there):
-        wrong += _timeouts(name, there[name], deployment)
+        wrong += _timeouts(name, there[name])
         wrong += _version(name, settings.openfaas_url)
     return [of("deployed", wrong, f"{', '.join(sorted(there))}: all replicas are there")]
 
@@ -75,11 +75,9 @@ def _differences(described: Described, function: Function) -> Iterator[Wrong]:
             )
 
 
-def _timeouts(name: str, function: Function, deployment: Deployment) -> list[Wrong]:
-    """Hold what it was given against what waits for it here."""
-    given = function.get("envVars") or {}
-    told = deployment.environment.get("REQUEST_TIMEOUT_SECONDS", "")
-    broken = timeouts.Chain.from_env({**given, "REQUEST_TIMEOUT_SECONDS": told}).broken()
+def _timeouts(name: str, function: Function) -> list[Wrong]:
+    """Hold what it was given against each other; against what is set here `_differences` does."""
+    broken = timeouts.Chain.from_env(function.get("envVars") or {}).broken()
     change = f"change stack.yml and deploy {name} anew"
     return [Wrong(f"{name}: {text}", "a chain that holds", change) for text in broken]
 
