@@ -57,7 +57,11 @@ class Classifier:
         large: list[ImageUploaded] = []
         with self._turns:
             # Not before: what a killed consumer asked for may be done by now, and is not repeated.
-            known = [each for each in images.values() if self._costly.knows(each.image_id)]
+            known = [
+                each
+                for each in images.values()
+                if self._costly.knows(each.tenant_id, each.image_id)
+            ]
             costly.extend(known)
             outcomes = self._find([each for each in images.values() if each not in known])
             missing: defaultdict[str, list[ImageUploaded]] = defaultdict(list)
@@ -151,7 +155,7 @@ class Classifier:
             while chunk := dict(islice(fetched, CHUNK_IMAGES)):
                 storing.append(self._look(engine, _decode(engine, chunk, outcomes, costly)))
         for event in costly[known:]:
-            self._costly.note(event.image_id)
+            self._costly.note(event.tenant_id, event.image_id)
         return outcomes
 
     def _classify_large(
@@ -170,7 +174,7 @@ class Classifier:
             info = engine.inspect(data)
             if info.is_costly:
                 costly.append(event)
-                self._costly.note(event.image_id)
+                self._costly.note(event.tenant_id, event.image_id)
                 return {}
             with self._lock:
                 storing.append(self._look(engine, {event: engine.decode(data, info)}))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from pipeline.errors import Unavailable
 
-# 64 hexadecimal digits each.
+# A tenant and 64 hexadecimal digits each.
 _REMEMBERED_IMAGES = 10_000
 
 
@@ -18,7 +18,7 @@ class Costly:
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
-        self._known: OrderedDict[str, None] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._lock = threading.Lock()
 
     @contextmanager
@@ -35,16 +35,19 @@ class Costly:
         finally:
             self._turn.release()
 
-    def note(self, image_id: str) -> None:
-        """Remember a costly image: nothing need be asked of a store to know that it has to wait."""
+    def note(self, tenant: str, image_id: str) -> None:
+        """Remember a costly image: nothing need be asked of a store to know that it has to wait.
+
+        For its tenant alone: how soon it is answered tells nobody what others have sent.
+        """
         with self._lock:
-            self._known[image_id] = None
+            self._known[tenant, image_id] = None
             while len(self._known) > _REMEMBERED_IMAGES:
                 self._known.popitem(last=False)
 
-    def knows(self, image_id: str) -> bool:
+    def knows(self, tenant: str, image_id: str) -> bool:
         """Tell whether an image is remembered."""
-        return image_id in self._known
+        return (tenant, image_id) in self._known
 
 
 def busy() -> Unavailable:
