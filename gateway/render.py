@@ -6,7 +6,8 @@
     PROVIDER_ADDRESS    where the functions are
     CONSOLE_ADDRESS     where MinIO's console is, if Nginx is to lead there
     NJS_MODULE          Nginx' JavaScript module
-    API_KEYS_DIR        the files of API keys
+    KEYS_DIR            what is known of API keys, a file each, which Nginx alone reads
+    KEYS_USED_DIR       where Nginx notes that one was used
     FUNCTION_KEYS_DIR   the files of functions' keys
     CORS_ORIGINS        which pages of other origins may read answers, joined by commas; or nothing
 and the limits, as pipeline/limits.py names them.
@@ -14,7 +15,6 @@ and the limits, as pipeline/limits.py names them.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import sys
@@ -24,7 +24,7 @@ from pathlib import Path
 from gateway import cors, page
 from pipeline import limits, timeouts
 from pipeline.limits import Limits
-from pipeline.names import FUNCTIONS, TENANTS
+from pipeline.names import FUNCTIONS
 from pipeline.version import VERSION
 
 _HERE = Path(__file__).parent
@@ -37,6 +37,8 @@ _PLACES = (
     "PROVIDER_ADDRESS",
     "CONSOLE_ADDRESS",
     "NJS_MODULE",
+    "KEYS_DIR",
+    "KEYS_USED_DIR",
 )
 
 
@@ -60,9 +62,6 @@ def main(environment: Mapping[str, str]) -> None:
         _write(folder / "servers" / "console.conf", render("console.conf", values))
     _write(folder / "identity.js", (_HERE / "identity.js").read_text(encoding="utf-8"))
     page.put(folder / "web", lambda name, text: fill_in(name, text, values))
-    keys = Path(environment["API_KEYS_DIR"])
-    rows = [f'"{_digest(keys / file)}" "{tenant}";\n' for file, tenant in TENANTS.items()]
-    _write(folder / "api-keys.map", "".join(rows))
     keys = Path(environment["FUNCTION_KEYS_DIR"])
     rows = [f'{name} "{_key(keys / f"{name}-key")}";\n' for name in FUNCTIONS]
     _write(folder / "function-keys.map", "".join(rows))
@@ -109,10 +108,6 @@ def _values(environment: Mapping[str, str]) -> dict[str, str]:
         "IDENTITY_JS": str(Path(environment["GATEWAY_DIR"]) / "identity.js"),
         "VERSION": VERSION,
     }
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(_key(file).encode()).hexdigest()
 
 
 def _key(file: Path) -> str:

@@ -7,8 +7,9 @@ umask 077
 export GATEWAY_DIR=/var/spool/gateway
 export GATEWAY_ADDRESS=8080
 export NJS_MODULE=/usr/lib/nginx/modules/ngx_http_js_module.so
-export API_KEYS_DIR=${SECRETS_DIR:-/run/secrets}
-export FUNCTION_KEYS_DIR=$API_KEYS_DIR
+export KEYS_DIR=/keys
+export KEYS_USED_DIR=/keys-used
+export FUNCTION_KEYS_DIR=${SECRETS_DIR:-/run/secrets}
 nowhere=127.0.0.1:9 # nobody listens there: 503 until the name is known
 export PROVIDER_ADDRESS=$nowhere
 export CONSOLE_ADDRESS=$nowhere

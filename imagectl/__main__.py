@@ -18,6 +18,7 @@ _COMMANDS = {
         "Messages that failed: replay them.",
     ),
     "doctor": ("imagectl.doctor.command:doctor", "Examine a configuration, and what runs."),
+    "keys": ("imagectl.keys.command:keys", "API keys: create, list, rotate and revoke them."),
     "models": ("imagectl.models:models", "Models in MinIO: list them, add one, use one."),
     "prove": ("imagectl.prove.command:prove", "Try the guarantees on a running deployment."),
     "reconcile": ("imagectl.reconcile:reconcile", "Account for every image; send lost ones again."),
@@ -48,7 +49,7 @@ def cli() -> None:
     """Operate an image pipeline.
 
     The stack is found by STATE_DIR (default .local), or by MINIO_ENDPOINT, KAFKA_BOOTSTRAP_SERVERS,
-    OPENFAAS_URL and SECRETS_DIR.
+    OPENFAAS_URL, SECRETS_DIR and KEYS_DIR.
     """
 
 

@@ -30,7 +30,8 @@ BUCKETS = (
 
 FAILURES_PREFIX = "failures/"
 
-TENANT_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+# `failures` begins the keys of failures, where results of a tenant of that name would lie, too.
+TENANT_PATTERN = re.compile(r"(?!failures$)[a-z0-9][a-z0-9-]{0,62}")
 IMAGE_ID_PATTERN = re.compile(r"[0-9a-f]{64}")
 MODEL_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 

@@ -174,6 +174,10 @@ class Settings:
         100_000, "calls", "asynchronous calls that wait; more get 503; 0: no limit", 0
     )
 
+    key_overlap_seconds: int = _setting(
+        86_400, "seconds", "how long a key that `imagectl keys rotate` replaces goes on working", 0
+    )
+
     autoscaler_port: int = _setting(8083, "port", "the autoscaler's /healthz and /metrics", 1)
     autoscaler_drain_seconds: float = _setting(
         30.0, "seconds", "in which a backlog is to be cleared, as far as replicas may be added", 1

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imagectl.keys import first
 from local.services import credentials
 from local.services.servers import nginx
 from local.services.settings import Stack
@@ -139,6 +140,8 @@ class Gateway:
         return self.stack.api_key_file.read_text(encoding="utf-8")
 
     def start(self) -> None:
+        folders = {"KEYS_DIR": self.stack.keys_dir, "API_KEYS_DIR": self.stack.state_dir}
+        first.main({name: str(folder) for name, folder in folders.items()})
         nginx.prepare(self.stack)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.models import bundles
 from pipeline.settings import Settings
+from tests.compose.stack import ComposeStack
 from tests.stack import Stack, run_module, until
 
 # The machine that a proof is tried on here may have other work.
@@ -18,6 +19,16 @@ def imagectl(stack: Stack, *words: str, seconds: float = 600.0) -> subprocess.Co
     """Run a command as whoever operates this stack."""
     environment = {**stack.operator, **_BUSY}
     return run_module("imagectl", *words, cwd=stack.root, environment=environment, seconds=seconds)
+
+
+def keys(stack: Stack, *words: str) -> str:
+    """Run a command of `imagectl keys` where this stack has its keys; what it prints."""
+    if isinstance(stack, ComposeStack):
+        done = stack.run("keys", "python", "-m", "imagectl", "keys", *words)
+    else:
+        done = imagectl(stack, "keys", *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 def added(stack: Stack, folder: Path) -> str:

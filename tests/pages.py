@@ -15,6 +15,7 @@ PAGES = (
     ROOT / "docs" / "models.md",
     ROOT / "docs" / "operation.md",
     ROOT / "docs" / "containers.md",
+    ROOT / "docs" / "keys.md",
     ROOT / "docs" / "settings.md",
 )
 # Blocks of `sh` are typed on a local stack, those of `bash` on containers.

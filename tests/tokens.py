@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.http.identity import (
-    CLASSIFY,
-    CONSUMER,
-    GATEWAY,
-    READ,
-    REFERENCES,
-    TOKEN_HEADER,
-    UPLOAD,
-    Signer,
-)
+from pipeline.http.identity import CONSUMER, GATEWAY, REFERENCES, TOKEN_HEADER, Signer
+from pipeline.names import READ, UPLOAD
 from pipeline.settings import Settings
 
 SECONDS = 60.0
@@ -22,7 +14,7 @@ def of_gateway(
 ) -> dict[str, str]:
     """The header with which a request comes through the gateway, for the tenant `default`."""
     signer = Signer(GATEWAY, function, settings.secret(f"{function}-key"))
-    scopes = (UPLOAD, READ, CLASSIFY)
+    scopes = (UPLOAD, READ)
     token = signer.sign(method, path, scopes=scopes, lifetime_seconds=SECONDS, tenant="default")
     return {TOKEN_HEADER: token}
 
@@ -30,5 +22,5 @@ def of_gateway(
 def of_consumer(settings: Settings) -> dict[str, str]:
     """The header with which the consumer calls the classifier."""
     signer = Signer(CONSUMER, "image-classifier", settings.secret("consumer-classifier-key"))
-    scopes = (REFERENCES, CLASSIFY)
+    scopes = (REFERENCES, UPLOAD)
     return {TOKEN_HEADER: signer.sign("POST", "/", scopes=scopes, lifetime_seconds=SECONDS)}

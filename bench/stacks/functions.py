@@ -11,7 +11,8 @@ from bench.checks import BenchFailed
 from bench.stacks.stack import BenchStack
 from local.deploy import Gateway
 from local.machine import processes
-from pipeline.http.identity import CLASSIFY, GATEWAY, TOKEN_HEADER, Signer
+from pipeline.http.identity import GATEWAY, TOKEN_HEADER, Signer
+from pipeline.names import UPLOAD
 from pipeline.settings import Settings
 
 CLASSIFIER = "image-classifier"
@@ -26,7 +27,7 @@ def classifier_token(settings: Settings) -> dict[str, str]:
     """The header of calls that go round the gateway, for as long as a measurement takes."""
     signer = Signer(GATEWAY, CLASSIFIER, settings.secret(f"{CLASSIFIER}-key"))
     token = signer.sign(
-        "POST", "/", scopes=(CLASSIFY,), lifetime_seconds=_ROUNDS_SECONDS, tenant="default"
+        "POST", "/", scopes=(UPLOAD,), lifetime_seconds=_ROUNDS_SECONDS, tenant="default"
     )
     return {TOKEN_HEADER: token}
 

@@ -14,7 +14,8 @@ from pipeline import telemetry
 from pipeline.errors import PipelineError, Unavailable
 from pipeline.events import cloudevents
 from pipeline.events.cloudevents import ImageUploaded
-from pipeline.http.identity import CLASSIFY, CONSUMER, REFERENCES, TOKEN_HEADER, Signer
+from pipeline.http.identity import CONSUMER, REFERENCES, TOKEN_HEADER, Signer
+from pipeline.names import UPLOAD
 from pipeline.settings import Settings
 
 _CONNECT_SECONDS = 1.0
@@ -89,7 +90,7 @@ class ClassifierClient:
             TOKEN_HEADER: self._signer.sign(
                 "POST",
                 "/",
-                scopes=(REFERENCES, CLASSIFY),
+                scopes=(REFERENCES, UPLOAD),
                 lifetime_seconds=self._lifetime_seconds,
                 trace_id=trace,
             ),

@@ -18,10 +18,11 @@ from pipeline.events import cloudevents
 from pipeline.hooks import crashes, inferences
 from pipeline.http import web
 from pipeline.http.entry import Entry
-from pipeline.http.identity import CLASSIFY, CONSUMER, REFERENCES, Caller, Verifier
+from pipeline.http.identity import CONSUMER, REFERENCES, Caller, Verifier
 from pipeline.images.decoding import Limits
 from pipeline.models import bundles
 from pipeline.models.manifest import MODEL_FILE
+from pipeline.names import UPLOAD
 from pipeline.settings import Settings
 from pipeline.storage.cache import ResultCache
 from pipeline.storage.object_store import ObjectStore
@@ -59,7 +60,7 @@ class Function:
         caller = call.caller(self.verifier)
         if call.headers.get("Content-Type") == cloudevents.BATCH_CONTENT_TYPE:
             return self._classify_references(call, caller)
-        caller.require(CLASSIFY)
+        caller.require(UPLOAD)
         return self._classify_bytes(call)
 
     def _classify_references(self, call: web.Call, caller: Caller) -> web.Response:

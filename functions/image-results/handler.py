@@ -12,9 +12,10 @@ from pipeline.errors import NotFound
 from pipeline.http import web
 from pipeline.http.conditions import conditional
 from pipeline.http.entry import Entry
-from pipeline.http.identity import READ, Verifier
+from pipeline.http.identity import Verifier
 from pipeline.ids import JobIds
 from pipeline.models import bundles
+from pipeline.names import READ
 from pipeline.settings import Settings
 from pipeline.storage.cache import ResultCache
 from pipeline.storage.object_store import ObjectStore

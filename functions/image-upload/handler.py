@@ -14,13 +14,14 @@ from pipeline import telemetry
 from pipeline.hooks import crashes
 from pipeline.http import web
 from pipeline.http.entry import Entry
-from pipeline.http.identity import UPLOAD, Verifier
+from pipeline.http.identity import Verifier
 from pipeline.ids import JobIds
 from pipeline.images.decoding import Limits
 from pipeline.kafka.backlog import BacklogProbe
 from pipeline.kafka.broker import Publisher
 from pipeline.limits import GATEWAY_PATIENCE_SECONDS
 from pipeline.models import bundles
+from pipeline.names import UPLOAD
 from pipeline.settings import Settings
 from pipeline.storage.cache import ResultCache
 from pipeline.storage.marks import Marks

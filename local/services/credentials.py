@@ -15,7 +15,7 @@ from pathlib import Path
 
 from local.machine import files
 from local.services.settings import Stack
-from pipeline.names import FUNCTIONS, TENANTS
+from pipeline.names import FIRST_KEYS, FUNCTIONS
 
 # Containers run as users of their own, and a mounted file keeps its owner: the folder is what keeps
 # others away.
@@ -44,7 +44,7 @@ def make(stack: Stack) -> None:
     stack.secrets_dir.chmod(0o700)
     for name, value in _SECRETS.items():
         _make_once(stack.secrets_dir / name, value)
-    for name in TENANTS:
+    for name in FIRST_KEYS:
         _make_once(stack.api_key_file.with_name(name), _random)
     _derive(stack.gateway_master_key_file, stack.secrets_dir)
 
@@ -53,7 +53,7 @@ def make_for_containers(folder: Path) -> None:
     """Make what is missing of the secrets, API keys included, in one folder."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    for name, value in {**_SECRETS, **dict.fromkeys(TENANTS, _random)}.items():
+    for name, value in {**_SECRETS, **dict.fromkeys(FIRST_KEYS, _random)}.items():
         _make_once(folder / name, value, _IN_CONTAINERS)
     _derive(folder / MASTER_KEY, folder, _IN_CONTAINERS)
 

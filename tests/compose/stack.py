@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,6 +125,22 @@ class ComposeStack(Stack):
     def secret(self, name: str) -> str:
         """One of the secrets, which need no part to be there."""
         return (self._secrets_dir / name).read_text(encoding="utf-8").strip()
+
+    def run(self, service: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in one more container of a service, as an operator does."""
+        command = ["docker", "compose", "-f", str(self.root / "docker-compose.yml")]
+        return subprocess.run(
+            [*command, "run", "--rm", "--no-deps", "-T", service, *words],
+            env={
+                **os.environ,
+                "COMPOSE_PROJECT_NAME": self.project,
+                "SECRETS_DIR": str(self._secrets_dir),
+            },
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=180,
+        )
 
     def _host(self, name: str) -> str:
         """Where a service answers now: when it is started again it may have another address."""

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import itertools
 import json
+import urllib.parse
 
 import pytest
 import requests
 
+from imagectl.keys.record import digest_of
 from local.machine import processes
-from pipeline.http.identity import CLASSIFY, CONSUMER, GATEWAY, TOKEN_HEADER, Signer
+from pipeline.http.identity import CONSUMER, GATEWAY, TOKEN_HEADER, Signer
+from pipeline.names import ADMIN, READ, SCOPES, UPLOAD
 from tests import pictures, tokens
-from tests.gateway import exchange
+from tests.gateway import Answer, exchange
+from tests.imagectl import keys
 from tests.local_stack import LocalStack
+from tests.security import routes
 
 FUNCTIONS = {"image-upload": "/", "image-classifier": "/", "image-results": "/jobs/x"}
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+METHODS = routes.methods()
 BATCH = "application/cloudevents-batch+json"
-ROUTES = [
-    "/api/v1/images",
-    "/api/v1/images/x",
-    "/api/v1/jobs/x",
-    "/api/v1/key",
-    *(f"/function/{name}{path.rstrip('/')}" for name, path in FUNCTIONS.items()),
-    "/function/image-classifier.openfaas-fn",
-    *(f"/async-function/{name}{path.rstrip('/')}" for name, path in FUNCTIONS.items()),
-    "/async-function/image-classifier.openfaas-fn",
-]
 PICTURE = pictures.jpeg()
 SMALL = b"x"
 
@@ -35,52 +30,195 @@ def headers_claimed(stack: LocalStack) -> dict[str, dict[str, str]]:
     """Credentials that open nothing."""
     settings = stack.settings
     forged = Signer(GATEWAY, "image-classifier", "guess").sign(
-        "POST", "/", scopes=(CLASSIFY,), lifetime_seconds=60, tenant="default"
+        "POST", "/", scopes=(UPLOAD,), lifetime_seconds=60, tenant="default"
     )
     return {
         "none": {},
-        "a wrong key": {"X-Api-Key": "x"},
-        "the key in other letters": {"X-Api-Key": stack.api_key.swapcase()},
         "a tenant": {"X-Tenant": "default", "X-Internal-Secret": "x"},
         "a forged token": {TOKEN_HEADER: forged},
         "an empty token": {TOKEN_HEADER: ""},
         "the consumer's token for another path": {
             TOKEN_HEADER: Signer(
                 CONSUMER, "image-classifier", settings.secret("consumer-classifier-key")
-            ).sign("POST", "/x", scopes=(CLASSIFY,), lifetime_seconds=60)
+            ).sign("POST", "/x", scopes=(UPLOAD,), lifetime_seconds=60)
         },
         "an old token": {
             TOKEN_HEADER: Signer(
                 GATEWAY, "image-classifier", settings.secret("image-classifier-key")
-            ).sign("POST", "/", scopes=(CLASSIFY,), lifetime_seconds=-60, tenant="default")
+            ).sign("POST", "/", scopes=(UPLOAD,), lifetime_seconds=-60, tenant="default")
         },
-        "the password of OpenFaaS": {},
+        "the password of OpenFaaS": {"Authorization": requests.auth._basic_auth_str(*stack.login)},
+        "a wrong key": {"X-Api-Key": "x"},
     }
+
+
+def keys_claimed(stack: LocalStack) -> dict[str, dict[str, str]]:
+    """Almost the key, and the key where none is looked for."""
+    key = stack.api_key
+    return {
+        **{f"a key that is {name}": {"X-Api-Key": text} for name, text in near(stack).items()},
+        "the key elsewhere": {"Authorization": f"Bearer {key}", "Key": key},
+        "the key in a cookie": {"Cookie": f"X-Api-Key={key}"},
+        "the key under a name that is almost the header's": {"X_Api_Key": key},
+        "the key twice": {"X-Api-Key": key, "x-api-key": key},
+    }
+
+
+def near(stack: LocalStack) -> dict[str, str]:
+    """Almost the key, or what is known of it."""
+    key = stack.api_key
+    return {
+        "a guess": "x",
+        "in other letters": key.swapcase(),
+        "in small letters": key.lower(),
+        "in capitals": key.upper(),
+        "its beginning": key[:-1],
+        "its end": key[1:],
+        "longer": f"{key}A",
+        "said twice": key + key,
+        "one of two": f"{key}, {key}",
+        "parted": f"{key[:20]} {key[20:]}",
+        "behind a tab": f"\t{key}",
+        "before a tab": f"{key}\t",
+        "in quotes": f'"{key}"',
+        "with a byte before it": f"\x80{key}",
+        "with a soft hyphen": f"{key}\xad",
+        "with a zero byte": f"{key}\0",
+        "a bearer's": f"Bearer {key}",
+        "encoded": "".join(f"%{byte:02X}" for byte in key.encode()),
+        "its digest": digest_of(key),
+        "its id": digest_of(key)[:12],
+        "the file of its digest": f"{stack.state_dir}/keys/{digest_of(key)}",
+        "a way out of the folder": f"../keys/{digest_of(key)}",
+        "a lock": ".lock",
+        "empty": "",
+        "long": "A" * 8000,
+    }
+
+
+@pytest.fixture(scope="module")
+def ended(stack: LocalStack) -> dict[str, dict[str, str]]:
+    """Keys that did open everything."""
+    made = ("create", "--tenant", "default", "--scopes", "admin", "--name")
+    revoked = keys(stack, *made, "revoked")
+    keys(stack, "revoke", "revoked")
+    replaced = keys(stack, *made, "replaced")
+    keys(stack, "rotate", "replaced", "--overlap", "0s")
+    assert exchange(stack.ports["GATEWAY"], _request("/", "GET", {"X-Api-Key": revoked})).status
+    return {
+        "a key that was revoked": {"X-Api-Key": revoked},
+        "a key that was replaced, and has expired": {"X-Api-Key": replaced},
+    }
+
+
+@pytest.fixture(scope="module")
+def narrow(stack: LocalStack) -> dict[str, str]:
+    """A key of another tenant for each set of scopes but all of them."""
+    made = ("create", "--tenant", "narrow", "--scopes")
+    return {
+        scopes: keys(stack, *made, scopes) for scopes in (UPLOAD, READ, f"{UPLOAD},{READ}", ADMIN)
+    }
+
+
+def _request(target: str, method: str, headers: dict[str, str], picture: bytes = SMALL) -> bytes:
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    body = picture if method in ("POST", "PUT", "PATCH") else b""
+    head = [f"{method} {target} HTTP/1.1", "Host: a", f"Content-Length: {len(body)}", *lines]
+    return "\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body
 
 
 def send(
     port: int, target: str, method: str, headers: dict[str, str], picture: bytes = SMALL
 ) -> tuple[int, str]:
-    lines = [f"{name}: {value}" for name, value in headers.items()]
-    body = picture if method in ("POST", "PUT", "PATCH") else b""
-    head = [f"{method} {target} HTTP/1.1", "Host: a", f"Content-Length: {len(body)}", *lines]
-    answer = exchange(port, "\r\n".join(head).encode() + b"\r\n\r\n" + body, method)
+    answer = exchange(port, _request(target, method, headers, picture), method)
     return answer.status, answer.headers.get("content-type", "")
 
 
-def test_no_credential_but_a_key_opens_a_route_of_the_gateway(stack: LocalStack) -> None:
-    claimed = headers_claimed(stack)
+def ask(stack: LocalStack, target: str, method: str, key: str) -> Answer:
+    request = _request(target, method, {"X-Api-Key": key})
+    return exchange(stack.ports["GATEWAY"], request, method)
+
+
+def test_every_location_of_the_gateway_has_its_rows() -> None:
+    known = routes.ROWS.keys() | routes.WITHOUT_A_KEY
+
+    assert routes.locations() == known
+    assert {"= /api/v1/images", "/function/", "/system/"} <= known
+
+
+def test_no_credential_but_a_key_opens_a_route_of_the_gateway(
+    stack: LocalStack, ended: dict[str, dict[str, str]]
+) -> None:
+    claimed = headers_claimed(stack) | keys_claimed(stack) | ended
     # The tokens that open functions behind the gateway open nothing before it.
     claimed["a token"] = tokens.of_gateway(stack.settings, "image-classifier")
     claimed["the consumer's token"] = tokens.of_consumer(stack.settings)
 
     wrong = []
-    for route, method, name in itertools.product(ROUTES, METHODS, claimed):
-        found = send(stack.ports["GATEWAY"], route, method, claimed[name])
-        if found != (401, "application/problem+json"):
-            wrong.append((route, method, name, found))
+    for row, method, name in itertools.product(routes.rows(), METHODS, claimed):
+        found = send(stack.ports["GATEWAY"], row.target, method, claimed[name])
+        # A header that no server may read is not looked at.
+        unreadable = name == "a key that is with a zero byte" and found[0] == 400
+        if found != (401, "application/problem+json") and not unreadable:
+            wrong.append((row.target, method, name, found))
 
     assert wrong == []
+
+
+def test_a_key_in_the_query_opens_nothing(stack: LocalStack) -> None:
+    query = urllib.parse.urlencode({"X-Api-Key": stack.api_key, "api_key": stack.api_key})
+
+    found = {
+        row.target: send(stack.ports["GATEWAY"], f"{row.target}?{query}", "GET", {})[0]
+        for row in routes.rows()
+    }
+
+    assert set(found.values()) == {401}
+
+
+def test_a_key_opens_what_its_scopes_allow_and_is_told_what_it_lacks(
+    stack: LocalStack, narrow: dict[str, str]
+) -> None:
+    wrong = []
+    for row, (scopes, key) in itertools.product(routes.rows(), narrow.items()):
+        allowed = not row.scope or {row.scope, ADMIN} & set(scopes.split(","))
+        for method in METHODS:
+            answer = ask(stack, row.target, method, key)
+            if allowed:
+                fine = answer.status not in (401, 403)
+            elif method in row.methods:
+                fine = answer.status == 403 and (method == "HEAD" or _names(answer, row, scopes))
+            else:
+                fine = answer.status in (403, 405)
+            if not fine:
+                wrong.append((row.target, method, scopes, answer))
+
+    assert wrong == []
+
+
+def _names(answer: Answer, row: routes.Row, scopes: str) -> bool:
+    """Whether a refusal says which scope is needed, and which there are."""
+    problem = answer.problem
+    has = sorted(str(problem["found"]).split(", "))
+    return (answer.code, problem["allowed"], has) == (
+        "forbidden",
+        row.scope,
+        sorted(scopes.split(",")),
+    )
+
+
+def test_every_scope_is_asked_for_somewhere() -> None:
+    assert {row.scope for row in routes.rows()} == {"", *SCOPES}
+
+
+def test_what_takes_no_key_tells_nothing_of_a_tenant(stack: LocalStack) -> None:
+    port = stack.ports["GATEWAY"]
+    found = {path: exchange(port, _request(path, "GET", {})) for path in ("/healthz", "/readyz")}
+    refused = exchange(port, _request("/system/functions", "GET", {"X-Api-Key": stack.api_key}))
+
+    assert {answer.status for answer in found.values()} <= {200, 503}
+    assert b"default" not in b"".join(answer.body for answer in found.values())
+    assert refused.status == 401
 
 
 @pytest.mark.parametrize("door", ["provider", "replica"])

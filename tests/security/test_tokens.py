@@ -77,7 +77,7 @@ def test_a_function_learns_who_calls_it_for_what(
     caller = verifier(gateway, function).verify(token, method, path)
     assert answer.seen["path"] == path
     assert (caller.tenant, caller.trace_id) == ("default", trace)
-    assert caller.scopes == frozenset({"upload", "read", "classify"})
+    assert caller.scopes == frozenset({"upload", "read", "admin"})
     assert len(caller.key_id) == 12
     assert caller.key_id not in gateway.key
     assert headers.keys() <= SAFE | {TOKEN_HEADER.lower()}

@@ -86,7 +86,7 @@ def test_the_largest_call_and_its_letter_fit_into_their_topics() -> None:
     ("field", "value"),
     [
         ("tenantId", "another"),
-        ("scopes", ["classify", "upload"]),
+        ("scopes", ["read", "upload"]),
         ("function", "image-results"),
         ("path", "/images/1"),
         ("callbackUrl", "http://127.0.0.1:9/"),

@@ -85,6 +85,19 @@ def test_what_a_consumer_is_told_are_settings(service: str) -> None:
     assert set(SERVICES[service]["environment"]) <= known
 
 
+def test_keys_of_clients_are_written_where_no_request_comes_in() -> None:
+    readers = {name for name, each in SERVICES.items() if "api-key" in each.get("secrets", [])}
+    mounted = {
+        name: {each for each in part.get("volumes", []) if each.startswith("keys")}
+        for name, part in SERVICES.items()
+    }
+
+    assert readers == {"keys"}
+    assert mounted["gateway"] == {"keys:/keys:ro", "keys-used:/keys-used"}
+    assert mounted["keys"] == {"keys:/keys", "keys-used:/keys-used:ro"}
+    assert {name for name, found in mounted.items() if found} == {"gateway", "keys", "volumes"}
+
+
 @pytest.mark.parametrize("image", FOREIGN.values(), ids=FOREIGN.keys())
 def test_the_image_of_others_is_pinned(image: str) -> None:
     assert re.search(r":[\w.-]*\d[\w.-]*$", image)

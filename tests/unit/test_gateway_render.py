@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway import render
-from pipeline.names import FUNCTIONS, TENANTS
+from pipeline.names import FUNCTIONS
 from pipeline.version import VERSION
 from tests.stack import ROOT
 
@@ -19,14 +18,15 @@ from tests.stack import ROOT
 def environment(tmp_path: Path) -> dict[str, str]:
     keys = tmp_path / "keys"
     keys.mkdir()
-    for name in (*TENANTS, *(f"{function}-key" for function in FUNCTIONS)):
-        (keys / name).write_text(f"the {name}\n")
+    for function in FUNCTIONS:
+        (keys / f"{function}-key").write_text(f"the {function}-key\n")
     return {
         "GATEWAY_DIR": str(tmp_path / "gateway"),
         "GATEWAY_ADDRESS": "127.0.0.1:18080",
         "PROVIDER_ADDRESS": "10.1.2.3:8081",
         "NJS_MODULE": "/usr/lib/nginx/modules/ngx_http_js_module.so",
-        "API_KEYS_DIR": str(keys),
+        "KEYS_DIR": str(tmp_path / "known"),
+        "KEYS_USED_DIR": str(tmp_path / "used"),
         "FUNCTION_KEYS_DIR": str(keys),
     }
 
@@ -53,13 +53,13 @@ def test_everything_that_nginx_reads_is_made_for_its_owner_alone(
     made = {path.name: path for path in folder.iterdir() if path.is_file()}
     assert made.keys() == {
         *("nginx.conf", "answer-headers.conf", "cors.conf"),
-        *("identity.js", "api-keys.map", "function-keys.map"),
+        *("identity.js", "function-keys.map"),
     }
     assert {path.stat().st_mode & 0o777 for path in made.values()} == {0o600}
     assert "listen 127.0.0.1:18080 " in made["nginx.conf"].read_text()
     assert f'"version":"{VERSION}"' in made["nginx.conf"].read_text()
-    digest = hashlib.sha256(b"the prove-api-key").hexdigest()
-    assert f'"{digest}" "prove";\n' in made["api-keys.map"].read_text()
+    known = Path(environment["KEYS_DIR"])
+    assert f'js_var $keys_dir "{known}";' in made["nginx.conf"].read_text()
     assert 'image-upload "the image-upload-key";\n' in made["function-keys.map"].read_text()
 
 
@@ -75,7 +75,7 @@ def test_the_console_is_led_to_where_there_is_one(environment: dict[str, str]) -
     ("given", "said"),
     [
         ({"MAX_IMAGE_BYTES": "many"}, "MAX_IMAGE_BYTES='many': expected a whole number from 1"),
-        ({"API_KEYS_DIR": "/nowhere"}, "/nowhere/api-key"),
+        ({"FUNCTION_KEYS_DIR": "/nowhere"}, "/nowhere/image-upload-key"),
         ({"CORS_ORIGINS": "https://a.example/"}, "CORS_ORIGINS: 'https://a.example/': expected"),
     ],
 )

@@ -111,6 +111,15 @@ def test_every_changed_character_is_noticed() -> None:
             VERIFIER.verify(changed, "POST", "/")
 
 
+def test_who_may_do_everything_may_do_each_thing_but_send_references() -> None:
+    caller = VERIFIER.verify(sign(scopes=("admin",)), "POST", "/")
+
+    caller.require("upload")
+    caller.require("read")
+
+    assert identity.REFERENCES not in caller.scopes
+
+
 def test_a_scope_that_is_not_there_is_refused() -> None:
     caller = VERIFIER.verify(sign(scopes=("read",)), "POST", "/")
     caller.require("read")

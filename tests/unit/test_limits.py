@@ -48,6 +48,7 @@ def _rendered(told: Limits) -> str:
         {
             **dict.fromkeys(("GATEWAY_ADDRESS", "PROVIDER_ADDRESS", "GATEWAY_DIR"), "x"),
             **dict.fromkeys(("NJS_MODULE", "IDENTITY_JS", "VERSION"), "x"),
+            **dict.fromkeys(("KEYS_DIR", "KEYS_USED_DIR"), "x"),
             **render.limit_values(told),
         },
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import pytest
@@ -28,12 +27,9 @@ def test_the_committed_configuration_is_rendered_for_its_owner_alone(stack: Stac
     rendered = stack.gateway_dir / "nginx.conf"
     assert "listen 127.0.0.1:18080 " in rendered.read_text()
     assert rendered.stat().st_mode & 0o777 == 0o600
-    keys = [stack.api_key_file.with_name(name).read_text() for name in ("api-key", "prove-api-key")]
-    rows = [
-        f'"{hashlib.sha256(key.encode()).hexdigest()}" "{tenant}";\n'
-        for key, tenant in zip(keys, ("default", "prove"), strict=True)
-    ]
-    assert (stack.gateway_dir / "api-keys.map").read_text() == "".join(rows)
+    for folder in (stack.keys_dir, stack.keys_used_dir):
+        assert folder.stat().st_mode & 0o007 == 0
+        assert str(folder) in rendered.read_text()
 
 
 def test_jars_that_are_not_the_locked_ones_are_named(tmp_path: Path) -> None:

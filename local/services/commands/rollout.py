@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from local.machine import files
-from local.services.progress import StepFailed, run
+from local.services.progress import StepFailed, run, say
 from local.services.settings import ROOT, Stack
 from local.services.supervision import parts
 
@@ -110,8 +110,11 @@ def deploy(stack: Stack, model_id: str) -> None:
     files.write(model_id_file(stack), model_id)
 
 
-def classify(stack: Stack) -> dict[str, Any]:
+def classify(stack: Stack) -> dict[str, Any] | None:
     """Send the bundled picture through the gateway and wait for its result.
+
+    Returns:
+        The answer; None where the key that the stack came with opens nothing any more.
 
     Raises:
         StepFailed: there is no result; the text holds the answer.
@@ -135,6 +138,9 @@ def classify(stack: Stack) -> dict[str, Any]:
         raise StepFailed(f"The example picture: the gateway does not answer: {error}") from error
     finally:
         connection.close()
+    if status == http.HTTPStatus.UNAUTHORIZED:
+        say(f"No picture was tried: {json.loads(text)['found']} is in {stack.api_key_file}.")
+        return None
     if status != http.HTTPStatus.OK:
         raise StepFailed(f"The example picture was answered with {status}: {text}")
     answer: dict[str, Any] = json.loads(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,14 +13,17 @@ from local.services.progress import StepFailed
 from local.services.settings import ROOT, Stack
 
 _TRAVERSABLE_BY_OTHERS = 0o001
+# Whoever Nginx' workers are when root starts it.
+_USER, _GROUP = "nobody", "nogroup"
 
 
 def prepare(stack: Stack) -> None:
-    """Fill in the committed configuration and the keys, in the stack's gateway folder.
+    """Fill in the committed configuration and the keys of functions, in the stack's gateway folder.
 
     Raises:
         StepFailed: it cannot be done; the text says why.
     """
+    _open_keys(stack)
     done = subprocess.run(
         [sys.executable, "-m", "gateway.render"],
         cwd=ROOT,
@@ -38,7 +42,8 @@ def _environment(stack: Stack) -> dict[str, str]:
         "PROVIDER_ADDRESS": f"127.0.0.1:{stack.ports.provider}",
         "GATEWAY_DIR": str(stack.gateway_dir),
         "NJS_MODULE": str(debian.nginx_js(stack)),
-        "API_KEYS_DIR": str(stack.api_key_file.parent),
+        "KEYS_DIR": str(stack.keys_dir),
+        "KEYS_USED_DIR": str(stack.keys_used_dir),
         "FUNCTION_KEYS_DIR": str(stack.secrets_dir),
     }
 
@@ -55,4 +60,21 @@ def _user(*folders: Path) -> str:
     """Workers of a root's Nginx drop to another user, unless that could not reach the folders."""
     parents = {parent for folder in folders for parent in folder.parents}
     reached = all(parent.stat().st_mode & _TRAVERSABLE_BY_OTHERS for parent in parents)
-    return "" if os.geteuid() != 0 or reached else " user root;"
+    if os.geteuid() != 0:
+        return ""
+    return f" user {_USER} {_GROUP};" if reached else " user root;"
+
+
+def _open_keys(stack: Stack) -> None:
+    """Let the workers read what is known of keys, and note in a folder of theirs which are used."""
+    for folder in (stack.keys_dir, stack.keys_used_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+    stack.keys_used_dir.chmod(0o700)
+    if os.geteuid() != 0:
+        stack.keys_dir.chmod(0o700)
+        return
+    shutil.chown(stack.keys_used_dir, _USER, _GROUP)
+    for path in (stack.keys_dir, *stack.keys_dir.iterdir()):
+        shutil.chown(path, group=_GROUP)
+    # What is made in it later has its group.
+    stack.keys_dir.chmod(0o2750)

@@ -48,6 +48,7 @@ def all_parts(stack: Stack) -> list[Part]:
         _async_calls(stack),
         *_reconciler(stack),
         *_autoscaler(stack),
+        _keys(stack),
         _nginx(stack),
     ]
 
@@ -212,10 +213,23 @@ def _reconciler(stack: Stack) -> list[Part]:
     ]
 
 
+def _keys(stack: Stack) -> Part:
+    """Makes the keys that a stack comes with keys like any other."""
+    return Part(
+        name="keys",
+        command=[sys.executable, "-m", "imagectl.keys.first"],
+        environment={
+            "KEYS_DIR": str(stack.keys_dir),
+            "API_KEYS_DIR": str(stack.api_key_file.parent),
+        },
+    )
+
+
 def _nginx(stack: Stack) -> Part:
     return Part(
         name="nginx",
         command=nginx.command(stack),
+        after=("keys",),
         prepare=partial(nginx.prepare, stack),
         ports={"gateway": stack.listening.gateway},
         probe=probes.Http(stack.listening.gateway, "/healthz"),

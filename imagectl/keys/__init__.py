@@ -1,0 +1,1 @@
+"""API keys: what is known of each, how they come to be, and how they end."""
