@@ -50,6 +50,8 @@ class Visit:
         self.page.on("requestfailed", self._ended)
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        # From the start: a browser that is told while a key is pressed opens a dialog of its own.
+        self.page.on("filechooser", lambda _: None)
         self.page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
 
     def sign_in(self, key: str) -> None:
