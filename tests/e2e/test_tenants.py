@@ -21,7 +21,7 @@ from tests.stack import Stack, until
 
 # What differs from answer to answer of one tenant, too.
 _OF_ONE_ANSWER = {
-    *("date", "x-trace-id", "x-call-id", "x-start-time", "x-duration-seconds"),
+    *("date", "x-trace-id", "x-request-id", "x-call-id", "x-start-time", "x-duration-seconds"),
     *("content-length", "location"),
 }
 _VARIES = re.compile(r'"(?:traceId|jobId|found|imageId|status|image|job)": ?"[^"]*"|[0-9a-f]{64}')

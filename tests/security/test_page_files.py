@@ -151,7 +151,7 @@ def test_a_key_says_whose_it_is(gateway: Gateway) -> None:
 
     assert known.headers["content-type"] == "application/json"
     assert known.headers["cache-control"] == "no-store"
-    assert known.body == b'{"tenant":"default","scope":"upload read classify"}\n'
+    assert known.body == b'{"tenant":"default","scope":"upload read admin"}\n'
     assert (head.status, head.body) == (200, b"")
     assert (unknown.status, unknown.code) == (401, "unauthorized")
     assert (written.status, written.headers["allow"]) == (405, "GET, HEAD")

@@ -33,6 +33,7 @@ SAFE = {
     "x-forwarded-for",
     "x-forwarded-host",
     "x-start-time",
+    "x-request-id",
 }
 
 
