@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -20,6 +20,8 @@ from pipeline.events.checks import MAX_FILE_NAME_CHARACTERS
 from pipeline.http.web import MAX_FOUND_CHARACTERS, Call
 
 FIELD = "file"
+# Fields without a file whose text is wanted, too.
+TEXTS = frozenset({"dag_id"})
 
 # Beside the files: fields of others, which are passed over.
 _MAX_OTHER_PARTS = 15
@@ -29,6 +31,8 @@ _MAX_PART_HEADERS = 8
 _MAX_HEADER_BYTES = 4096
 # RFC 2046 allows 70 characters.
 _BOUNDARY = re.compile(r"[!-~](?:[ -~]{0,68}[!-~])?")
+# More of a text is not looked at: it is refused for what is there.
+_MAX_TEXT_BYTES = 1024
 # What leaves the bytes of a part as they are (RFC 7578 knows no other).
 _PLAIN_ENCODINGS = ("7bit", "8bit", "binary")
 # HTML escapes no backslash, so that the last one of a name is no escape of the quote behind it.
@@ -44,8 +48,21 @@ class SentFile:
     name: str
 
 
+@dataclass(frozen=True)
+class Form:
+    """What a request holds: files in their order, and the texts that are wanted."""
+
+    files: list[SentFile]
+    texts: Mapping[str, str]
+
+
 def read_files(call: Call, most: int = 1) -> list[SentFile]:
-    """Take the files out of the request, in their order.
+    """Take the files out of the request, as `read_form` does."""
+    return read_form(call, most).files
+
+
+def read_form(call: Call, most: int) -> Form:
+    """Take files and texts out of the request.
 
     Raises:
         HeadersTooLarge: a header is too long.
@@ -55,9 +72,11 @@ def read_files(call: Call, most: int = 1) -> list[SentFile]:
     media_type, options = parse_options_header(_header(call, "Content-Type"))
     if media_type.lower() != "multipart/form-data":
         name = _file_name(_header(call, "Content-Disposition"))
-        return [SentFile(call.body, clean_name(name or ""))]
+        return Form([SentFile(call.body, clean_name(name or ""))], {})
+    texts: dict[str, str] = {}
     try:
-        return _counted(_files(call.body, _boundary(options, most), most), most)
+        files = _counted(_files(call.body, _boundary(options, most), most, texts), most)
+        return Form(files, texts)
     except MultipartError as error:
         # The parser keeps its error and the error the parser's frames, and with them the body:
         # without its traceback both go at once, not when garbage is collected next.
@@ -89,13 +108,16 @@ def _boundary(options: dict[str, str], most: int) -> str:
     return boundary
 
 
-def _files(body: bytes, boundary: str, most: int) -> Iterator[SentFile]:
+def _files(body: bytes, boundary: str, most: int, texts: dict[str, str]) -> Iterator[SentFile]:
     """Yield what the field holds, one after the other, as it is read.
+
+    Args:
+        texts: takes those that are wanted.
 
     Raises:
         MultipartError: the body is no form, is cut off, or goes beyond a limit.
         UnsupportedEncoding: a part is encoded.
-        Rejected: a part has a header twice.
+        Rejected: a part has a header twice, or the form a text.
     """
     parser = PushMultipartParser(
         boundary,
@@ -107,16 +129,22 @@ def _files(body: bytes, boundary: str, most: int) -> Iterator[SentFile]:
         strict=True,
     )
     name: str | None = None
+    text: str | None = None
     data = b""
     with parser:
         # In one piece: what a part holds is then copied once, and is no part's but this one's.
         for event in parser.parse(body):
             if isinstance(event, MultipartSegment):
                 name, data = _file_name_of(event, most), b""
+                text = event.name if name is None and event.name in TEXTS else None
             elif event:
                 data = event
             elif name is not None:
                 yield SentFile(data, clean_name(name))
+            elif text is not None:
+                if text in texts:
+                    raise _bad_form(f"the form has the field {text!r} twice", most)
+                texts[text] = data[:_MAX_TEXT_BYTES].decode("utf-8", "replace")
 
 
 def _file_name_of(part: MultipartSegment, most: int) -> str | None:

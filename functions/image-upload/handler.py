@@ -8,7 +8,7 @@ from typing import Any
 
 import replies
 from admission import Admission
-from form import read_files
+from doors import door_of
 from idempotency import Keys
 from pipeline import telemetry
 from pipeline.hooks import crashes
@@ -29,7 +29,7 @@ from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.results import Results
 from submitting import Submissions
 from upload import Uploads
-from waiting import Waiter, preferred_seconds
+from waiting import Waiter
 
 logger = logging.getLogger(__name__)
 
@@ -72,12 +72,13 @@ class Function:
         caller = call.caller(self.verifier)
         caller.require(UPLOAD)
         crashes.point("upload.read")
+        door = door_of(call.path)
         submitted = self.submissions.submit(
-            caller.tenant, call, lambda: read_files(call, settings.max_files_per_request)
+            caller.tenant, call, lambda: door.read(call, settings.max_files_per_request)
         )
-        seconds = preferred_seconds(call.headers.get("Prefer", ""), settings.max_wait_seconds)
+        seconds = door.seconds(call, settings.max_wait_seconds)
         found = self.waiter.wait(submitted.jobs, seconds)
-        return replies.of(submitted, found, call.trace_id)
+        return replies.of(submitted, found, call.trace_id, door)
 
     def close(self) -> None:
         """End the threads of this process."""

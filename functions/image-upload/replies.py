@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from doors import Door
 from pipeline.errors import PipelineError, Unavailable
 from pipeline.http import web
 from pipeline.ids import Job
@@ -15,24 +16,29 @@ from submitting import Outcome, Submitted
 _MULTI_STATUS = 207
 
 
-def of(submitted: Submitted, found: Mapping[str, Found], trace_id: str) -> web.Response:
+def of(submitted: Submitted, found: Mapping[str, Found], trace_id: str, door: Door) -> web.Response:
     """Answer a request: its one image, or several with 207.
 
     Args:
         found: results that were waited for, by job id.
     """
     headers = {"Idempotent-Replayed": "true"} if submitted.is_repeated else {}
-    if len(submitted.sent) == 1:
+    if len(submitted.form.files) == 1:
         (job,) = submitted.jobs
-        return _one(job, found.get(job.job_id), headers)
+        body = _body(job, found.get(job.job_id))
+        if door.is_short:
+            body = {"jobId": body["jobId"], "status": body["status"]}
+        return _one(job, found.get(job.job_id), headers, {**body, **door.told(submitted.form)})
     return _many(submitted, found, trace_id, headers)
 
 
-def _one(job: Job, found: Found | None, headers: dict[str, str]) -> web.Response:
+def _one(
+    job: Job, found: Found | None, headers: dict[str, str], body: dict[str, Any]
+) -> web.Response:
     headers |= {"Location": _links(job)["job"]}
     if found:
         headers |= {"Preference-Applied": "wait", "X-Cache": found.x_cache}
-    return web.respond(200 if found else 202, _body(job, found), headers)
+    return web.respond(200 if found else 202, body, headers)
 
 
 def _many(
@@ -41,7 +47,7 @@ def _many(
     """Answer each with the status and the body that it would have had alone."""
     entries = [
         {"fileName": file.name, **_entry(outcome, found, trace_id)}
-        for file, outcome in zip(submitted.sent, submitted.outcomes, strict=True)
+        for file, outcome in zip(submitted.form.files, submitted.outcomes, strict=True)
     ]
     unavailable = [each for each in submitted.outcomes if isinstance(each, Unavailable)]
     if unavailable:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import idempotency
 from admission import Admission
-from form import SentFile
+from form import Form, SentFile
 from idempotency import Keys, Turn
 from pipeline import telemetry
 from pipeline.errors import InvalidImage, PipelineError, Refused, Unavailable
@@ -31,7 +31,7 @@ class Submitted:
         is_repeated: a request with the same Idempotency-Key came before.
     """
 
-    sent: Sequence[SentFile]
+    form: Form
     outcomes: Sequence[Outcome]
     is_repeated: bool = False
 
@@ -49,11 +49,11 @@ class Submissions:
     keys: Keys
     admission: Admission
 
-    def submit(self, tenant: str, call: Call, read: Callable[[], list[SentFile]]) -> Submitted:
+    def submit(self, tenant: str, call: Call, read: Callable[[], Form]) -> Submitted:
         """Accept what a request holds; an image that is alone is refused as the whole request.
 
         Args:
-            read: takes the files out of the request; called when there is room for one.
+            read: takes out of the request what it holds; called when there is room for one image.
 
         Raises:
             PipelineError: the request, or its one image, is not accepted.
@@ -66,10 +66,11 @@ class Submissions:
             return self._submit(tenant, call, read, turn)
 
     def _submit(
-        self, tenant: str, call: Call, read: Callable[[], list[SentFile]], turn: Turn | None
+        self, tenant: str, call: Call, read: Callable[[], Form], turn: Turn | None
     ) -> Submitted:
         with self._admitted():
-            sent = read()
+            form = read()
+            sent = form.files
             if len(sent) > 1 and turn:
                 turn.open([image_id(each.data) for each in sent])
             one = _One(self.uploads, tenant, call, turn)
@@ -78,7 +79,7 @@ class Submissions:
             outcomes.append(self._accept_another(one, number, file, outcomes[-1]))
         if turn and not any(isinstance(each, Unavailable | Refused) for each in outcomes):
             turn.finish()
-        return Submitted(sent, outcomes, turn is not None and turn.is_repeated)
+        return Submitted(form, outcomes, turn is not None and turn.is_repeated)
 
     def _accept_another(self, one: _One, number: int, sent: SentFile, before: Outcome) -> Outcome:
         # Who had no room or no answer a moment ago is not asked again: each would take its time.

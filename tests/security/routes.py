@@ -13,7 +13,7 @@ _LOCATION = re.compile(r"^ {8}location ([^{]+?) \{\n(.*?)^ {8}\}$", re.MULTILINE
 # Of a name of ours, any other.
 GUEST = "guest"
 # Proxied locations that are written with a slash behind them.
-_FOLDERS = ("/api/v1/jobs", "/function", "/async-function", "/system")
+_FOLDERS = ("/api/v1/jobs", "/api/results", "/function", "/async-function", "/system")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,9 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "= /api/v1/images": (Row("/api/v1/images", UPLOAD, ("POST",)),),
     "/api/v1/images/": (Row("/api/v1/images/x", READ, ("GET", "HEAD")),),
     "/api/v1/jobs/": (Row("/api/v1/jobs/x", READ, ("GET", "HEAD")),),
+    "= /upload/": (Row("/upload/", UPLOAD, ("POST",)),),
+    "= /api/classify": (Row("/api/classify", UPLOAD, ("POST",)),),
+    "/api/results/": (Row("/api/results/x", READ, ("GET", "HEAD")),),
     "= /api/v1/key": (Row("/api/v1/key", "", ("GET", "HEAD")),),
     # The page's own files are for everybody: test_page_files.py.
     "~ ^/(?:$|page/)": (Row("/page/nothing"), Row("/page/")),

@@ -14,7 +14,8 @@ import pytest
 import idempotency
 import replies
 from admission import Admission
-from form import SentFile
+from doors import Door
+from form import Form, SentFile
 from idempotency import Keys
 from pipeline import ids
 from pipeline.errors import Conflict, InvalidImage, KeyReused, Rejected, Unavailable
@@ -79,7 +80,9 @@ class Bench:
         )
         uploads = Uploads(limits, self.store, self.broker, job_ids, self.model)
         call = Call("POST", "/", {}, {"X-Call-Id": call_id, **(headers or {})}, b"", TRACE)
-        return Submissions(uploads, keys, Room(self.room)).submit(tenant, call, lambda: list(sent))
+        return Submissions(uploads, keys, Room(self.room)).submit(
+            tenant, call, lambda: Form(list(sent), {})
+        )
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -96,7 +99,7 @@ def job_ids_of(submitted: Submitted) -> list[str]:
 
 
 def entries(submitted: Submitted, found: dict[str, Found] | None = None) -> list[dict[str, Any]]:
-    response = replies.of(submitted, found or {}, TRACE)
+    response = replies.of(submitted, found or {}, TRACE, Door())
     assert response["statusCode"] == 207
     told: list[dict[str, Any]] = json.loads(response["body"])["images"]
     return told
@@ -119,7 +122,7 @@ def test_several_images_have_an_entry_each_in_their_order(bench: Bench) -> None:
 def test_one_image_is_answered_as_it_is(bench: Bench) -> None:
     submitted = bench.send(GOOD[0])
 
-    response = replies.of(submitted, {}, TRACE)
+    response = replies.of(submitted, {}, TRACE, Door())
 
     (job_id,) = job_ids_of(submitted)
     assert response["statusCode"] == 202
@@ -137,7 +140,7 @@ def test_those_that_were_waited_for_are_completed_and_the_others_accepted(bench:
 
     assert [each["httpStatus"] for each in told] == [202, 200]
     assert told[1]["result"] == {"labels": []}
-    headers = replies.of(submitted, found, TRACE)["headers"]
+    headers = replies.of(submitted, found, TRACE, Door())["headers"]
     assert headers["Preference-Applied"] == "wait"
 
 
@@ -149,7 +152,7 @@ def test_who_finds_no_room_any_more_says_so_for_the_rest(bench: Bench) -> None:
     told = entries(submitted)
     assert [each["httpStatus"] for each in told] == [202, 202, 503, 503]
     assert told[3]["problem"]["type"].endswith(":backlog-full")
-    assert replies.of(submitted, {}, TRACE)["headers"]["Retry-After"] == "7"
+    assert replies.of(submitted, {}, TRACE, Door())["headers"]["Retry-After"] == "7"
 
 
 def test_a_broker_that_is_down_is_asked_once(bench: Bench) -> None:
@@ -171,7 +174,7 @@ def test_the_same_request_again_is_the_same_jobs(bench: Bench, sent: Sequence[Se
     assert job_ids_of(again) == job_ids_of(first)
     assert (first.is_repeated, again.is_repeated) == (False, True)
     assert len(set(job_ids_of(first))) == len(first.jobs) == len(bench.events)
-    headers = replies.of(again, {}, TRACE)["headers"]
+    headers = replies.of(again, {}, TRACE, Door())["headers"]
     assert headers["Idempotent-Replayed"] == "true"
 
 
