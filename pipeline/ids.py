@@ -29,6 +29,7 @@ BUCKETS = (
 )
 
 FAILURES_PREFIX = "failures/"
+CANCELLED_PREFIX = "cancelled/"
 
 # `failures` begins the keys of failures, where results of a tenant of that name would lie, too.
 TENANT_PATTERN = re.compile(r"(?!failures$)[a-z0-9][a-z0-9-]{0,62}")
@@ -67,6 +68,11 @@ def result_key(tenant: str, image: str, model: str) -> str:
 def failure_key(tenant: str, job: str) -> str:
     """Name a failure in `classification-results`."""
     return f"{FAILURES_PREFIX}{tenant}/{job}.json"
+
+
+def cancelled_key(tenant: str, job: str, replays: int, what: str) -> str:
+    """Name what is asked or decided of a job's end in `classification-results`."""
+    return f"{CANCELLED_PREFIX}{tenant}/{job}.{replays}.{what}"
 
 
 def call_key(event: str, *, is_answer: bool = False) -> str:

@@ -18,6 +18,7 @@ from pipeline.models import bundles
 from pipeline.names import READ
 from pipeline.settings import Settings
 from pipeline.storage.cache import ResultCache
+from pipeline.storage.cancellations import Cancellations
 from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.results import Results
 from published import PublishedModels
@@ -43,6 +44,7 @@ class Function:
             models=PublishedModels(store, self.model_id),
             job_ids=JobIds(settings.secret("job-signing-key")),
             retention=timedelta(days=settings.job_retention_days),
+            cancellations=Cancellations(store),
         )
         self.readiness = Readiness(settings, store, cache)
 

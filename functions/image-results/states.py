@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline.errors import Gone, NotFound
-from pipeline.ids import IMAGE_ID_PATTERN, INPUT_BUCKET, JobIds, input_key
+from pipeline.events.dead_letters import replays_of
+from pipeline.ids import IMAGE_ID_PATTERN, INPUT_BUCKET, Job, JobIds, input_key
+from pipeline.storage.cancellations import Cancellations, Look
 from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.results import Found, Results
 from published import PublishedModels
@@ -32,10 +34,13 @@ class States:
     models: PublishedModels
     job_ids: JobIds
     retention: timedelta
+    cancellations: Cancellations
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def job(self, tenant: str, job_id: str) -> Answer:
-        """Tell a job's state: completed, failed or pending; a completed result beats a failure.
+        """Tell a job's state: completed, failed, cancelled or pending.
+
+        A completed result beats a failure, and what was cancelled before either stays so.
 
         Raises:
             NotFound: it was never issued to this tenant.
@@ -53,12 +58,25 @@ class States:
             )
         head = {"jobId": job_id, "imageId": job.image_id}
         found = self.results.find(tenant, job.image_id, job.model_id)
-        if found:
+        failure = None if found else self.results.find_failure(tenant, job_id)
+        if failure and json.loads(failure).get("status") == "pending":
+            failure = None  # it is tried anew
+        look = self._look(job, has_ended=bool(found or failure))
+        if look is Look.CANCELLED:
+            return Answer({**head, "status": "cancelled"})
+        if look is Look.NOTHING and found:
             return Answer({**head, "status": "completed", "result": json.loads(found.body)}, found)
-        failure = self.results.find_failure(tenant, job_id)
-        if failure:
+        if look is Look.NOTHING and failure:
             return Answer({**head, "status": "failed", "error": json.loads(failure)["error"]})
         return Answer({**head, "status": "pending"})
+
+    def _look(self, job: Job, *, has_ended: bool) -> Look:
+        """Look whether a job is cancelled, if any of its tenant's ever was."""
+        if not self.cancellations.has_any(job.tenant):
+            return Look.NOTHING
+        failure = self.results.find_failure(job.tenant, job.job_id)
+        replays = replays_of(failure)
+        return self.cancellations.look(job.tenant, job.job_id, replays, has_ended=has_ended)
 
     def image(self, tenant: str, image: str, model: str) -> Answer:
         """Tell an image's result under a model, or that it is pending.

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+from datetime import timedelta
 from typing import Any
 
 import replies
 from admission import Admission
 from doors import door_of
 from idempotency import Keys
+from jobs import Jobs
 from pipeline import telemetry
 from pipeline.hooks import crashes
 from pipeline.http import web
 from pipeline.http.entry import Entry
-from pipeline.http.identity import Verifier
+from pipeline.http.identity import Caller, Verifier
 from pipeline.ids import JobIds
 from pipeline.images.decoding import Limits
 from pipeline.kafka.backlog import BacklogProbe
@@ -24,6 +26,7 @@ from pipeline.models import bundles
 from pipeline.names import UPLOAD
 from pipeline.settings import Settings
 from pipeline.storage.cache import ResultCache
+from pipeline.storage.cancellations import Cancellations
 from pipeline.storage.marks import Marks
 from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.results import Results
@@ -64,20 +67,36 @@ class Function:
             ),
             self.admission,
         )
+        self.jobs = Jobs(
+            store,
+            results,
+            self.publisher,
+            job_ids,
+            self.admission,
+            Cancellations(store),
+            timedelta(days=settings.job_retention_days),
+        )
         self.admission.start()
 
-    def upload(self, call: web.Call) -> web.Response:
-        """Answer one upload: 202, or 200 with the result when the client preferred to wait."""
+    def answer(self, call: web.Call) -> web.Response:
+        """Answer one upload, or what is asked of a job."""
         call.require_method("POST")
         caller = call.caller(self.verifier)
         caller.require(UPLOAD)
+        return self.jobs.answer(caller.tenant, call) or self._upload(caller, call)
+
+    def _upload(self, caller: Caller, call: web.Call) -> web.Response:
+        """Accept: 202, or 200 with the result when the client preferred to wait."""
         crashes.point("upload.read")
         door = door_of(call.path)
         submitted = self.submissions.submit(
             caller.tenant, call, lambda: door.read(call, settings.max_files_per_request)
         )
         seconds = door.seconds(call, settings.max_wait_seconds)
-        found = self.waiter.wait(submitted.jobs, seconds)
+        jobs = submitted.jobs
+        if submitted.is_repeated:  # of which one may have been cancelled meanwhile
+            jobs = [job for job in jobs if not self.jobs.is_cancelled(job)]
+        found = self.waiter.wait(jobs, seconds)
         return replies.of(submitted, found, call.trace_id, door)
 
     def close(self) -> None:
@@ -91,7 +110,7 @@ entry = Entry(lambda: Function(settings))
 
 def handle(event: Any, context: Any) -> web.Response:
     """Answer one request in OpenFaaS' handler shape."""
-    return entry.handle(event, Function.upload)
+    return entry.handle(event, Function.answer)
 
 
 def ready() -> str | None:

@@ -39,6 +39,9 @@ _START_BYTES = 1024
 _CODE_CHARACTERS = 100
 _DETAIL_CHARACTERS = 1000
 
+# The letter of an event is named by its job, wherever the message lay.
+_NOWHERE = Origin("", 0, 0)
+
 _REPLAYABLE = frozenset(
     topic.name for topic in (topics.UPLOADS, topics.RETRY, topics.CALLS, topics.CALLS_RETRY)
 )
@@ -94,15 +97,14 @@ class DeadLetter:
 
     def mark(self) -> tuple[str, str, bytes]:
         """Build what says that it was sent again: topic, key and value."""
-        identity, subject = _identity(self.uploaded, self.origin), str(self.body["subject"])
+        if self.uploaded is not None:
+            return _mark("/imagectl", self.uploaded, self.letter_id)
+        identity, subject = _identity(None, self.origin), str(self.body["subject"])
         if self.call is not None:
             identity = _call_identity(self.call)
-        about = self.uploaded or self.call
-        trace = about.traceparent if about else ""
+        trace = self.call.traceparent if self.call else ""
         event = envelope(REPLAYED, "/imagectl", identity, subject, trace)
         event["data"] = {"letterId": self.letter_id}
-        if self.uploaded is not None:
-            event["data"] |= {"jobId": self.uploaded.job_id, "replays": self.uploaded.replays}
         return topics.FAILURES.name, subject, dump(event)
 
 
@@ -133,8 +135,38 @@ def encode_failure(event: ImageUploaded, reason: Mapping[str, str], failed_at: f
         "status": "failed",
         "error": {**reason, "attempts": event.attempt},
         "failedAt": datetime_text(failed_at),
+        "event": event.to_cloud_event(),
     }
     return json.dumps(failure, ensure_ascii=False).encode()
+
+
+def replays_of(failure: bytes | None) -> int:
+    """Tell how often a job was tried anew, from what is stored of its failure."""
+    event = json.loads(failure).get("event", {}) if failure else {}
+    return int(event.get("replays", 0))
+
+
+def encode_retried(event: ImageUploaded, before: object, retried_at: float) -> bytes:
+    """Render what takes the place of a failure while the job is tried anew.
+
+    Args:
+        before: the error that it had.
+    """
+    said = {
+        "jobId": event.job_id,
+        "imageId": event.image_id,
+        "modelId": event.model_id,
+        "status": "pending",
+        "before": before,
+        "retriedAt": datetime_text(retried_at),
+        "event": event.to_cloud_event(),
+    }
+    return json.dumps(said, ensure_ascii=False).encode()
+
+
+def mark_retried(event: ImageUploaded) -> tuple[str, str, bytes]:
+    """Build what says that the letter of this event was sent again: topic, key and value."""
+    return _mark("/image-upload", event, letter_id(event, _NOWHERE))
 
 
 def encode_failed(
@@ -237,6 +269,14 @@ def _letter(body: Mapping[str, Any]) -> DeadLetter:
     reason = {name: str(_take(said, name, str)) for name in ("code", "detail")}
     written_at = moment(_take(body, "time", str), "time")
     return DeadLetter(body, uploaded, raw, is_whole, origin, reason, written_at, call)
+
+
+def _mark(source: str, uploaded: ImageUploaded, letter: str) -> tuple[str, str, bytes]:
+    identity = _identity(uploaded, _NOWHERE)
+    event = envelope(REPLAYED, source, identity, uploaded.image_id, uploaded.traceparent)
+    data = {"letterId": letter, "jobId": uploaded.job_id, "replays": uploaded.replays}
+    event["data"] = data
+    return topics.FAILURES.name, uploaded.image_id, dump(event)
 
 
 def _take(data: Mapping[str, Any], name: str, wanted: type) -> Any:

@@ -108,6 +108,14 @@ class Results:
         if stored is None or _reason(stored) != _reason(body):
             self._store.put(RESULT_BUCKET, key, body, JSON)
 
+    def replace_failure(self, tenant: str, job: str, body: bytes) -> None:
+        """Store that a failed job is tried anew, in the place of why it failed.
+
+        Raises:
+            Unavailable: the store did not confirm it.
+        """
+        self._store.put(RESULT_BUCKET, failure_key(tenant, job), body, JSON)
+
 
 def _reason(failure: bytes) -> object:
     """Take the code out of a failure; what is none of ours has none, and is replaced."""

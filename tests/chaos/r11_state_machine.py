@@ -62,6 +62,18 @@ class Pipeline(RuleBasedStateMachine):
         for number in range(first, first + count):
             self.world.upload("one", "good", number)
 
+    @rule(which=numbers)
+    def ask(self, which: int) -> None:
+        self.world.ask(which)
+
+    @rule(which=numbers)
+    def cancel(self, which: int) -> None:
+        self.world.cancel(which)
+
+    @rule(which=numbers)
+    def retry(self, which: int) -> None:
+        self.world.retry(which)
+
     @rule(turns=st.integers(1, 6))
     def turn(self, turns: int) -> None:
         for _ in range(turns):

@@ -11,6 +11,7 @@ import requests
 from confluent_kafka import KafkaException, TopicPartition
 from requests.adapters import BaseAdapter
 
+from admission import Admission
 from classifier import Classifier
 from pipeline.errors import Unavailable
 from pipeline.events.cloudevents import BATCH_CONTENT_TYPE, ImageUploaded, Origin, parse_uploaded
@@ -24,6 +25,13 @@ from tests.fakes_kafka import MemoryConsumer, MemoryKafka
 
 # What a call to the classifier may meet. The first three cost no attempt.
 TROUBLES = ("503", "429", "refused", "500", "502", "garbage", "others", "late", "cut")
+
+
+class Unlimited(Admission):
+    """An admission without a limit."""
+
+    def __init__(self) -> None:
+        self._limit = 0
 
 
 class WatchedStore(MemoryStore):

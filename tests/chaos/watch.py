@@ -10,6 +10,7 @@ from typing import Any
 from pipeline import ids
 from pipeline.errors import MalformedEvent
 from pipeline.events.cloudevents import ImageUploaded, Origin, decode_uploaded
+from pipeline.events.dead_letters import REPLAYED
 from pipeline.ids import INPUT_BUCKET, RESULT_BUCKET, Job
 from pipeline.kafka import topics
 from tests.pictures import jpeg, with_nonce
@@ -51,18 +52,21 @@ class Watch:
         violations: in words, in the order found.
         accepted: every job that was promised, with its image's kind.
         blows: what may have cost a job an attempt.
+        cancelled: jobs that a client asked to cancel.
     """
 
     def __init__(self, max_attempts: int) -> None:
         self.violations: list[str] = []
         self.accepted: list[tuple[Job, str]] = []
         self.blows: Counter[str] = Counter()
+        self.cancelled: set[str] = set()
         self._max_attempts = max_attempts
         self._sent: dict[tuple[str, str], bytes] = {}
         self._completed: set[str] = set()
         self._retried: set[tuple[str, int]] = set()
         self._buried: set[Origin] = set()
         self._dead: set[str] = set()
+        self._told: dict[str, str] = {}
 
     def sends(self, tenant: str, data: bytes) -> None:
         """Note what a client is about to send."""
@@ -84,9 +88,15 @@ class Watch:
         if bucket != RESULT_BUCKET:
             return
         body = json.loads(new)
+        if key.startswith("cancelled/"):
+            if key.endswith(".decided") and old:
+                self._break(f"{key} was decided again")
+            return
         if key.startswith("failures/"):
+            if body["status"] == "pending":
+                return
             self._check_failure(key.split("/")[1], body)
-            if old and json.loads(old)["error"]["code"] == body["error"]["code"]:
+            if old and json.loads(old).get("error", {}).get("code") == body["error"]["code"]:
                 self._break(f"{key} was written again")
             return
         self._check_result(key, body)
@@ -100,7 +110,10 @@ class Watch:
 
     def acknowledges(self, topic: str, value: bytes) -> None:
         """Note an event that the broker has acknowledged."""
-        data = json.loads(value)["data"]
+        said = json.loads(value)
+        data = said["data"]
+        if said["type"] == REPLAYED:
+            return
         if topic == topics.RESULTS.name:
             self._completed.add(data["jobId"])
         if topic == topics.RETRY.name:
@@ -129,10 +142,20 @@ class Watch:
         if event.job_id not in self._completed and not retried:
             self._break(f"{origin} was committed before anything was acknowledged for it")
 
+    def tells(self, job: Job, status: str) -> None:
+        """Look at a state as it is told: an end is one, but for a failure that is tried anew."""
+        before = self._told.get(job.job_id)
+        if before in ("completed", "cancelled") and status != before:
+            self._break(f"{job.job_id} was {before}, and is {status}")
+        if status == "cancelled" and job.job_id not in self.cancelled:
+            self._break(f"{job.job_id} is cancelled, and nobody asked for it")
+        self._told[job.job_id] = status
+
     def ends(self, job: Job, kind: str, answer: dict[str, Any]) -> None:
         """Look at a job's last state."""
         status = answer["status"]
-        if status not in ("completed", "failed"):
+        self.tells(job, status)
+        if status not in ("completed", "failed", "cancelled"):
             self._break(f"a job of a {kind} image is {status} after all")
         if status == "completed" and kind != "good":
             self._break(f"a job of a {kind} image is completed")

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,18 +23,20 @@ from classifier import Classifier
 from consumer import ImageProcessConsumer
 from form import SentFile
 from invoke import ClassifierClient
+from jobs import Jobs
 from loaded_models import LoadedModels
 from pipeline import telemetry
 from pipeline.consuming import commits
 from pipeline.consuming.membership import Membership
 from pipeline.consuming.retries import RetryPolicy
-from pipeline.errors import Unavailable
+from pipeline.errors import Conflict, Unavailable
 from pipeline.events.cloudevents import ImageUploaded
 from pipeline.hooks import crashes
-from pipeline.ids import JobIds
+from pipeline.ids import Job, JobIds
 from pipeline.images.decoding import Limits
 from pipeline.kafka import topics
 from pipeline.settings import Settings
+from pipeline.storage.cancellations import Cancellations
 from pipeline.storage.results import Results
 from process import Processor
 from published import PublishedModels
@@ -44,6 +46,7 @@ from tests.chaos.puppet import Batch, Puppet, finish, leave_unfinished
 from tests.chaos.stand_ins import (
     AtOnce,
     Gateway,
+    Unlimited,
     WatchedCache,
     WatchedKafka,
     WatchedPublisher,
@@ -58,7 +61,11 @@ _SOURCES = (topics.UPLOADS.name, topics.RETRY.name)
 _DRAIN_ROUNDS = 3000
 # A breaker that opened closes when an image succeeds, so that some must come.
 _GOOD_EVERY_ROUNDS, _FIRST_OF_DRAIN = 50, 1000
-
+# Whom a client asks about, cancels, or has tried anew.
+_LAST_JOBS = 8
+_KEPT_DAYS = 30
+# Longer than a question without a decision counts.
+_FORGOTTEN_SECONDS = 301.0
 
 _IDLE_SECONDS = 0.5
 
@@ -91,6 +98,7 @@ class World:
             {each.name: each.partitions for each in topics.TOPICS}, self.watch
         )
         self.puppets: list[Puppet] = []
+        self._unanswered: set[Job] = set()
         self.patience = self.commits_land = True
         self._patches = ExitStack()
         self._patch()
@@ -104,7 +112,17 @@ class World:
             self.store,
             PublishedModels(self.store, MANIFEST.model_id),
             job_ids,
-            timedelta(days=30),
+            timedelta(days=_KEPT_DAYS),
+            self._cancellations(),
+        )
+        self._jobs = Jobs(
+            self.store,
+            self._results,
+            self._publisher,
+            job_ids,
+            Unlimited(),
+            self._cancellations(),
+            timedelta(days=_KEPT_DAYS),
         )
         engines = LoadedModels(StubEngine(), lambda _: None)
         answering = Classifier(engines, self.store, self._results)
@@ -119,6 +137,46 @@ class World:
         except (Unavailable, Killed):
             return
         self.watch.accepts(job)
+
+    def ask(self, which: int) -> None:
+        """Ask for a job's state, as a client does."""
+        if job := self._job(which):
+            with suppress(Unavailable, Killed):
+                status = self.states.job(job.tenant, job.job_id).body["status"]
+                self.watch.tells(job, status)
+
+    def cancel(self, which: int) -> None:
+        """Cancel a job; an answer is a promise."""
+        if job := self._job(which):
+            self.watch.cancelled.add(job.job_id)
+            with suppress(Unavailable, Killed):
+                try:
+                    self._jobs.cancel(job)
+                except Conflict as error:
+                    self.watch.tells(job, str(error.found))
+                else:
+                    self.watch.tells(job, "cancelled")
+
+    def retry(self, which: int) -> None:
+        """Have a failed job tried anew."""
+        if job := self._job(which):
+            self._retry(job)
+
+    def _retry(self, job: Job) -> None:
+        self._unanswered.add(job)
+        with suppress(Unavailable, Killed):
+            with suppress(Conflict):
+                self._jobs.retry(job)
+            self._unanswered.discard(job)
+
+    def _job(self, which: int) -> Job | None:
+        """Choose among the last jobs."""
+        jobs = self.watch.accepted[-_LAST_JOBS:]
+        return jobs[which % len(jobs)][0] if jobs else None
+
+    def _cancellations(self) -> Cancellations:
+        clock = self.clock
+        return Cancellations(self.store, clock.time, clock.monotonic, clock.pass_)
 
     def start(self) -> None:
         """Start a consumer."""
@@ -176,6 +234,8 @@ class World:
     def drain(self) -> None:
         """Heal everything, then go on until nothing is left to do."""
         self.moments.heal()
+        for job in list(self._unanswered):  # as a client does that got no answer
+            self._retry(job)
         self.gateway.trouble = self.gateway.next_trouble = ""
         self.kafka.refuses_commits = False
         # A commit takes a millisecond to land, and work on an image is longer.
@@ -205,6 +265,7 @@ class World:
 
     def look_at_every_job(self) -> None:
         """Ask for the last state of every accepted job, and whether another tenant may see it."""
+        self.clock.pass_(_FORGOTTEN_SECONDS)
         for job, kind in self.watch.accepted:
             self.watch.ends(job, kind, self.states.job(job.tenant, job.job_id).body)
 

@@ -35,6 +35,10 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "= /api/v1/images": (Row("/api/v1/images", UPLOAD, ("POST",)),),
     "/api/v1/images/": (Row("/api/v1/images/x", READ, ("GET", "HEAD")),),
     "/api/v1/jobs/": (Row("/api/v1/jobs/x", READ, ("GET", "HEAD")),),
+    r"~ ^/api/v1(?<job_action>/jobs/[A-Za-z0-9_-]+/(?:cancel|retry))$": (
+        Row("/api/v1/jobs/x/cancel", UPLOAD, ("POST",)),
+        Row("/api/v1/jobs/x/retry", UPLOAD, ("POST",)),
+    ),
     "= /upload/": (Row("/upload/", UPLOAD, ("POST",)),),
     "= /api/classify": (Row("/api/classify", UPLOAD, ("POST",)),),
     "/api/results/": (Row("/api/results/x", READ, ("GET", "HEAD")),),

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline import ids
 from pipeline.errors import NotFound, Rejected, Unavailable
+from pipeline.storage.cancellations import Cancellations
 from pipeline.storage.results import Results
 from published import PublishedModels
 from states import States
@@ -39,6 +40,7 @@ class Bench:
             PublishedModels(self.store, MODEL, lambda: self.seconds),
             self.job_ids,
             timedelta(days=30),
+            Cancellations(self.store),
             lambda: self.now,
         )
         self.job_id = self.job_ids.issue("default", IMAGE, MODEL, NOW)

@@ -16,6 +16,8 @@ const TURNS_IN_FRONT = 8;
 const SHORTEST_WAIT_SECONDS = 0.15;
 const LONGEST_WAIT_SECONDS = 4;
 const GROWTH = 1.5;
+// A job may be cancelled by another client with the same key.
+const ENDED_BADLY = new Set(["failed", "cancelled"]);
 
 export class Jobs {
   #waiting = [];
@@ -58,8 +60,9 @@ export class Jobs {
       const { signal } = session;
       const told = await this.pace.run(() => job(session.key, item.jobId, signal), signal);
       if (told.status === "completed") this.#end(item, { state: COMPLETED, result: told.result });
-      else if (told.status === "failed") this.#end(item, { state: FAILED, problem: failure(told) });
-      else await this.#again(item, signal);
+      else if (ENDED_BADLY.has(told.status)) {
+        this.#end(item, { state: FAILED, problem: failure(told) });
+      } else await this.#again(item, signal);
     } catch (error) {
       if (session.signal.aborted || error.isOfKey || error.isUnlucky) this.#back(item, 0);
       else this.#end(item, { state: FAILED, problem: asProblem(error) });
@@ -93,8 +96,8 @@ export class Jobs {
   }
 }
 
-function failure({ error = {} }) {
-  return new Problem(String(error.code ?? "failed"), {
+function failure({ status, error = {} }) {
+  return new Problem(String(error.code ?? status), {
     detail: String(error.detail ?? ""),
     traceId: String(error.traceId ?? ""),
   });

@@ -37,6 +37,7 @@ const REASONS = {
   "classifier-failed": { says: "The model failed at it again and again.", again: true },
   deadly: { says: "The system broke down whenever it came to this picture.", again: true },
   unavailable: { says: "A part of the system was away for too long.", again: true },
+  cancelled: { says: "It was cancelled.", again: true },
   skipped: { says: "An operator left it out.", again: true },
   "page-failed": { says: "This page has a fault.", again: true },
 };

@@ -1,0 +1,167 @@
+"""What a client may still do about a job: cancel one that has not ended, try a failed one anew."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from admission import Admission
+from pipeline.errors import Conflict, Gone, NotFound, Refused
+from pipeline.events import dead_letters
+from pipeline.events.cloudevents import ImageUploaded, parse_uploaded
+from pipeline.events.provenance import recall
+from pipeline.http import web
+from pipeline.ids import INPUT_BUCKET, Job, JobIds, input_key
+from pipeline.kafka import topics
+from pipeline.kafka.broker import Publisher
+from pipeline.storage.cancellations import CANCELLED, Cancellations, Look
+from pipeline.storage.object_store import ObjectStore
+from pipeline.storage.results import Results
+
+logger = logging.getLogger(__name__)
+
+_PATH = re.compile(r"/jobs/([^/]+)/(cancel|retry)/?")
+_COMPLETED, _FAILED, _PENDING = "completed", "failed", "pending"
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Ends jobs early, and begins failed ones again."""
+
+    store: ObjectStore
+    results: Results
+    publisher: Publisher
+    job_ids: JobIds
+    admission: Admission
+    cancellations: Cancellations
+    retention: timedelta
+    clock: Callable[[], float] = time.time
+
+    def answer(self, tenant: str, call: web.Call) -> web.Response | None:
+        """Do what a path says; None where it is about no job.
+
+        Raises:
+            NotFound: the job was never issued to this tenant.
+            Gone: it is past its retention.
+            Conflict: its state does not allow it.
+            Unavailable: MinIO or Kafka does not answer; asked again, it goes on.
+        """
+        about = _PATH.fullmatch(call.path)
+        if about is None:
+            return None
+        job = self._job(tenant, about[1])
+        if about[2] == "cancel":
+            self.cancel(job)
+        else:
+            self.retry(job)
+        logger.info(about[2], extra={"job_id": job.job_id, **call.names})
+        if about[2] == "cancel":
+            return web.respond(200, {**_head(job), "status": CANCELLED})
+        links = {"job": f"/api/v1/jobs/{job.job_id}", "image": f"/api/v1/images/{job.image_id}"}
+        body = {**_head(job), "status": "accepted", "links": links}
+        return web.respond(202, body, {"Location": links["job"]})
+
+    def cancel(self, job: Job) -> None:
+        """Give a job that has not ended its end; its image may have other jobs, which go on."""
+        replays = dead_letters.replays_of(self._failure(job))
+        ended = self.cancellations.cancel(job.tenant, job.job_id, replays, lambda: self._ended(job))
+        if ended:
+            raise Conflict(
+                f"the job is {ended}, and stays so",
+                code="job-finished",
+                found=ended,
+                allowed=_PENDING,
+            )
+
+    def retry(self, job: Job) -> None:
+        """Begin a failed job again: the same job, with all attempts, as a replay does.
+
+        First its state, then its event, then the mark of its dead letter. Killed in between, it is
+        asked for again, and nothing of it is done in vain.
+        """
+        failure = self._failure(job)
+        state = self._state(job, failure)
+        said: dict[str, Any] = json.loads(failure) if failure else {}
+        if state != _FAILED and not (state == _PENDING and said.get("status") == _PENDING):
+            raise Conflict(
+                f"the job is {state}; only a failed one is tried anew",
+                code="job-not-failed",
+                found=state,
+                allowed=_FAILED,
+            )
+        with self.admission.one():
+            if state == _FAILED:
+                event = self._event(job, said)
+                again = event.replayed()
+                retried = dead_letters.encode_retried(again, said.get("error"), self.clock())
+                self.results.replace_failure(job.tenant, job.job_id, retried)
+            else:
+                again = parse_uploaded(said["event"])
+                event = replace(again, replays=again.replays - 1)
+            self.publisher.publish(topics.UPLOADS.name, job.image_id, again.encode())
+        try:
+            self.publisher.publish(*dead_letters.mark_retried(event))
+        except Refused as error:
+            # The job goes on; its letter stays open for whoever looks after them.
+            logger.error("not marked", extra={"job_id": job.job_id, "reason": str(error)})
+
+    def is_cancelled(self, job: Job) -> bool:
+        """Tell whether a job is cancelled."""
+        return self._state(job, self._failure(job)) == CANCELLED
+
+    def _job(self, tenant: str, job_id: str) -> Job:
+        job = self.job_ids.read(job_id, tenant)
+        age = datetime.fromtimestamp(self.clock(), UTC) - job.accepted_at
+        if age > self.retention:
+            accepted_at = job.accepted_at.isoformat(timespec="seconds")
+            raise Gone(
+                f"the job was accepted at {accepted_at}; jobs are kept for"
+                f" {self.retention.days} days",
+                code="job-expired",
+                found=accepted_at,
+                allowed=f"{self.retention.days} days",
+            )
+        return job
+
+    def _failure(self, job: Job) -> bytes | None:
+        return self.results.find_failure(job.tenant, job.job_id)
+
+    def _ended(self, job: Job) -> str | None:
+        if self.results.find(job.tenant, job.image_id, job.model_id):
+            return _COMPLETED
+        failure = self._failure(job)
+        return _FAILED if failure and json.loads(failure).get("status") != _PENDING else None
+
+    def _state(self, job: Job, failure: bytes | None) -> str:
+        ended = self._ended(job)
+        if self.cancellations.has_any(job.tenant):
+            replays = dead_letters.replays_of(failure)
+            look = self.cancellations.look(
+                job.tenant, job.job_id, replays, has_ended=ended is not None
+            )
+            if look is Look.CANCELLED:
+                return CANCELLED
+            if look is Look.UNDECIDED:
+                return _PENDING
+        return ended or _PENDING
+
+    def _event(self, job: Job, failure: dict[str, Any]) -> ImageUploaded:
+        """Make the event that failed; of an older failure, from what its image says of itself."""
+        if "event" in failure:
+            return parse_uploaded(failure["event"])
+        for key in self.store.keys(INPUT_BUCKET, input_key(job.tenant, job.image_id, "")):
+            described = self.store.describe(INPUT_BUCKET, key)
+            if described:
+                event = recall(key, described, self.job_ids, lambda: job.model_id)
+                return replace(event, job_id=job.job_id, model_id=job.model_id)
+        raise NotFound("the image is gone", code="image-not-found", found=job.image_id)
+
+
+def _head(job: Job) -> dict[str, str]:
+    return {"jobId": job.job_id, "imageId": job.image_id}

@@ -1,0 +1,91 @@
+"""A client gives up a job, or has a failed one tried anew, on a system that goes on meanwhile."""
+
+from __future__ import annotations
+
+import os
+
+import requests
+
+from pipeline import ids
+from pipeline.kafka import topics
+from tests import pictures
+from tests.chaos import evidence
+from tests.kafka import events_of
+from tests.sending import accepted
+from tests.stack import Stack, until
+
+
+def ask(stack: Stack, job_id: str, what: str, **headers: str) -> requests.Response:
+    """Ask for it, again while a busy stack says so."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def answer() -> requests.Response | None:
+        found = stack.request("POST", f"/api/v1/jobs/{job_id}/{what}", headers=named)
+        return None if found.status_code in (429, 503) else found
+
+    return until(answer)
+
+
+def state(stack: Stack, job_id: str) -> str:
+    return str(until(lambda: stack.get(f"/api/v1/jobs/{job_id}").json().get("status")))
+
+
+def test_a_job_that_is_given_up_stays_so_and_the_other_of_its_image_goes_on(stack: Stack) -> None:
+    photo = pictures.fresh("given up")
+    with stack.frozen("image-process-consumer"):
+        given_up, other = (accepted(stack, photo)["jobId"] for _ in range(2))
+        answer = ask(stack, given_up, "cancel")
+        assert state(stack, given_up) == "cancelled"
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+    assert stack.finished(other)["status"] == "completed"
+    until(lambda: evidence.lag(stack) == 0)
+    assert state(stack, given_up) == "cancelled"
+    assert ask(stack, given_up, "cancel").json() == answer.json()
+    assert ask(stack, given_up, "retry").json()["found"] == "cancelled"
+
+
+def test_a_job_that_has_ended_is_not_given_up(stack: Stack) -> None:
+    job_id = accepted(stack, pictures.fresh("not given up"))["jobId"]
+    assert stack.finished(job_id)["status"] == "completed"
+
+    answer = ask(stack, job_id, "cancel")
+
+    assert (answer.status_code, answer.json()["found"]) == (409, "completed")
+    assert answer.json()["type"].endswith(":job-finished")
+    assert state(stack, job_id) == "completed"
+
+
+def test_a_failed_job_is_tried_anew_and_its_letter_is_closed(stack: Stack) -> None:
+    """Its object is put back in between, as one does that was lost."""
+    photo = pictures.fresh("tried anew " + os.urandom(8).hex())
+    with stack.frozen("image-process-consumer"):
+        job = accepted(stack, photo)
+        key = ids.input_key("default", job["imageId"], "jpg")
+        stack.store.put("input-images", key, b"other bytes", "image/jpeg")
+    assert stack.finished(job["jobId"])["status"] == "failed"
+    until(lambda: evidence.lag(stack) == 0)
+    stack.store.put("input-images", key, photo, "image/jpeg")
+
+    answer = ask(stack, job["jobId"], "retry")
+
+    assert (answer.status_code, answer.json()["jobId"]) == (202, job["jobId"])
+    until(lambda: state(stack, job["jobId"]) == "completed")
+    marks = [
+        event
+        for event in events_of(stack, topics.FAILURES.name, job["imageId"])
+        if event["type"] == "ImageReplayed"
+    ]
+    assert len(marks) == 1
+    again = ask(stack, job["jobId"], "retry")
+    assert (again.status_code, again.json()["found"]) == (409, "completed")
+
+
+def test_nobody_decides_about_the_job_of_another(stack: Stack) -> None:
+    job_id = accepted(stack, pictures.fresh("of another"))["jobId"]
+    other = stack.api_key_file.with_name("prove-api-key").read_text().strip()
+
+    for what in ("cancel", "retry"):
+        assert ask(stack, job_id, what, X_Api_Key=other).status_code == 404
+        assert ask(stack, job_id, what, X_Api_Key="wrong").status_code == 401
+        assert stack.get(f"/api/v1/jobs/{job_id}/{what}").status_code == 405
