@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.gateway import Answer, Gateway, running_gateway
-from tests.stack import ROOT
+from tests.stack import ROOT, until
 
 LISTED = "https://photos.example"
 OTHER = "https://elsewhere.example"
@@ -93,8 +93,15 @@ def test_a_trace_that_a_client_names_goes_before_its_request(gateway: Gateway) -
     )
 
     assert (answer.headers["x-request-id"], answer.headers["x-trace-id"]) == (UUID, trace)
-    lines = [line for line in gateway.log.read_text().splitlines() if trace in line]
-    assert json.loads(lines[-1])["request_id"] == UUID
+    line = until(lambda: _line_with(gateway, trace))
+    assert json.loads(line)["request_id"] == UUID
+
+
+def _line_with(gateway: Gateway, trace: str) -> str | None:
+    """The whole line of the log; it is written when the answer has been sent."""
+    lines = gateway.log.read_text().splitlines(keepends=True)
+    whole = (line for line in lines if line.startswith("{") and line.endswith("\n"))
+    return next((line for line in whole if trace in line), None)
 
 
 @pytest.mark.parametrize("name", TARGETS)
