@@ -60,14 +60,14 @@ class Jobs:
 
     @classmethod
     def read(cls, reader: TopicReader, positions: Positions, folder: Path) -> Jobs:
-        """Read image-uploads whole, and of the retries what is not finished.
+        """Read what was accepted whole, and of the retries what is not finished.
 
         Raises:
             Unavailable: Kafka stopped answering.
         """
         jobs = cls(Sorted(folder), Sorted(folder))
         for span in positions.uploads:
-            unfinished = positions.unfinished_from(span.partition)
+            unfinished = positions.unfinished_from(span.topic, span.partition)
             for record in reader.read(span):
                 if line := _line_of(record.value):
                     jobs.accepted.add(line)

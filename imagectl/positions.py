@@ -17,8 +17,8 @@ class Positions:
     shows it. Everything else is in an open span.
 
     Attributes:
-        uploads: all that image-uploads holds.
-        unfinished: of image-uploads and image-uploads-retry, what is not committed.
+        uploads: all that the topics hold in which accepted images come in.
+        unfinished: of these and image-uploads-retry, what is not committed.
         frontier: seconds since 1970; every event written before it is committed.
     """
 
@@ -26,12 +26,10 @@ class Positions:
     unfinished: list[Span]
     frontier: float
 
-    def unfinished_from(self, partition: int) -> int:
-        """Tell from which offset on a partition of image-uploads is not committed."""
+    def unfinished_from(self, topic: str, partition: int) -> int:
+        """Tell from which offset on a partition is not committed."""
         (span,) = (
-            span
-            for span in self.unfinished
-            if (span.topic, span.partition) == (topics.UPLOADS.name, partition)
+            span for span in self.unfinished if (span.topic, span.partition) == (topic, partition)
         )
         return span.first
 
@@ -54,7 +52,7 @@ def take(reader: TopicReader) -> Positions:
         replace(end, first=max(starts.get((end.topic, end.partition), 0), end.first))
         for end in after
     ]
-    uploads = [span for span in after if span.topic == topics.UPLOADS.name]
+    uploads = [span for span in after if span.topic != topics.RETRY.name]
     return Positions(uploads, unfinished, min([now, *_oldest(reader, unfinished)]))
 
 

@@ -146,7 +146,8 @@ class Reconciliation:
             return
         self.found += 1
         if not self.dry_run:
-            self.publisher.publish(topics.UPLOADS.name, event.image_id, event.encode())
+            lane = topics.bulk_of(event.tenant_id)
+            self.publisher.publish(lane.name, event.image_id, event.encode())
             self.re_emitted += 1
             names = {"image_id": event.image_id, "job_id": event.job_id}
             logger.info("sent again", extra=names)

@@ -46,7 +46,7 @@ class Images:
 def read_again(
     reader: TopicReader, positions: Positions, lines: Collection[str]
 ) -> Iterator[ImageUploaded]:
-    """Find the events of jobs in image-uploads, one for each.
+    """Find the events of jobs where they were accepted, one for each.
 
     Raises:
         Unavailable: Kafka stopped answering.

@@ -18,7 +18,7 @@ from typing import Any
 from invoke import ClassifierClient
 from pipeline.errors import Refused, Unavailable
 from pipeline.events.cloudevents import ImageUploaded
-from pipeline.kafka.broker import Publisher
+from pipeline.kafka.broker import Publisher, Written
 from pipeline.kafka.topic_reader import Record, Span, TopicReader
 from pipeline.storage.cache import ResultCache, ResultKey
 from pipeline.storage.marks import Marks
@@ -158,19 +158,19 @@ class StubBroker(Publisher):
         self.refused: set[str | bytes] = set()
         self.down = False
 
-    def send(self, topic: str, key: str, value: bytes) -> Future[None]:
-        sent: Future[None] = Future()
+    def send(self, topic: str, key: str, value: bytes) -> Future[Written]:
+        sent: Future[Written] = Future()
         if self.down:
             sent.set_exception(Unavailable("the broker is down"))
         elif self.refused & {topic, value}:
             sent.set_exception(Refused("it is too large"))
         else:
             self.sent.append((topic, key, value))
-            sent.set_result(None)
+            sent.set_result(Written(0, len(self.values(topic)) - 1))
         return sent
 
-    def wait(self, sent: Future[None]) -> None:
-        sent.result(0)
+    def wait(self, sent: Future[Written]) -> Written:
+        return sent.result(0)
 
     def values(self, topic: str) -> list[bytes]:
         return [value for own, _, value in self.sent if own == topic]
@@ -216,7 +216,9 @@ class ScriptedClassifier(ClassifierClient):
         self.default: dict[str, Any] = {}
         self.calls: list[list[str]] = []
 
-    def classify(self, batch: Sequence[ImageUploaded]) -> list[dict[str, Any]]:
+    def classify(
+        self, batch: Sequence[ImageUploaded], *, is_urgent: bool = False
+    ) -> list[dict[str, Any]]:
         self.calls.append([event.image_id for event in batch])
         return [self._answer(event) for event in batch]
 

@@ -19,6 +19,8 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from pipeline.kafka.broker import Written
+
 Partition = tuple[str, int]
 OnCommit = Callable[[KafkaError | None, list[TopicPartition]], None]
 OnRebalance = Callable[[Any, list[TopicPartition]], None]
@@ -41,10 +43,11 @@ class MemoryKafka:
         self.members: list[MemoryConsumer] = []
         self.owners: dict[Partition, MemoryConsumer] = {}
 
-    def append(self, topic: str, key: bytes, value: bytes) -> None:
+    def append(self, topic: str, key: bytes, value: bytes) -> Written:
         """Write a message where librdkafka's partitioner puts its key."""
-        count = sum(own == topic for own, _ in self.logs)
-        self.logs[topic, zlib.crc32(key) % count].append((key, value))
+        number = zlib.crc32(key) % sum(own == topic for own, _ in self.logs)
+        self.logs[topic, number].append((key, value))
+        return Written(number, len(self.logs[topic, number]) - 1)
 
     def expel(self, member: MemoryConsumer) -> None:
         """End a member's session; it learns of it when it polls again."""

@@ -54,7 +54,7 @@ class House:
 
     def commit(self) -> None:
         """Commit everything."""
-        for topic in (topics.UPLOADS, topics.RETRY):
+        for topic in topics.READ:
             self.reader.position[topic.name] = len(self.broker.values(topic.name))
 
     def work(self, **changes: Any) -> Reconciliation:
@@ -75,4 +75,8 @@ class House:
         return {name: figures[name] for name in names if figures[name]}
 
     def events(self) -> list[ImageUploaded]:
-        return [decode_uploaded(value) for value in self.broker.values(topics.UPLOADS.name)]
+        return [
+            decode_uploaded(value)
+            for topic in topics.ACCEPTED
+            for value in self.broker.values(topic.name)
+        ]

@@ -10,6 +10,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from pipeline.kafka.topics import ACCEPTED
 from tests.stack import Stack
 
 _TIMEOUT_SECONDS = 60.0
@@ -49,6 +50,21 @@ def count_events(stack: Stack, topic: str) -> int:
 def events_of(stack: Stack, topic: str, image: str) -> list[dict[str, Any]]:
     """Read the events of one image."""
     return [record.event for record in read_topic(stack, topic) if record.key == image]
+
+
+def read_accepted(stack: Stack) -> list[Record]:
+    """Read what was accepted, whichever lane it is in."""
+    return [record for topic in ACCEPTED for record in read_topic(stack, topic.name)]
+
+
+def count_accepted(stack: Stack) -> int:
+    """Count what was accepted, reading none of it."""
+    return sum(count_events(stack, topic.name) for topic in ACCEPTED)
+
+
+def accepted_events_of(stack: Stack, image: str) -> list[dict[str, Any]]:
+    """Read the events with which an image was accepted."""
+    return [record.event for record in read_accepted(stack) if record.key == image]
 
 
 @contextmanager

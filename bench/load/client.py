@@ -32,11 +32,15 @@ class Answer:
 
 
 class Client:
-    """Uploads images over connections that are kept alive; safe to share between threads."""
+    """Uploads images over connections that are kept alive; safe to share between threads.
 
-    def __init__(self, stack: BenchStack) -> None:
+    Args:
+        key: whose images they are; the stack's own when empty.
+    """
+
+    def __init__(self, stack: BenchStack, key: str = "") -> None:
         self._address = stack.gateway
-        self._key = stack.api_key
+        self._key = key or stack.api_key
         # Those that no thread is using.
         self._idle: deque[http.client.HTTPConnection] = deque()
 

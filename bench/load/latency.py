@@ -19,7 +19,11 @@ from bench.stacks.stack import BenchStack
 
 @dataclass(frozen=True)
 class Latency:
-    """An open loop of so many uploads a second for so many seconds; no name is used twice."""
+    """An open loop of so many uploads a second for so many seconds; no name is used twice.
+
+    Attributes:
+        key: whose uploads they are; the stack's own when empty.
+    """
 
     stack: BenchStack
     photo: Photo
@@ -27,11 +31,15 @@ class Latency:
     per_second: float
     seconds: float
     name: str = ""
+    key: str = ""
 
     def until_event(self) -> dict[str, Any]:
         """Measure from the upload's instant to the arrival of its result event."""
         say(f"Uploading {self.per_second:g} images a second for {self.seconds:g} s.")
-        with closing(Client(self.stack)) as client, Arrivals(self.stack.settings) as arrivals:
+        with (
+            closing(Client(self.stack, self.key)) as client,
+            Arrivals(self.stack.settings) as arrivals,
+        ):
             sent = self._open_loop(lambda number: client.upload(self._image("event", number)))
             arrived = arrivals.wait_for([_job(each, 202) for each in sent])
         results = zip(arrived, sent, strict=True)
@@ -45,7 +53,7 @@ class Latency:
     def until_answer(self) -> dict[str, Any]:
         """Measure from the upload's instant to its answer, which waits for the result."""
         say(f"The same for {self.seconds:g} s with `Prefer: wait=10`.")
-        with closing(Client(self.stack)) as client:
+        with closing(Client(self.stack, self.key)) as client:
             sent = self._open_loop(
                 lambda number: client.upload(self._image("wait", number), Prefer="wait=10")
             )

@@ -6,7 +6,8 @@ from concurrent.futures import Executor
 
 from call_limit import CallLimit
 from circuit_breaker import Breaker
-from deliveries import Delivery, Pending, read
+from deliveries import Delivery, read
+from pending import Pending
 from pipeline.consuming.group_consumer import GroupConsumer, MakeConsumer
 from pipeline.consuming.membership import Membership
 from pipeline.consuming.progress import Mark
@@ -45,7 +46,7 @@ class ImageProcessConsumer(GroupConsumer):
         super().__init__(
             settings,
             membership,
-            [topics.UPLOADS.name, topics.RETRY.name],
+            [topic.name for topic in topics.READ],
             ahead=size * _BATCHES_AHEAD,
             at_once=size,
             drain_seconds=DRAIN_SECONDS,

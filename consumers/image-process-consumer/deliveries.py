@@ -1,11 +1,9 @@
-"""One message read from Kafka, and which of those read may be worked on now."""
+"""One message read from Kafka: as which attempt it is worked on, and when."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections import deque
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from outcomes import internal
@@ -13,6 +11,7 @@ from pipeline.consuming.progress import NOTHING, Mark
 from pipeline.errors import MalformedEvent, PipelineError
 from pipeline.events.checks import MAX_COUNT
 from pipeline.events.cloudevents import ImageUploaded, Origin, decode_uploaded
+from pipeline.kafka import topics
 from pipeline.kafka.topics import Partition
 
 logger = logging.getLogger(__name__)
@@ -45,6 +44,16 @@ class Delivery:
     def place(self) -> Partition:
         """The partition it was read from."""
         return self.origin.topic, self.origin.partition
+
+    @property
+    def tenant(self) -> str:
+        """Whose it is; nobody's if it is no event."""
+        return self.event.tenant_id if self.event else ""
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it goes before what a tenant sent beyond its share."""
+        return self.origin.topic == topics.UPLOADS.name
 
     @property
     def key(self) -> ImageKey:
@@ -92,56 +101,3 @@ def read(
     # Beyond the last attempt without a crash, nobody of ours wrote it: it holds up no other.
     alone = 1 < max_attempts <= event.attempt and (died.begun > 0 or event.attempt == max_attempts)
     return Delivery(raw, origin, event, due=due, was_alone=died.alone, alone=alone)
-
-
-class Pending:
-    """Deliveries that wait for their turn: first come, first served, no image twice at once."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[Delivery] = deque()
-        self._busy: set[ImageKey] = set()
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def add(self, delivery: Delivery) -> None:
-        """Queue a delivery."""
-        self._waiting.append(delivery)
-
-    def take(self, most: int, now: float) -> list[Delivery]:
-        """Take the next batch; equal images in it are taken together."""
-        batch: list[Delivery] = []
-        kept: deque[Delivery] = deque()
-        while self._waiting and len(batch) < most:
-            delivery = self._waiting.popleft()
-            ready = not delivery.alone and self._is_ready(delivery, now)
-            (batch if ready else kept).append(delivery)
-        self._waiting.extendleft(reversed(kept))
-        self._busy.update(delivery.key for delivery in batch)
-        return batch
-
-    def has_one_alone(self, now: float) -> bool:
-        """Tell whether one that is to be worked on alone could be."""
-        return any(each.alone and self._is_ready(each, now) for each in self._waiting)
-
-    def take_alone(self, now: float) -> list[Delivery]:
-        """Take one image: one that is to be worked on alone, else the next."""
-        ready = [each for each in self._waiting if self._is_ready(each, now)]
-        batch = [each for each in ready if each.alone][:1] or ready[:1]
-        for delivery in batch:
-            self._waiting.remove(delivery)
-        self._busy.update(delivery.key for delivery in batch)
-        return batch
-
-    def _is_ready(self, delivery: Delivery, now: float) -> bool:
-        return delivery.due <= now and delivery.key not in self._busy
-
-    def release(self, batch: list[Delivery]) -> None:
-        """Say that a batch is no longer worked on."""
-        self._busy.difference_update(delivery.key for delivery in batch)
-
-    def drop(self, partitions: Collection[Partition]) -> None:
-        """Forget what was read from partitions that now belong to another consumer."""
-        self._waiting = deque(
-            delivery for delivery in self._waiting if delivery.place not in partitions
-        )

@@ -13,7 +13,7 @@ from PIL import Image
 from pipeline import telemetry
 from pipeline.errors import PipelineError, Unavailable
 from pipeline.events import cloudevents
-from pipeline.events.cloudevents import ImageUploaded
+from pipeline.events.cloudevents import URGENT, ImageUploaded
 from pipeline.http.identity import CONSUMER, REFERENCES, TOKEN_HEADER, Signer
 from pipeline.names import UPLOAD
 from pipeline.settings import Settings
@@ -51,8 +51,13 @@ class ClassifierClient:
         key = settings.secret("consumer-classifier-key")
         self._signer = Signer(CONSUMER, "image-classifier", key)
 
-    def classify(self, batch: Sequence[ImageUploaded]) -> list[dict[str, Any]]:
+    def classify(
+        self, batch: Sequence[ImageUploaded], *, is_urgent: bool = False
+    ) -> list[dict[str, Any]]:
         """Classify a batch.
+
+        Args:
+            is_urgent: it goes between the images of a batch that is not.
 
         Returns:
             One answer an image, in the order asked: jobId, status (completed, invalid or
@@ -62,7 +67,7 @@ class ClassifierClient:
             Unavailable: no replica took the call.
             CallFailed: a replica took it and did not answer, or not for these jobs.
         """
-        response = self._post(batch)
+        response = self._post(batch, URGENT if is_urgent else "")
         if response.status_code == _TOO_MANY:
             self._refused()
         if response.status_code in _NOT_NOW:
@@ -78,11 +83,15 @@ class ClassifierClient:
         except PipelineError:
             return False
 
-    def _post(self, batch: Sequence[ImageUploaded]) -> requests.Response:
+    def _post(self, batch: Sequence[ImageUploaded], priority: str) -> requests.Response:
         body = json.dumps([event.to_cloud_event() for event in batch], ensure_ascii=False)
-        return self._send(body.encode(), cloudevents.BATCH_CONTENT_TYPE, batch[0].traceparent)
+        return self._send(
+            body.encode(), cloudevents.BATCH_CONTENT_TYPE, batch[0].traceparent, priority
+        )
 
-    def _send(self, body: bytes, content_type: str, traceparent: str) -> requests.Response:
+    def _send(
+        self, body: bytes, content_type: str, traceparent: str, priority: str = ""
+    ) -> requests.Response:
         trace = telemetry.trace_id(traceparent)
         headers = {
             "Content-Type": content_type,
@@ -95,6 +104,8 @@ class ClassifierClient:
                 trace_id=trace,
             ),
         }
+        if priority:
+            headers["Priority"] = priority
         try:
             return self._session.post(self._url, body, headers=headers, timeout=self._timeout)
         except requests.ConnectTimeout as error:

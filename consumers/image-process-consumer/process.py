@@ -22,7 +22,7 @@ from pipeline.events.dead_letters import encode_failed, encode_failure, reason_o
 from pipeline.hooks import crashes
 from pipeline.ids import RESULT_BUCKET, result_key
 from pipeline.kafka import topics
-from pipeline.kafka.broker import Publisher
+from pipeline.kafka.broker import Publisher, Written
 from pipeline.storage.results import Results
 from pipeline.telemetry import EVENTS
 
@@ -101,7 +101,10 @@ class Processor:
         if not images:
             return
         try:
-            answers = self._classifier.classify([event for _, event in images])
+            answers = self._classifier.classify(
+                [event for _, event in images],
+                is_urgent=all(delivery.is_urgent for delivery, _ in images),
+            )
             crashes.point("consumer.answered")
             outcomes = [outcome_of(answer) for answer in answers]
         except Unavailable as error:
@@ -160,7 +163,7 @@ class Processor:
             return self._retry(delivery.event, error)
         return self._bury(delivery, delivery.event, error)
 
-    def _acknowledge(self, delivery: Delivery, event: Event, sent: Future[None]) -> None:
+    def _acknowledge(self, delivery: Delivery, event: Event, sent: Future[Written]) -> None:
         """Wait until an event is acknowledged; one that Kafka refuses is a dead letter instead.
 
         Raises:

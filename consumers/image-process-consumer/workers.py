@@ -10,8 +10,9 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from dataclasses import dataclass, field, replace
 
 from call_limit import CallLimit
-from deliveries import Delivery, Pending
+from deliveries import Delivery
 from outcomes import internal
+from pending import Pending
 from pipeline.hooks import crashes
 from pipeline.kafka.topics import Partition
 from pipeline.telemetry import EVENTS_IN_FLIGHT
@@ -30,6 +31,9 @@ _FEW_IMAGES = 4
 _SEARCHING_IMAGES = 8
 # All calls together hold no more images than so many of the largest: many calls are small ones.
 _BATCHES = 16
+# Beside all that are allowed, for urgent images: none waits for a call of others to end.
+EXPRESS_CALLS = 2
+_EXPRESS_IMAGES = 8
 # How much the last call counts beside those before.
 _WEIGHT = 0.3
 
@@ -38,6 +42,7 @@ _WEIGHT = 0.3
 class _Running:
     batch: list[Delivery]
     alone: bool
+    is_express: bool
     unfinished: Future[list[Delivery]]
     began: float
     dropped: set[Partition] = field(default_factory=set)
@@ -68,7 +73,9 @@ class Workers:
         self._limit = limit
         self._size = size
         self._most_bugs = most_bugs
-        self._pool = pool or ThreadPoolExecutor(limit.most, thread_name_prefix="batch")
+        self._pool = pool or ThreadPoolExecutor(
+            limit.most + EXPRESS_CALLS, thread_name_prefix="batch"
+        )
         self._running: list[_Running] = []
         self._image_seconds: float | None = None  # of a call for each of its images
 
@@ -81,24 +88,49 @@ class Workers:
         """
         if self._running:
             crashes.point("consumer.invoked")
-        self._limit.look(len(self._running), time.monotonic())
-        while len(self._running) < self._limit.calls:
+        self._limit.look(self._usual_calls, time.monotonic())
+        while self._has_room:
             now = time.monotonic()
             alone = alone or self._pending.has_one_alone(now)
             if self._running and (alone or self._running[0].alone):
                 break
-            take = self._pending.take
-            batch = self._pending.take_alone(now) if alone else take(self._most(), now)
+            is_express = not self._has_usual_room
+            batch = self._pending.take_alone(now) if alone else self._take(now, is_express)
             if not batch:
                 break
             begin(batch, alone)
             future = self._pool.submit(self._processor.process, batch)
-            self._running.append(_Running(batch, alone, future, now))
-        generation = self._limit.generation(len(self._running), time.monotonic())
+            self._running.append(_Running(batch, alone, is_express, future, now))
+        generation = self._limit.generation(self._usual_calls, time.monotonic())
         for running in self._running:
-            if running.generation is None:
+            if running.generation is None and not running.is_express:
                 running.generation = generation
         EVENTS_IN_FLIGHT.set(sum(len(running.batch) for running in self._running))
+
+    @property
+    def _usual_calls(self) -> int:
+        return sum(not running.is_express for running in self._running)
+
+    @property
+    def _has_usual_room(self) -> bool:
+        return self._usual_calls < self._limit.calls
+
+    @property
+    def _has_room(self) -> bool:
+        if self._has_usual_room:
+            return True
+        express = len(self._running) - self._usual_calls
+        is_held_up = not all(running.batch[0].is_urgent for running in self._running)
+        return is_held_up and express < EXPRESS_CALLS and self._pending.count(is_urgent=True) > 0
+
+    def _take(self, now: float, is_express: bool) -> list[Delivery]:
+        if is_express:
+            return self._pending.take(min(_EXPRESS_IMAGES, self._size), now, is_urgent=True)
+        for is_urgent in self._pending.kinds():
+            most = self._most(self._pending.count(is_urgent=is_urgent))
+            if batch := self._pending.take(most, now, is_urgent=is_urgent):
+                return batch
+        return []
 
     def finished(self) -> Iterator[Delivery]:
         """Yield what has become of the batches that ended; the rest goes back to wait."""
@@ -127,10 +159,10 @@ class Workers:
         for running in self._running:
             running.dropped.update(places)
 
-    def _most(self) -> int:
+    def _most(self, waiting: int) -> int:
         """Tell how many images the next call may hold: all calls should be equally large."""
         calls = self._limit.calls
-        share = math.ceil(len(self._pending) / (calls - len(self._running)))
+        share = math.ceil(waiting / (calls - self._usual_calls))
         together = _SEARCHING_IMAGES if self._limit.is_searching else _BATCHES * self._size // calls
         most = max(_FEW_IMAGES, min(share, together))
         if self._image_seconds is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
@@ -23,14 +23,21 @@ from pipeline.storage.cache import ResultKey
 from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.results import Results
 from pipeline.telemetry import CLASSIFICATIONS
+from precedence import Turn
 from storing import CHUNK_IMAGES, Looked, ResultOrError, Storing, picture_key
 
 # Repeated images are few, and their results are sought in the store while others are looked for.
 _FIND_THREADS = 4
 # Fetching, digesting and inspecting so many takes longer than the model does.
 _LARGE_BYTES = 8_000_000
+# Batches that are looked at or fetched for it. More would only hold memory.
+_BATCHES = 2
 # For so long it begins with another costly image: as long as a call is meant to take.
 _COSTLY_SECONDS = 4.0
+
+
+def _stay() -> None:
+    """Give way to nobody."""
 
 
 class Classifier:
@@ -40,22 +47,29 @@ class Classifier:
         self._engines = engines
         self._results = results
         self._fetching = Fetching(store)
-        self._storing = Storing(store, results)
+        # What is urgent is stored beside what is not: it waits for nothing of another batch.
+        self._storing = {is_urgent: Storing(store, results) for is_urgent in (False, True)}
         self._finding = ThreadPoolExecutor(_FIND_THREADS, thread_name_prefix="find")
-        # One batch is looked at while the next is fetched; more would only hold memory.
-        self._turns = threading.BoundedSemaphore(2)
-        # Held for a whole batch: held per image, two batches in flight would end together and
-        # leave the core idle while both are stored.
-        self._lock = threading.Lock()
+        # One batch is looked at while the next is fetched.
+        self._turns = {
+            is_urgent: threading.BoundedSemaphore(_BATCHES) for is_urgent in (False, True)
+        }
+        self._model = Turn()
         self._costly = Costly()
 
-    def classify(self, batch: Sequence[ImageUploaded]) -> list[dict[str, Any]]:
-        """Answer for each reference in the order asked; equal images are looked at once."""
+    def classify(
+        self, batch: Sequence[ImageUploaded], *, is_urgent: bool = False
+    ) -> list[dict[str, Any]]:
+        """Answer for each reference in the order asked; equal images are looked at once.
+
+        Args:
+            is_urgent: looked at between the images of a batch that is not.
+        """
         images = {_key(event): event for event in reversed(batch)}
         storing: list[Future[dict[ResultKey, ResultOrError]]] = []
         costly: list[ImageUploaded] = []
         large: list[ImageUploaded] = []
-        with self._turns:
+        with self._turns[is_urgent]:
             # Not before: what a killed consumer asked for may be done by now, and is not repeated.
             known = [
                 each
@@ -73,7 +87,7 @@ class Classifier:
                 else:
                     missing[event.model_id].append(event)
             for model_id, group in missing.items():
-                outcomes |= self._classify_group(model_id, group, storing, costly)
+                outcomes |= self._classify_group(model_id, group, storing, costly, is_urgent)
         for event in large:
             outcomes |= self._classify_large(event, storing, costly)
         if costly:
@@ -94,18 +108,19 @@ class Classifier:
         engine = self._engines.current
         info = engine.inspect(data)
         if not info.is_costly:
-            with self._lock:
+            with self._model.held():
                 return engine.infer(engine.decode(data, info))
         with self._costly.turn():
             decoded = engine.decode(data, info)
-        with self._lock:
+        with self._model.held():
             return engine.infer(decoded)
 
     def close(self) -> None:
         """Finish what is being stored."""
         self._finding.shutdown()
         self._fetching.close()
-        self._storing.close()
+        for storing in self._storing.values():
+            storing.close()
 
     def _find(self, images: Sequence[ImageUploaded]) -> dict[ResultKey, ResultOrError]:
         """Look for results that are there already: in Redis, and in MinIO if they may be."""
@@ -134,6 +149,7 @@ class Classifier:
         images: list[ImageUploaded],
         storing: list[Future[dict[ResultKey, ResultOrError]]],
         costly: list[ImageUploaded],
+        is_urgent: bool,
     ) -> dict[ResultKey, ResultOrError]:
         """Classify images whose jobs are pinned to one model.
 
@@ -147,13 +163,15 @@ class Classifier:
         fetched = self._fetching.begin(images)
         outcomes: dict[ResultKey, ResultOrError] = {}
         known = len(costly)
-        with self._lock:
+        give_way = _stay if is_urgent else self._model.give_way
+        with self._model.held(is_urgent=is_urgent):
             try:
                 engine = self._engines.get(model_id)
             except Unavailable as error:
                 return {_key(event): error for event in images}
             while chunk := dict(islice(fetched, CHUNK_IMAGES)):
-                storing.append(self._look(engine, _decode(engine, chunk, outcomes, costly)))
+                decoded = _decode(engine, chunk, outcomes, costly, give_way)
+                storing.append(self._look(engine, decoded, give_way, is_urgent=is_urgent))
         for event in costly[known:]:
             self._costly.note(event.tenant_id, event.image_id)
         return outcomes
@@ -169,14 +187,14 @@ class Classifier:
         if not isinstance(data, bytes):
             return {_key(event): data}
         try:
-            with self._lock:
+            with self._model.held():
                 engine = self._engines.get(event.model_id)
             info = engine.inspect(data)
             if info.is_costly:
                 costly.append(event)
                 self._costly.note(event.tenant_id, event.image_id)
                 return {}
-            with self._lock:
+            with self._model.held():
                 storing.append(self._look(engine, {event: engine.decode(data, info)}))
         except (InvalidImage, Unavailable) as error:
             return {_key(event): error}
@@ -209,25 +227,30 @@ class Classifier:
         ((_, data),) = self._fetching.begin([event])
         if not isinstance(data, bytes):
             raise data
-        with self._lock:
+        with self._model.held():
             engine = self._engines.get(event.model_id)
         decoded = engine.decode(data)
-        with self._lock:
+        with self._model.held():
             return self._look(engine, {event: decoded})
 
     def _look(
-        self, engine: Engine, chunk: Mapping[ImageUploaded, Decoded]
+        self,
+        engine: Engine,
+        chunk: Mapping[ImageUploaded, Decoded],
+        give_way: Callable[[], None] = _stay,
+        *,
+        is_urgent: bool = False,
     ) -> Future[dict[ResultKey, ResultOrError]]:
         """Show a chunk to the model while its pictures are stored, then begin with its results."""
-        manifest = engine.manifest
-        pictures = self._storing.begin_pictures(
+        manifest, storing = engine.manifest, self._storing[is_urgent]
+        pictures = storing.begin_pictures(
             {picture_key(event, manifest): decoded for event, decoded in chunk.items()}
         )
-        looked = [
-            Looked(event, engine.infer(decoded), manifest)
-            for event, decoded in inferences.noted(chunk, _key)
-        ]
-        return self._storing.begin_results(looked, pictures)
+        looked = []
+        for event, decoded in inferences.noted(chunk, _key):
+            looked.append(Looked(event, engine.infer(decoded), manifest))
+            give_way()
+        return storing.begin_results(looked, pictures)
 
 
 def _decode(
@@ -235,10 +258,12 @@ def _decode(
     chunk: Mapping[ImageUploaded, Fetched],
     failed: dict[ResultKey, ResultOrError],
     costly: list[ImageUploaded],
+    give_way: Callable[[], None],
 ) -> dict[ImageUploaded, Decoded]:
     """Decode what is ordinary; tell the others apart."""
     decoded: dict[ImageUploaded, Decoded] = {}
     for event, data in chunk.items():
+        give_way()
         if not isinstance(data, bytes):
             failed[_key(event)] = data
             continue

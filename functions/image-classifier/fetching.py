@@ -18,7 +18,8 @@ _CHUNK_IMAGES = 8
 _CHUNK_BYTES = 8_000_000
 # Fetched while another chunk is looked at: enough to never wait, no more.
 _CHUNKS_AHEAD = 2
-_THREADS = 4
+# So many for batches, and two that they leave to urgent calls.
+_THREADS = 4 + 2
 
 # One image's bytes, or what stood in the way.
 Fetched = bytes | InvalidImage | Unavailable

@@ -71,7 +71,10 @@ class Function:
                 found=cloudevents.BATCH_CONTENT_TYPE,
                 allowed="one image as the body",
             )
-        return web.respond(200, self.classifier.classify(batches.parse(call.body)))
+        is_urgent = call.headers.get("Priority", "") == cloudevents.URGENT
+        return web.respond(
+            200, self.classifier.classify(batches.parse(call.body), is_urgent=is_urgent)
+        )
 
     def _classify_bytes(self, call: web.Call) -> web.Response:
         seen = self.classifier.look(call.body)

@@ -21,6 +21,8 @@ _READ_EVERY_SECONDS = 2.0
 _READ_AT_REST_EVERY_SECONDS = 10.0
 # When the room runs out the figure is wanted fresh, but not for every single request.
 _READ_AT_MOST_EVERY_SECONDS = 0.1
+# As somebody wishes to know what is finished by now: cheaper than the least image.
+_LOOK_AT_MOST_EVERY_SECONDS = 0.25
 _RATE_OVER_SECONDS = 10.0
 _LONGEST_RETRY_SECONDS = 60
 
@@ -30,14 +32,23 @@ class Admission:
 
     Reading happens in a thread of its own, never while a request waits. While Kafka does not
     answer, the last reading stands: then an upload fails at its event anyway.
+
+    Args:
+        told: given every reading.
     """
 
     def __init__(
-        self, probe: BacklogProbe, limit: int, clock: Callable[[], float] = time.monotonic
+        self,
+        probe: BacklogProbe,
+        limit: int,
+        clock: Callable[[], float] = time.monotonic,
+        told: Callable[[Reading], None] = lambda _: None,
     ) -> None:
         self._probe = probe
         self._limit = limit
         self._clock = clock
+        self._told = told
+        self._read_at = -math.inf
         self._lock = threading.Lock()
         self._waiting = 0
         self._let_in = 0  # since the last reading, or not yet ended when it began
@@ -89,8 +100,14 @@ class Admission:
                 retry_after_seconds=self._retry_after_seconds(found),
             )
 
+    def look_soon(self) -> None:
+        """Have the backlog read before long, if that was not done a moment ago."""
+        if self._clock() - self._read_at >= _LOOK_AT_MOST_EVERY_SECONDS:
+            self._is_wanted.set()
+
     def read(self) -> None:
         """Read the backlog once; what had ended before is part of the reading."""
+        self._read_at = self._clock()
         with self._lock:
             counted = self._ended
         try:
@@ -99,6 +116,7 @@ class Admission:
             logger.warning("backlog not known", extra={"reason": str(error)})
             return
         telemetry.BACKLOG.set(reading.waiting)
+        self._told(reading)
         with self._lock:
             self._waiting = reading.waiting
             self._let_in -= counted

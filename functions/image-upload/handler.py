@@ -12,6 +12,7 @@ from admission import Admission
 from doors import door_of
 from idempotency import Keys
 from jobs import Jobs
+from lanes import Lanes
 from pipeline import telemetry
 from pipeline.hooks import crashes
 from pipeline.http import web
@@ -54,9 +55,15 @@ class Function:
         model_id = bundles.current_model_id(settings, store)
         results = Results(store, ResultCache(settings))
         self.waiter = Waiter(results, settings.max_waiting_uploads)
-        self.admission = Admission(BacklogProbe(settings), settings.max_backlog_images)
+        lanes = Lanes()
+        self.admission = Admission(
+            BacklogProbe(settings), settings.max_backlog_images, told=lanes.note
+        )
+        lanes.look_soon = self.admission.look_soon
         self.submissions = Submissions(
-            Uploads(Limits.from_settings(settings), store, self.publisher, job_ids, model_id),
+            Uploads(
+                Limits.from_settings(settings), store, self.publisher, job_ids, model_id, lanes
+            ),
             Keys(
                 store,
                 Marks(settings),
@@ -89,10 +96,13 @@ class Function:
         """Accept: 202, or 200 with the result when the client preferred to wait."""
         crashes.point("upload.read")
         door = door_of(call.path)
-        submitted = self.submissions.submit(
-            caller.tenant, call, lambda: door.read(call, settings.max_files_per_request)
-        )
         seconds = door.seconds(call, settings.max_wait_seconds)
+        submitted = self.submissions.submit(
+            caller.tenant,
+            call,
+            lambda: door.read(call, settings.max_files_per_request),
+            is_awaited=seconds > 0,
+        )
         jobs = submitted.jobs
         if submitted.is_repeated:  # of which one may have been cancelled meanwhile
             jobs = [job for job in jobs if not self.jobs.is_cancelled(job)]

@@ -7,18 +7,18 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from admission import Admission
+from lanes import Lanes
 from pipeline.errors import Conflict, Gone, NotFound, Refused
 from pipeline.events import dead_letters
 from pipeline.events.cloudevents import ImageUploaded, parse_uploaded
 from pipeline.events.provenance import recall
 from pipeline.http import web
 from pipeline.ids import INPUT_BUCKET, Job, JobIds, input_key
-from pipeline.kafka import topics
 from pipeline.kafka.broker import Publisher
 from pipeline.storage.cancellations import CANCELLED, Cancellations, Look
 from pipeline.storage.object_store import ObjectStore
@@ -41,6 +41,7 @@ class Jobs:
     admission: Admission
     cancellations: Cancellations
     retention: timedelta
+    lanes: Lanes = field(default_factory=Lanes)
     clock: Callable[[], float] = time.time
 
     def answer(self, tenant: str, call: web.Call) -> web.Response | None:
@@ -104,7 +105,9 @@ class Jobs:
             else:
                 again = parse_uploaded(said["event"])
                 event = replace(again, replays=again.replays - 1)
-            self.publisher.publish(topics.UPLOADS.name, job.image_id, again.encode())
+            with self.lanes.one(job.tenant) as lane:
+                sent = self.publisher.publish(lane.topic.name, job.image_id, again.encode())
+                lane.written = sent
         try:
             self.publisher.publish(*dead_letters.mark_retried(event))
         except Refused as error:

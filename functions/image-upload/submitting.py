@@ -49,31 +49,37 @@ class Submissions:
     keys: Keys
     admission: Admission
 
-    def submit(self, tenant: str, call: Call, read: Callable[[], Form]) -> Submitted:
+    def submit(
+        self,
+        tenant: str,
+        call: Call,
+        read: Callable[[], Form],
+        *,
+        is_awaited: bool = False,
+    ) -> Submitted:
         """Accept what a request holds; an image that is alone is refused as the whole request.
 
         Args:
             read: takes out of the request what it holds; called when there is room for one image.
+            is_awaited: the client waits for the results.
 
         Raises:
             PipelineError: the request, or its one image, is not accepted.
         """
         key = idempotency.key_of(call)
         if key is None:
-            return self._submit(tenant, call, read, None)
+            return self._submit(_One(self.uploads, tenant, call, None, is_awaited), read)
         call_id = call.headers.get(_CALL_ID) or call.trace_id
         with self.keys.turn(tenant, key, call_id) as turn:
-            return self._submit(tenant, call, read, turn)
+            return self._submit(_One(self.uploads, tenant, call, turn, is_awaited), read)
 
-    def _submit(
-        self, tenant: str, call: Call, read: Callable[[], Form], turn: Turn | None
-    ) -> Submitted:
+    def _submit(self, one: _One, read: Callable[[], Form]) -> Submitted:
+        turn = one.turn
         with self._admitted():
             form = read()
             sent = form.files
             if len(sent) > 1 and turn:
                 turn.open([image_id(each.data) for each in sent])
-            one = _One(self.uploads, tenant, call, turn)
             outcomes = [one.accept(0, sent[0], is_alone=len(sent) == 1)]
         for number, file in enumerate(sent[1:], 1):
             outcomes.append(self._accept_another(one, number, file, outcomes[-1]))
@@ -110,12 +116,19 @@ class _One:
     tenant: str
     call: Call
     turn: Turn | None
+    is_awaited: bool
 
     def accept(self, number: int, sent: SentFile, *, is_alone: bool = False) -> Outcome:
         call = self.call
         try:
             job = self.uploads.accept(
-                self.tenant, sent, call.trace_id, call.names, self.turn, number
+                self.tenant,
+                sent,
+                call.trace_id,
+                call.names,
+                self.turn,
+                number,
+                is_awaited=self.is_awaited,
             )
         except (InvalidImage, Unavailable, Refused) as error:
             if is_alone:

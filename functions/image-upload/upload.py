@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from form import SentFile
 from idempotency import Turn
+from lanes import Lanes
 from pipeline import ids, telemetry
 from pipeline.events import cloudevents
 from pipeline.events.provenance import metadata_of
 from pipeline.hooks import crashes
 from pipeline.ids import INPUT_BUCKET, Job, JobIds
 from pipeline.images import decoding
-from pipeline.kafka import topics
 from pipeline.kafka.broker import Publisher
 from pipeline.storage.object_store import ObjectStore
 
@@ -31,6 +31,7 @@ class Uploads:
     publisher: Publisher
     job_ids: JobIds
     model_id: str
+    lanes: Lanes = field(default_factory=Lanes)
 
     def accept(
         self,
@@ -40,6 +41,8 @@ class Uploads:
         names: Mapping[str, str] | None = None,
         turn: Turn | None = None,
         number: int = 0,
+        *,
+        is_awaited: bool = False,
     ) -> Job:
         """Make one submission durable; when this returns, the object and its event are.
 
@@ -47,6 +50,7 @@ class Uploads:
             names: what the log line says of the request beside its trace.
             turn: the request's, if it has an Idempotency-Key.
             number: of the image in its request.
+            is_awaited: a client waits for the result.
 
         Raises:
             KeyReused: the key came with other images before.
@@ -82,7 +86,8 @@ class Uploads:
         )
         crashes.point("upload.stored")
         event = replace(event, duplicate=not created)
-        self.publisher.publish(topics.UPLOADS.name, image, event.encode())
+        with self.lanes.one(tenant, is_awaited=is_awaited) as lane:
+            lane.written = self.publisher.publish(lane.topic.name, image, event.encode())
         crashes.point("upload.acknowledged")
         known = {"image_id": image, "job_id": event.job_id, "trace_id": trace_id}
         logger.info("accepted", extra={**known, **(names or {})})

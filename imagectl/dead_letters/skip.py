@@ -17,8 +17,8 @@ from pipeline.kafka.topic_reader import Span, TopicReader
 from pipeline.settings import Settings
 from pipeline.storage.results import Results
 
-_OF_CALLS = (topics.CALLS.name, topics.CALLS_RETRY.name)
-_TOPICS = (topics.UPLOADS.name, topics.RETRY.name, *_OF_CALLS)
+_OF_CALLS = tuple(topic.name for topic in topics.CALLS_READ)
+_TOPICS = (*(topic.name for topic in topics.READ), *_OF_CALLS)
 _ASK_SECONDS = 0.2
 
 

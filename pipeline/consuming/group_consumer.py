@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 # A message ends the wait at once; the end of work does where more waits for its turn.
 _POLL_SECONDS = 0.5
-_BUSY_POLL_SECONDS = 0.02
+_BUSY_POLL_SECONDS = 0.005
 # How long a rebalance waits for the work in flight, so that less is done twice.
 _REVOKE_SECONDS = 2.0
 # The main loop is stuck when it has not gone round for this long.
@@ -72,6 +72,7 @@ class GroupConsumer(ABC):
         self._client = make_consumer(settings, self._commits.answered)
         self._max_attempts = settings.max_attempts
         self._longest_wait_seconds = settings.retry_max_seconds * LARGEST_JITTER
+        self._is_more_there = False
         self._stopping = False
         self._last_round = time.monotonic()
 
@@ -163,13 +164,17 @@ class GroupConsumer(ABC):
     def _read(self) -> None:
         is_busy = self._assignment.open_offsets()
         seconds = _BUSY_POLL_SECONDS if is_busy else self._commits.pause(_POLL_SECONDS)
-        if self._wait_for_one(seconds):
+        # What is urgent may be behind what is not: the queue is emptied, as far as it is read.
+        if self._is_more_there or self._wait_for_one(seconds):
             seconds = 0.0
         first = self._client.poll(seconds)
         if first is None:
+            self._is_more_there = False
             return
         # And what else is there already, without waiting: one message alone is not held up.
-        for message in (first, *self._client.consume(self._at_once - 1, timeout=0)):
+        more = self._client.consume(self._at_once - 1, timeout=0)
+        self._is_more_there = len(more) == self._at_once - 1 > 0
+        for message in (first, *more):
             self._take_in(message)
         crashes.point("consumer.polled")
 

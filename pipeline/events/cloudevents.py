@@ -16,6 +16,8 @@ from pipeline.events import checks
 CONTENT_TYPE = "application/cloudevents+json"
 BATCH_CONTENT_TYPE = "application/cloudevents-batch+json"
 MAX_EVENT_BYTES = 4096
+# The header `Priority` (RFC 9218) of a call for images that are looked at before others.
+URGENT = "u=1"
 
 UPLOADED = "ImageUploaded"
 CLASSIFIED = "ImageClassified"

@@ -42,9 +42,7 @@ _DETAIL_CHARACTERS = 1000
 # The letter of an event is named by its job, wherever the message lay.
 _NOWHERE = Origin("", 0, 0)
 
-_REPLAYABLE = frozenset(
-    topic.name for topic in (topics.UPLOADS, topics.RETRY, topics.CALLS, topics.CALLS_RETRY)
-)
+_REPLAYABLE = frozenset(topic.name for topic in (*topics.READ, *topics.CALLS_READ))
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,9 @@ class DeadLetter:
             return topics.CALLS.name, self.call.event_id, self.call.replayed().encode()
         if self.uploaded is None:
             return self.origin.topic, _place(self.origin), self.raw
-        return topics.UPLOADS.name, self.uploaded.image_id, self.uploaded.replayed().encode()
+        # Thousands may be replayed at once: no upload waits for them.
+        lane = topics.bulk_of(self.uploaded.tenant_id)
+        return lane.name, self.uploaded.image_id, self.uploaded.replayed().encode()
 
     def mark(self) -> tuple[str, str, bytes]:
         """Build what says that it was sent again: topic, key and value."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -38,10 +39,14 @@ class Reading:
     Attributes:
         waiting: events that nobody has committed yet, those in work included.
         passed: the sum of all committed positions; how fast it grows is the rate of draining.
+        positions: how far the group is in each partition.
+        waiting_in: how many wait in each topic.
     """
 
     waiting: int
     passed: int
+    positions: Mapping[Partition, int] = field(default_factory=dict, compare=False)
+    waiting_in: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 class BacklogProbe:
@@ -147,8 +152,10 @@ def reading(
         committed: positions by topic and partition; negative where nothing was committed.
     """
     positions = {place: max(committed.get(place, -1), first) for place, first in firsts.items()}
-    waiting = sum(max(0, end - positions[place]) for place, end in ends.items())
-    return Reading(waiting, sum(positions.values()))
+    waiting_in: Counter[str] = Counter()
+    for place, end in ends.items():
+        waiting_in[place[0]] += max(0, end - positions[place])
+    return Reading(waiting_in.total(), sum(positions.values()), positions, waiting_in)
 
 
 def _by_place(partitions: list[TopicPartition]) -> dict[Partition, int]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -24,6 +24,14 @@ logger = logging.getLogger(__name__)
 # A topic and a partition of it; before a message is given one it has none.
 _Destination = tuple[str | None, int | None]
 _NO_PARTITION = -1
+
+
+class Written(NamedTuple):
+    """Where an event lies in its topic."""
+
+    partition: int
+    offset: int
+
 
 OnCommit = Callable[[KafkaError | None, list[TopicPartition]], None]
 
@@ -73,19 +81,19 @@ class Publisher:
         self._poller = threading.Thread(target=self._poll, name="kafka-acks", daemon=True)
         self._poller.start()
 
-    def send(self, topic: str, key: str, value: bytes) -> Future[None]:
+    def send(self, topic: str, key: str, value: bytes) -> Future[Written]:
         """Hand an event to the producer; the future ends when the broker has acknowledged it.
 
         Its exception, if any, is Unavailable, and the event may have been written nevertheless; or
         Refused, and it was not.
         """
-        sent: Future[None] = Future()
+        sent: Future[Written] = Future()
 
         def acknowledged(error: KafkaError | None, message: Message) -> None:
             # Who refuses an event answers.
             self._note(message, None if error and error.code() in _FINAL else error)
             if error is None:
-                sent.set_result(None)
+                sent.set_result(_written(message))
             else:
                 sent.set_exception(_meaning(error))
 
@@ -98,17 +106,17 @@ class Publisher:
         crashes.point("produced", topic)
         return sent
 
-    def publish(self, topic: str, key: str, value: bytes) -> None:
-        """Send an event and wait until the broker has acknowledged it.
+    def publish(self, topic: str, key: str, value: bytes) -> Written:
+        """Send an event and wait until the broker has acknowledged it; tell where it lies.
 
         Raises:
             Unavailable: not acknowledged in time; the event may have been written nevertheless.
             Refused: it never will be.
         """
-        self.wait(self.send(topic, key, value))
+        return self.wait(self.send(topic, key, value))
 
-    def wait(self, sent: Future[None]) -> None:
-        """Wait for one acknowledgement.
+    def wait(self, sent: Future[Written]) -> Written:
+        """Wait for one acknowledgement; tell where the event lies.
 
         Raises:
             Unavailable: not acknowledged in time.
@@ -116,7 +124,7 @@ class Publisher:
         """
         try:
             # librdkafka gives up at the same timeout, and says so up to a second later.
-            sent.result(self._timeout_seconds)
+            return sent.result(self._timeout_seconds)
         except TimeoutError as error:
             raise Unavailable("Kafka did not acknowledge in time") from error
 
@@ -151,6 +159,11 @@ class Publisher:
         self._is_stuck = False
         self._retired.append(self._producer)
         self._producer = self._make()
+
+
+def _written(message: Message) -> Written:
+    # The client's types allow None, which only a message that was not written has.
+    return Written(cast(int, message.partition()), cast(int, message.offset()))
 
 
 def _meaning(error: KafkaError) -> PipelineError:

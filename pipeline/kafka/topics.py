@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 from pipeline.settings import Settings
@@ -46,6 +47,13 @@ class Topic:
 
 
 UPLOADS = Topic("image-uploads", _PARTITIONS, RETENTION_DAYS)
+# What a tenant sends beyond its share of the one above, so that it waits for itself alone. Several,
+# so that few tenants with much to do stand behind each other.
+BULK = tuple(
+    Topic(f"image-uploads-bulk-{number}", _PARTITIONS, RETENTION_DAYS) for number in range(1, 5)
+)
+# Where accepted images come in.
+ACCEPTED = (UPLOADS, *BULK)
 RETRY = Topic("image-uploads-retry", _PARTITIONS, RETENTION_DAYS)
 RESULTS = Topic("image-results", _PARTITIONS, RETENTION_DAYS)
 # A dead letter holds the message it is about, in base64 when that is no event.
@@ -53,7 +61,12 @@ FAILURES = Topic("image-failures", 1, 30, grows=False, max_event_bytes=2_097_152
 # An asynchronous call holds its body, up to 1 MB of it, in base64; so does its dead letter.
 CALLS = Topic("function-calls", _PARTITIONS, RETENTION_DAYS, max_event_bytes=1_572_864)
 CALLS_RETRY = Topic("function-calls-retry", _PARTITIONS, RETENTION_DAYS, max_event_bytes=1_572_864)
-TOPICS = (UPLOADS, RETRY, RESULTS, FAILURES, CALLS, CALLS_RETRY)
+TOPICS = (*ACCEPTED, RETRY, RESULTS, FAILURES, CALLS, CALLS_RETRY)
 # What each consumer group reads: its positions in them tell what waits.
-READ = (UPLOADS, RETRY)
+READ = (*ACCEPTED, RETRY)
 CALLS_READ = (CALLS, CALLS_RETRY)
+
+
+def bulk_of(tenant: str) -> Topic:
+    """Name the lane of a tenant's bulk, unless somebody knows a better one."""
+    return BULK[zlib.crc32(tenant.encode()) % len(BULK)]

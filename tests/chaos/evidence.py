@@ -28,7 +28,7 @@ _AT_ONCE = 1000
 _ACCOUNT_SECONDS = 1800.0
 # An upload that got no answer may still be written by its producer, which gives up after 1.5 s.
 _SETTLED_SECONDS = 2.0
-_READ = (topics.UPLOADS, topics.RETRY)
+_READ = topics.READ
 # What `make up` sends through a stack that it has started.
 _EXAMPLE = ROOT / "models" / "demonstration" / "example.png"
 _GREETING = ("default", image_id(_EXAMPLE.read_bytes()))

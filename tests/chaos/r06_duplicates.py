@@ -19,7 +19,7 @@ from tests.chaos.faults import CONSUMER
 from tests.chaos.findings import Finding, Size, reported
 from tests.chaos.storm import findings_of
 from tests.chaos.trial import PATIENT_CACHE, Trial
-from tests.kafka import Record, read_topic
+from tests.kafka import Record, read_accepted
 from tests.local_stack import LocalStack, running_stack
 
 GOAL = "R6"
@@ -42,13 +42,13 @@ def run(
         trial = Trial(stack, folder, classifier=PATIENT_CACHE)
         with stack.frozen(CONSUMER):
             _upload(trial, half)
-            first = read_topic(stack, topics.UPLOADS.name)
+            first = read_accepted(stack)
             waiting = _deliver_again(stack, first, chooser)
         evidence.drain(stack, half * _SECONDS_PER_IMAGE + _PATIENCE_SECONDS)
         _upload(trial, half)
         evidence.drain(stack, half * _SECONDS_PER_IMAGE + _PATIENCE_SECONDS)
         known = {record.key for record in first}
-        second = [each for each in read_topic(stack, topics.UPLOADS.name) if each.key not in known]
+        second = [each for each in read_accepted(stack) if each.key not in known]
         finished = _deliver_again(stack, second, chooser)
         verdict, left = trial.judge(half * _SECONDS_PER_IMAGE + _PATIENCE_SECONDS)
     distinct = len({each.key for each in left.inferences})

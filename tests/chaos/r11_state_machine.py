@@ -115,7 +115,7 @@ class Pipeline(RuleBasedStateMachine):
         self.world.patience = patience
         self.world.expel(self._puppet(which))
 
-    @rule(topic=st.sampled_from([topics.UPLOADS.name, topics.RETRY.name]), random=st.randoms())
+    @rule(topic=st.sampled_from([topic.name for topic in topics.READ]), random=st.randoms())
     def deliver_again_shuffled(self, topic: str, random: Any) -> None:
         logs = self.world.kafka.logs
         records = [record for place, log in logs.items() if place[0] == topic for record in log]

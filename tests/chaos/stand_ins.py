@@ -17,6 +17,7 @@ from pipeline.errors import Unavailable
 from pipeline.events.cloudevents import BATCH_CONTENT_TYPE, ImageUploaded, Origin, parse_uploaded
 from pipeline.hooks import crashes
 from pipeline.ids import RESULT_BUCKET, result_key
+from pipeline.kafka.broker import Written
 from pipeline.storage.cache import ResultKey
 from tests.chaos.moments import Killed, Moments
 from tests.chaos.watch import Watch, kind_of, readable
@@ -129,17 +130,17 @@ class WatchedPublisher(StubBroker):
         self._watch = watch
         self._moments = moments
 
-    def send(self, topic: str, key: str, value: bytes) -> Future[None]:
-        sent: Future[None] = Future()
+    def send(self, topic: str, key: str, value: bytes) -> Future[Written]:
+        sent: Future[Written] = Future()
         try:
             effect = self._moments.before("broker")
-            self._kafka.append(topic, key.encode(), value)
+            written = self._kafka.append(topic, key.encode(), value)
             self._moments.after("broker", effect)
         except Unavailable as error:
             sent.set_exception(error)
         else:
             self._watch.acknowledges(topic, value)
-            sent.set_result(None)
+            sent.set_result(written)
         crashes.point("produced", topic)
         return sent
 

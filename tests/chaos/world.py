@@ -56,7 +56,7 @@ from tests.chaos.stub_engine import MANIFEST, StubEngine
 from tests.chaos.watch import Watch, picture, readable
 from upload import Uploads
 
-_SOURCES = (topics.UPLOADS.name, topics.RETRY.name)
+_SOURCES = tuple(topic.name for topic in topics.READ)
 # Each deadly image may take the consumer away as often as its budget says, and each retry waits.
 _DRAIN_ROUNDS = 3000
 # A breaker that opened closes when an image succeeds, so that some must come.

@@ -9,9 +9,8 @@ import requests
 
 from pipeline import ids
 from pipeline.errors import Unavailable
-from pipeline.kafka import topics
 from pipeline.kafka.backlog import BacklogProbe
-from tests.kafka import count_events
+from tests.kafka import count_accepted
 from tests.pictures import fresh
 from tests.sending import PATIENT, accepted
 from tests.stack import Stack, until
@@ -45,9 +44,9 @@ def test_beyond_the_backlog_uploads_are_503_and_leave_nothing(stack: Stack) -> N
             data = fresh(f"beyond {number}")
             answers[data] = stack.upload(data)
         keys = set(stack.store.keys(ids.INPUT_BUCKET, ""))
-        events = count_events(stack, topics.UPLOADS.name)
+        events = count_accepted(stack)
         refused_again = [stack.upload(data).status_code for data in list(answers)[-5:]]
-        assert count_events(stack, topics.UPLOADS.name) == events
+        assert count_accepted(stack) == events
 
     taken = {data: each for data, each in answers.items() if each.status_code == 202}
     refused = {data: each for data, each in answers.items() if data not in taken}

@@ -16,7 +16,7 @@ from pipeline.kafka import topics
 from pipeline.storage.cache import ResultCache
 from tests import pictures, tokens
 from tests.chaos import evidence
-from tests.kafka import count_events, events_of, read_topic
+from tests.kafka import count_accepted, count_events, events_of, read_topic
 from tests.sending import accepted, publish
 from tests.stack import Stack, until
 
@@ -122,7 +122,7 @@ BAD = {
 def _left_behind(stack: Stack) -> tuple[int, int, int]:
     """Count objects, events and dead letters."""
     objects = sum(1 for bucket in ids.BUCKETS for _ in stack.store.keys(bucket, ""))
-    events = count_events(stack, topics.UPLOADS.name)
+    events = count_accepted(stack)
     return objects, events, count_events(stack, topics.FAILURES.name)
 
 

@@ -19,11 +19,10 @@ from pipeline import ids, telemetry
 from pipeline.events import cloudevents
 from pipeline.events.cloudevents import ImageUploaded
 from pipeline.events.provenance import metadata_of
-from pipeline.kafka import topics
 from tests import pictures
 from tests.chaos.evidence import lag
 from tests.imagectl import current, imagectl
-from tests.kafka import count_events, events_of
+from tests.kafka import accepted_events_of, count_accepted
 from tests.sending import PATIENT, accepted
 from tests.stack import ROOT, Stack, until
 from tests.stacks import own_stack
@@ -111,7 +110,7 @@ def test_an_upload_says_in_its_object_what_its_event_says(stack: Stack) -> None:
     answer = stack.upload(picture(), Content_Disposition='x; filename="a.jpg"')
     assert answer.status_code == 202, answer.text
     sent = answer.json()
-    (event,) = events_of(stack, topics.UPLOADS.name, sent["imageId"])
+    (event,) = accepted_events_of(stack, sent["imageId"])
 
     key = ids.input_key("default", sent["imageId"], "jpg")
     described = stack.store.describe(ids.INPUT_BUCKET, key)
@@ -152,7 +151,7 @@ def test_an_upload_that_was_killed_is_found(stack: Stack) -> None:
 
     assert figures(stack, "--dry-run")["found"] == 0
     assert figures(stack, "--dry-run", "--grace", "0")["found"] == 1
-    assert events_of(stack, topics.UPLOADS.name, event.image_id) == []
+    assert accepted_events_of(stack, event.image_id) == []
     assert figures(stack, "--grace", "0")["reEmitted"] == 1
     assert stack.finished(event.job_id)["status"] == "completed"
 
@@ -171,10 +170,10 @@ def test_a_failed_image_is_left_alone(stack: Stack) -> None:
 def test_a_backlog_is_not_sent_again(stack: Stack) -> None:
     with stack.frozen("image-process-consumer"):
         jobs = [accepted(stack, picture())["jobId"] for _ in range(BACKLOG)]
-        before = count_events(stack, topics.UPLOADS.name)
+        before = count_accepted(stack)
         found = figures(stack, "--grace", "0")
 
-        assert count_events(stack, topics.UPLOADS.name) == before
+        assert count_accepted(stack) == before
     assert found["inFlight"] >= BACKLOG
     assert_balanced(found)
     assert {str(stack.finished(job_id)["status"]) for job_id in jobs} == {"completed"}

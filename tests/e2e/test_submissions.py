@@ -11,10 +11,9 @@ import pytest
 import redis
 import requests
 
-from pipeline.kafka import topics
 from tests import pictures
 from tests.chaos import evidence
-from tests.kafka import events_of
+from tests.kafka import accepted_events_of
 from tests.stack import Stack, until
 
 
@@ -39,7 +38,7 @@ def fresh(count: int) -> list[bytes]:
 
 
 def jobs_in_kafka(stack: Stack, image_id: str) -> list[str]:
-    found = events_of(stack, topics.UPLOADS.name, image_id)
+    found = accepted_events_of(stack, image_id)
     return [event["data"]["jobId"] for event in found]
 
 

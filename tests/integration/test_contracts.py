@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import Unavailable
 from pipeline.kafka import administration, topics
-from pipeline.kafka.broker import Publisher
+from pipeline.kafka.broker import Publisher, Written
 from pipeline.settings import Settings
 from pipeline.storage.cache import ResultCache
 from tests.fakes import MemoryCache, StubBroker
@@ -145,8 +145,8 @@ def test_a_broker_that_is_not_there_is_unavailable(
 def test_nobody_waits_longer_for_an_acknowledgement_than_is_set(
     stack: Stack, request: pytest.FixtureRequest
 ) -> None:
-    class Unacknowledged(Future[None]):
-        def result(self, timeout: float | None = None) -> None:
+    class Unacknowledged(Future[Written]):
+        def result(self, timeout: float | None = None) -> Written:
             waited.append(timeout)
             raise TimeoutError
 

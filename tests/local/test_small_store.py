@@ -10,7 +10,7 @@ import pytest
 from pipeline import ids
 from pipeline.kafka import topics
 from tests.disk import SmallDisk, small_disk
-from tests.kafka import count_events
+from tests.kafka import count_accepted, count_events
 from tests.local_stack import LocalStack, running_stack
 from tests.memory import resident_bytes
 from tests.pictures import fresh
@@ -75,7 +75,7 @@ def test_memory_does_not_grow_with_the_backlog(stack: LocalStack) -> None:
 def test_without_room_in_the_store_an_upload_is_503_and_leaves_nothing(
     stack: LocalStack, disk: SmallDisk
 ) -> None:
-    keys, events = input_keys(stack), count_events(stack, topics.UPLOADS.name)
+    keys, events = input_keys(stack), count_accepted(stack)
 
     with disk.filled():
         answers = [stack.upload(fresh(f"no room {number}")) for number in range(10)]
@@ -88,5 +88,5 @@ def test_without_room_in_the_store_an_upload_is_503_and_leaves_nothing(
     assert [each.status_code for each in answers] == [503] * 10
     assert all(int(each.headers["Retry-After"]) >= 1 for each in answers)
     assert input_keys(stack) == keys
-    assert count_events(stack, topics.UPLOADS.name) == events
+    assert count_accepted(stack) == events
     assert stack.finished(until(accepted))["status"] == "completed"

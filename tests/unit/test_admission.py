@@ -118,6 +118,14 @@ def test_while_kafka_does_not_answer_the_last_reading_stands() -> None:
     assert door.let_in(1) == 0
 
 
+def test_a_reading_is_passed_on_and_asked_for_before_long() -> None:
+    door, told = Door(limit=0), list[Reading]()
+    door.admission = Admission(door.probe, 0, lambda: door.now, told.append)
+    door.reads(waiting=3)
+
+    assert [each.waiting for each in told] == [3]
+
+
 def test_without_a_limit_everything_comes_in() -> None:
     door = Door(limit=0)
     door.reads(waiting=10_000_000)

@@ -7,8 +7,12 @@ from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 from confluent_kafka.admin import ClusterMetadata, PartitionMetadata, TopicMetadata
 
 from pipeline.errors import Unavailable
+from pipeline.kafka import topics
 from pipeline.kafka.backlog import BacklogProbe
 from pipeline.settings import Settings
+
+# Each of which has one partition that holds something.
+READ = (topics.UPLOADS, topics.RETRY)
 
 
 class Kafka(Consumer):
@@ -20,7 +24,7 @@ class Kafka(Consumer):
         self.partitions, self.holds = 3, 1  # the first of them hold something
 
     def probe(self) -> BacklogProbe:
-        return BacklogProbe(Settings(), lambda _: self, lambda: self.now)
+        return BacklogProbe(Settings(), lambda _: self, lambda: self.now, READ)
 
     def list_topics(self, topic: str | None = None, timeout: float = -1) -> ClusterMetadata:
         assert topic is not None
@@ -78,6 +82,16 @@ def test_positions_that_somebody_set_back_are_seen_after_a_while() -> None:
     assert probe.read().waiting == 0
     kafka.now = 60.0
     assert probe.read().waiting == 6
+
+
+def test_a_reading_tells_how_far_each_partition_is_and_what_waits_in_each_topic() -> None:
+    kafka = Kafka()
+    kafka.end = 7
+
+    found = kafka.probe().read()
+
+    assert found.positions["image-uploads", 0] == 5
+    assert found.waiting_in == {"image-uploads": 2, "image-uploads-retry": 2}
 
 
 def test_what_was_worked_off_while_it_was_asked_about_does_not_wait() -> None:

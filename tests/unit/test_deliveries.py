@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from deliveries import Delivery, Pending, read
+from deliveries import Delivery, read
+from pending import Pending
 from pipeline.consuming.progress import Mark
 from pipeline.events.cloudevents import Origin
 from tests.samples import uploaded

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -36,7 +35,9 @@ class Client(Producer):
             raise KafkaException(TOO_LARGE)
         error = TIMED_OUT if topic in self.stuck else None
         error = TOO_LARGE if topic in self.refused else error
-        self._reports.append(lambda: on_delivery(error, Message(topic=topic, partition=0)))
+        self._reports.append(
+            lambda: on_delivery(error, Message(topic=topic, partition=0, offset=7))
+        )
         self._something.set()
 
     def poll(self, timeout: float = -1) -> int:
@@ -65,7 +66,7 @@ class Kafka:
     def publish(self, topic: str = "image-results", at: float = 0.0) -> bool:
         """Send an event at this second; whether it was acknowledged."""
         self.now = at
-        sent: Future[None] = self.publisher.send(topic, "key", b"value")
+        sent = self.publisher.send(topic, "key", b"value")
         try:
             self.publisher.wait(sent)
         except Unavailable:

@@ -86,7 +86,8 @@ class Bench:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        return [json.loads(value) for value in self.broker.values(topics.UPLOADS.name)]
+        accepted = {topic.name for topic in topics.ACCEPTED}
+        return [json.loads(value) for topic, _, value in self.broker.sent if topic in accepted]
 
 
 @pytest.fixture

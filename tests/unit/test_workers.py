@@ -9,7 +9,8 @@ import pytest
 
 import workers
 from call_limit import CallLimit
-from deliveries import Delivery, Pending, read
+from deliveries import Delivery, read
+from pending import Pending
 from pipeline.events.cloudevents import Origin
 from process import Processor
 from tests.chaos.puppet import Bench

@@ -1,0 +1,56 @@
+"""What one tenant sends makes no other one wait, and its bulk not what it waits for itself."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from pipeline.kafka import topics
+from tests.chaos import evidence
+from tests.kafka import read_accepted, read_topic
+from tests.pictures import fresh
+from tests.sending import accepted
+from tests.stack import Stack, until
+from tests.tenants import second_key
+
+CONSUMER = "image-process-consumer"
+BACKLOG = 400
+CLIENTS = 8
+
+
+def ends(stack: Stack, jobs: set[str]) -> dict[str, str]:
+    """When each of these jobs was completed."""
+    found = (record.event["data"] for record in read_topic(stack, topics.RESULTS.name))
+    return {data["jobId"]: data["completedAt"] for data in found if data["jobId"] in jobs}
+
+
+def test_a_backlog_is_overtaken_by_another_tenant_and_by_what_is_waited_for(
+    stack: Stack, quiet: None
+) -> None:
+    other_key = {"X-Api-Key": second_key(stack.api_key_file)}
+
+    def other() -> dict[str, Any] | None:
+        data = fresh("of another tenant")
+        answer = stack.request("POST", "/api/v1/images", data=data, headers=other_key)
+        return answer.json() if answer.status_code == 202 else None
+
+    def awaited() -> dict[str, Any] | None:
+        # Nobody is at work: the wait ends, and its job is accepted all the same.
+        answer = stack.upload(fresh("waited for"), Prefer="wait=1")
+        return answer.json() if answer.status_code == 202 else None
+
+    with stack.frozen(CONSUMER):
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            sent = clients.map(lambda n: accepted(stack, fresh(f"backlog {n}")), range(BACKLOG))
+            backlog = {body["jobId"]: body["imageId"] for body in sent}
+        single, own = until(other)["jobId"], until(awaited)["jobId"]
+
+    first = {record.key for record in read_topic(stack, topics.UPLOADS.name)}
+    assert 0 < sum(image in first for image in backlog.values()) < BACKLOG
+    assert set(backlog.values()) <= {record.key for record in read_accepted(stack)}
+    until(lambda: evidence.lag(stack) == 0)
+    ended = ends(stack, {*backlog, single, own})
+    assert ended.keys() == {*backlog, single, own}
+    for job in (single, own):
+        before = sum(ended[each] < ended[job] for each in backlog)
+        assert before < BACKLOG / 2, f"{before} of {BACKLOG} were completed before it"
