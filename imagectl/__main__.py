@@ -21,6 +21,7 @@ _COMMANDS = {
     "keys": ("imagectl.keys.command:keys", "API keys: create, list, rotate and revoke them."),
     "models": ("imagectl.models:models", "Models in MinIO: list them, add one, use one."),
     "prove": ("imagectl.prove.command:prove", "Try the guarantees on a running deployment."),
+    "quotas": ("imagectl.quotas:quotas", "How much each tenant may send and have."),
     "reconcile": ("imagectl.reconcile:reconcile", "Account for every image; send lost ones again."),
 }
 

@@ -5,6 +5,8 @@ What each code means: docs/problems.md.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class PipelineError(Exception):
     """An error whose text is meant for the caller.
@@ -15,10 +17,12 @@ class PipelineError(Exception):
             its reasons has a name of its own.
         found: the value that was refused, or None.
         allowed: what would have been accepted, or None.
+        headers: what an HTTP answer says besides.
     """
 
     status = 500
     code = "internal"
+    headers: Mapping[str, str] = {}
 
     def __init__(
         self,
@@ -162,6 +166,27 @@ class Unavailable(PipelineError):
     ) -> None:
         super().__init__(message, code=code, found=found, allowed=allowed)
         self.retry_after_seconds = retry_after_seconds
+
+
+class OverQuota(Unavailable):
+    """A tenant has used up what it may; later there is room again."""
+
+    status = 429
+    code = "over-quota"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        found: object,
+        allowed: object,
+        retry_after_seconds: int,
+        headers: Mapping[str, str],
+    ) -> None:
+        super().__init__(
+            message, found=found, allowed=allowed, retry_after_seconds=retry_after_seconds
+        )
+        self.headers = headers
 
 
 class Refused(PipelineError):

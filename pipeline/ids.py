@@ -19,6 +19,7 @@ RESULT_BUCKET = "classification-results"
 MODEL_BUCKET = "models"
 CALL_BUCKET = "function-calls"
 KEY_BUCKET = "idempotency-keys"
+TENANT_BUCKET = "tenants"
 BUCKETS = (
     INPUT_BUCKET,
     PROCESSED_BUCKET,
@@ -26,6 +27,7 @@ BUCKETS = (
     MODEL_BUCKET,
     CALL_BUCKET,
     KEY_BUCKET,
+    TENANT_BUCKET,
 )
 
 FAILURES_PREFIX = "failures/"

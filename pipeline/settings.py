@@ -108,6 +108,17 @@ class Settings:
     max_backlog_images: int = _setting(
         1_000_000, "images", "accepted and unfinished; more uploads get 503; 0: no limit", 0
     )
+    quota_images_a_day: int = _setting(
+        0, "images", "of a tenant, accepted since midnight UTC; more get 429; 0: no limit", 0
+    )
+    quota_bytes_a_day: int = _setting(0, "bytes", "the same in bytes; 0: no limit", 0)
+    quota_images_in_flight: int = _setting(
+        0, "images", "of a tenant, accepted and unfinished; more get 429; 0: no limit", 0, 20_000
+    )
+    quota_stored_images: int = _setting(
+        0, "images", "different ones of a tenant, ever; more get 429; 0: no limit", 0
+    )
+    quota_stored_bytes: int = _setting(0, "bytes", "the same in bytes; 0: no limit", 0)
     top_k: int = _setting(5, "labels", "labels kept in a result", 1)
 
     kafka_partitions: int = _setting(

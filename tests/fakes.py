@@ -89,7 +89,7 @@ class MemoryStore(ObjectStore):
             described = self.describe(bucket, key)
             if described and key.startswith(prefix):
                 stored_at = datetime.fromtimestamp(described.stored_at, UTC)
-                yield Listed(key, stored_at.isoformat())
+                yield Listed(key, stored_at.isoformat(), described.size)
 
     def folders(self, bucket: str, prefix: str) -> Iterator[str]:
         rests = (each.key.removeprefix(prefix) for each in self.listed(bucket, prefix))

@@ -20,17 +20,20 @@ from pipeline.http.entry import Entry
 from pipeline.http.identity import Caller, Verifier
 from pipeline.ids import JobIds
 from pipeline.images.decoding import Limits
-from pipeline.kafka.backlog import BacklogProbe
+from pipeline.kafka.backlog import BacklogProbe, Reading
 from pipeline.kafka.broker import Publisher
 from pipeline.limits import GATEWAY_PATIENCE_SECONDS
 from pipeline.models import bundles
 from pipeline.names import UPLOAD
+from pipeline.quotas import Quota
 from pipeline.settings import Settings
 from pipeline.storage.cache import ResultCache
 from pipeline.storage.cancellations import Cancellations
 from pipeline.storage.marks import Marks
 from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.results import Results
+from pipeline.storage.usage import Usage
+from quota_gate import QuotaGate
 from submitting import Submissions
 from upload import Uploads
 from waiting import Waiter
@@ -55,14 +58,22 @@ class Function:
         model_id = bundles.current_model_id(settings, store)
         results = Results(store, ResultCache(settings))
         self.waiter = Waiter(results, settings.max_waiting_uploads)
-        lanes = Lanes()
+        self.lanes = Lanes()
         self.admission = Admission(
-            BacklogProbe(settings), settings.max_backlog_images, told=lanes.note
+            BacklogProbe(settings), settings.max_backlog_images, told=self._note
         )
-        lanes.look_soon = self.admission.look_soon
+        self.lanes.look_soon = self.admission.look_soon
+        self.quotas = QuotaGate(
+            store, Usage(settings), Quota.from_settings(settings), self.admission.look_soon
+        )
         self.submissions = Submissions(
             Uploads(
-                Limits.from_settings(settings), store, self.publisher, job_ids, model_id, lanes
+                Limits.from_settings(settings),
+                store,
+                self.publisher,
+                job_ids,
+                model_id,
+                self.lanes,
             ),
             Keys(
                 store,
@@ -73,6 +84,7 @@ class Function:
                 busy_seconds=settings.request_timeout_seconds + GATEWAY_PATIENCE_SECONDS,
             ),
             self.admission,
+            self.quotas,
         )
         self.jobs = Jobs(
             store,
@@ -82,7 +94,9 @@ class Function:
             self.admission,
             Cancellations(store),
             timedelta(days=settings.job_retention_days),
+            lanes,
         )
+        self.quotas.start()
         self.admission.start()
 
     def answer(self, call: web.Call) -> web.Response:
@@ -113,6 +127,11 @@ class Function:
         """End the threads of this process."""
         self.admission.close()
         self.publisher.close()
+        self.quotas.close()
+
+    def _note(self, reading: Reading) -> None:
+        self.lanes.note(reading)
+        self.quotas.note(reading)
 
 
 entry = Entry(lambda: Function(settings))

@@ -105,7 +105,7 @@ class Jobs:
             else:
                 again = parse_uploaded(said["event"])
                 event = replace(again, replays=again.replays - 1)
-            with self.lanes.one(job.tenant) as lane:
+            with self.lanes.one(job.tenant, is_awaited=False) as lane:
                 sent = self.publisher.publish(lane.topic.name, job.image_id, again.encode())
                 lane.written = sent
         try:

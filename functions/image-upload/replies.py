@@ -22,7 +22,9 @@ def of(submitted: Submitted, found: Mapping[str, Found], trace_id: str, door: Do
     Args:
         found: results that were waited for, by job id.
     """
-    headers = {"Idempotent-Replayed": "true"} if submitted.is_repeated else {}
+    headers = dict(submitted.headers)
+    if submitted.is_repeated:
+        headers["Idempotent-Replayed"] = "true"
     if len(submitted.form.files) == 1:
         (job,) = submitted.jobs
         body = _body(job, found.get(job.job_id))

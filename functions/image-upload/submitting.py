@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import idempotency
 from admission import Admission
@@ -14,6 +14,7 @@ from pipeline import telemetry
 from pipeline.errors import InvalidImage, PipelineError, Refused, Unavailable
 from pipeline.http.web import Call
 from pipeline.ids import Job, image_id
+from quota_gate import QuotaGate
 from upload import Uploads
 
 # An accepted job, or why there is none.
@@ -29,11 +30,13 @@ class Submitted:
 
     Attributes:
         is_repeated: a request with the same Idempotency-Key came before.
+        headers: what is told of the tenant's quota, if there is one.
     """
 
     form: Form
     outcomes: Sequence[Outcome]
     is_repeated: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def jobs(self) -> list[Job]:
@@ -48,6 +51,7 @@ class Submissions:
     uploads: Uploads
     keys: Keys
     admission: Admission
+    quotas: QuotaGate
 
     def submit(
         self,
@@ -68,10 +72,13 @@ class Submissions:
         """
         key = idempotency.key_of(call)
         if key is None:
-            return self._submit(_One(self.uploads, tenant, call, None, is_awaited), read)
+            return self._submit(self._one(tenant, call, None, is_awaited), read)
         call_id = call.headers.get(_CALL_ID) or call.trace_id
         with self.keys.turn(tenant, key, call_id) as turn:
-            return self._submit(_One(self.uploads, tenant, call, turn, is_awaited), read)
+            return self._submit(self._one(tenant, call, turn, is_awaited), read)
+
+    def _one(self, tenant: str, call: Call, turn: Turn | None, is_awaited: bool) -> _One:
+        return _One(self.uploads, self.quotas, tenant, call, turn, is_awaited)
 
     def _submit(self, one: _One, read: Callable[[], Form]) -> Submitted:
         turn = one.turn
@@ -85,7 +92,8 @@ class Submissions:
             outcomes.append(self._accept_another(one, number, file, outcomes[-1]))
         if turn and not any(isinstance(each, Unavailable | Refused) for each in outcomes):
             turn.finish()
-        return Submitted(form, outcomes, turn is not None and turn.is_repeated)
+        is_repeated = turn is not None and turn.is_repeated
+        return Submitted(form, outcomes, is_repeated, one.headers)
 
     def _accept_another(self, one: _One, number: int, sent: SentFile, before: Outcome) -> Outcome:
         # Who had no room or no answer a moment ago is not asked again: each would take its time.
@@ -113,23 +121,28 @@ class _One:
     """Accepts one image after the other of a request."""
 
     uploads: Uploads
+    quotas: QuotaGate
     tenant: str
     call: Call
     turn: Turn | None
     is_awaited: bool
+    headers: dict[str, str] = field(default_factory=dict)
 
     def accept(self, number: int, sent: SentFile, *, is_alone: bool = False) -> Outcome:
         call = self.call
         try:
-            job = self.uploads.accept(
-                self.tenant,
-                sent,
-                call.trace_id,
-                call.names,
-                self.turn,
-                number,
-                is_awaited=self.is_awaited,
-            )
+            with self.quotas.one(self.tenant, len(sent.data)) as taken:
+                job = self.uploads.accept(
+                    self.tenant,
+                    sent,
+                    call.trace_id,
+                    call.names,
+                    self.turn,
+                    number,
+                    is_awaited=self.is_awaited,
+                    taken=taken,
+                )
+                self.headers.update(taken.headers or {})
         except (InvalidImage, Unavailable, Refused) as error:
             if is_alone:
                 raise

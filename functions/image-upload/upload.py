@@ -18,6 +18,7 @@ from pipeline.ids import INPUT_BUCKET, Job, JobIds
 from pipeline.images import decoding
 from pipeline.kafka.broker import Publisher
 from pipeline.storage.object_store import ObjectStore
+from quota_gate import Taken
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Uploads:
         number: int = 0,
         *,
         is_awaited: bool = False,
+        taken: Taken | None = None,
     ) -> Job:
         """Make one submission durable; when this returns, the object and its event are.
 
@@ -51,6 +53,7 @@ class Uploads:
             turn: the request's, if it has an Idempotency-Key.
             number: of the image in its request.
             is_awaited: a client waits for the result.
+            taken: told what becomes of the room that the image was given.
 
         Raises:
             KeyReused: the key came with other images before.
@@ -67,6 +70,7 @@ class Uploads:
             job = turn.job(number, image)
             if turn.is_done:
                 return job
+        taken = taken or Taken()
         event = cloudevents.ImageUploaded(
             tenant_id=tenant,
             job_id=job.job_id,
@@ -81,13 +85,14 @@ class Uploads:
             redelivered=turn is not None and turn.is_repeated,
             traceparent=telemetry.child_traceparent(trace_id),
         )
-        created = self.store.create(
+        taken.created = self.store.create(
             INPUT_BUCKET, key, sent.data, event.mime_type, metadata_of(event)
         )
         crashes.point("upload.stored")
-        event = replace(event, duplicate=not created)
+        event = replace(event, duplicate=not taken.created)
         with self.lanes.one(tenant, is_awaited=is_awaited) as lane:
             lane.written = self.publisher.publish(lane.topic.name, image, event.encode())
+        taken.place = (lane.topic, lane.written)
         crashes.point("upload.acknowledged")
         known = {"image_id": image, "job_id": event.job_id, "trace_id": trace_id}
         logger.info("accepted", extra={**known, **(names or {})})

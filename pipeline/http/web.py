@@ -112,7 +112,7 @@ def respond(status: int, body: object, headers: Mapping[str, str] | None = None)
 
 def problem(error: PipelineError, trace_id: str) -> Response:
     """Answer an error as application/problem+json."""
-    headers = {**_JSON_HEADERS, "Content-Type": "application/problem+json"}
+    headers = {**_JSON_HEADERS, "Content-Type": "application/problem+json", **error.headers}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, MethodNotAllowed):

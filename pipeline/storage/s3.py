@@ -44,10 +44,11 @@ def is_final(status: int, body: bytes) -> bool:
 
 @dataclass(frozen=True)
 class Listed:
-    """One object of a bucket; `modified` is RFC 3339."""
+    """One object of a bucket; `modified` is RFC 3339, `size` in bytes."""
 
     key: str
     modified: str
+    size: int = 0
 
     @property
     def stored_at(self) -> float:
@@ -109,7 +110,11 @@ def read_page(page: bytes) -> Page:
     """Read what a listing answered."""
     root = ElementTree.fromstring(page)
     found = [
-        Listed(unquote_plus(_text(each, "Key")), _text(each, "LastModified"))
+        Listed(
+            unquote_plus(_text(each, "Key")),
+            _text(each, "LastModified"),
+            int(_text(each, "Size") or 0),
+        )
         for each in root.iter(f"{_NAMESPACE}Contents")
     ]
     folders = [

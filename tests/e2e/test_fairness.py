@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+import requests
+
 from pipeline.kafka import topics
 from tests.chaos import evidence
+from tests.imagectl import imagectl
 from tests.kafka import read_accepted, read_topic
 from tests.pictures import fresh
 from tests.sending import accepted
@@ -22,6 +28,53 @@ def ends(stack: Stack, jobs: set[str]) -> dict[str, str]:
     """When each of these jobs was completed."""
     found = (record.event["data"] for record in read_topic(stack, topics.RESULTS.name))
     return {data["jobId"]: data["completedAt"] for data in found if data["jobId"] in jobs}
+
+
+def test_a_tenant_keeps_to_its_quota_and_is_told_of_it(stack: Stack) -> None:
+    tenant, key = "prove", {"X-Api-Key": second_key(stack.api_key_file)}
+
+    def send() -> requests.Response:
+        data = fresh(f"quota {os.urandom(4).hex()}")
+        return stack.request("POST", "/api/v1/images", data=data, headers=key)
+
+    def refused() -> requests.Response | None:
+        answer = send()
+        return answer if answer.status_code == 429 else None
+
+    try:
+        done = imagectl(stack, "quotas", "set", tenant, "--images-a-day", "1")
+        assert done.returncode == 0, done.stderr
+        answer = until(refused)
+        told = json.loads(imagectl(stack, "quotas", "list", "--json").stdout)
+    finally:
+        imagectl(stack, "quotas", "set", tenant, "--images-a-day", "default")
+
+    problem = answer.json()
+    assert problem["type"] == "urn:image-pipeline:problem:over-quota"
+    assert (problem["found"], problem["allowed"]) == (2, 1)
+    assert 1 <= int(answer.headers["Retry-After"]) <= 24 * 3600
+    assert answer.headers["RateLimit-Policy"] == '"images-a-day";q=1;w=86400'
+    assert answer.headers["RateLimit"].startswith('"images-a-day";r=0;t=')
+    (row,) = told
+    assert row["tenant"] == tenant
+    assert row["quotas"]["images_a_day"] == {"limit": 1, "used": 1}
+    taken = until(lambda: it if (it := send()).status_code == 202 else None)
+    assert "RateLimit" not in taken.headers
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["set", "Somebody", "--images-a-day", "1"], "'Somebody' is no tenant; allowed: "),
+        (["set", "prove"], "nothing is set; allowed: --images-a-day, "),
+        (["set", "prove", "--stored-bytes", "much"], "'much' is no limit; allowed: 0 (none) to "),
+    ],
+)
+def test_what_is_no_quota_is_refused(stack: Stack, words: list[str], said: str) -> None:
+    done = imagectl(stack, "quotas", *words)
+
+    assert done.returncode != 0
+    assert said in done.stderr
 
 
 def test_a_backlog_is_overtaken_by_another_tenant_and_by_what_is_waited_for(

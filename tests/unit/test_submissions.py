@@ -22,8 +22,11 @@ from pipeline.errors import Conflict, InvalidImage, KeyReused, Rejected, Unavail
 from pipeline.http.web import Call
 from pipeline.images import decoding
 from pipeline.kafka import topics
+from pipeline.quotas import Quota
 from pipeline.settings import Settings
 from pipeline.storage.results import Found
+from pipeline.storage.usage import Usage
+from quota_gate import QuotaGate
 from submitting import Submissions, Submitted
 from tests import pictures
 from tests.fakes import MemoryMarks, MemoryStore, StubBroker
@@ -80,9 +83,9 @@ class Bench:
         )
         uploads = Uploads(limits, self.store, self.broker, job_ids, self.model)
         call = Call("POST", "/", {}, {"X-Call-Id": call_id, **(headers or {})}, b"", TRACE)
-        return Submissions(uploads, keys, Room(self.room)).submit(
-            tenant, call, lambda: Form(list(sent), {})
-        )
+        quotas = QuotaGate(self.store, Usage(Settings()), Quota())
+        submissions = Submissions(uploads, keys, Room(self.room), quotas)
+        return submissions.submit(tenant, call, lambda: Form(list(sent), {}))
 
     @property
     def events(self) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ def command(stack: Stack) -> list[str]:
         str(_server(stack)),
         *("--bind", "127.0.0.1", "--port", str(stack.listening.redis)),
         *("--dir", str(stack.data_dir("redis")), "--save", "", "--appendonly", "no"),
-        *("--maxmemory", "8mb", "--maxmemory-policy", "allkeys-lru"),
+        *("--maxmemory", "8mb", "--maxmemory-policy", "volatile-lru"),
         *("--hz", "2"),
     ]
 
