@@ -22,8 +22,10 @@ class Wire(BaseAdapter):
     def __init__(self, status: int, body: bytes | Exception) -> None:
         super().__init__()
         self.status, self.body = status, body
+        self.asked: list[requests.PreparedRequest] = []
 
-    def send(self, *_: Any, **__: Any) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        self.asked.append(request)
         if isinstance(self.body, Exception):
             raise self.body
         response = requests.Response()
@@ -94,3 +96,16 @@ def test_a_call_that_nobody_took_is_waited_for(tmp_path: Path, status: int) -> N
 def test_an_answer_that_breaks_off_is_a_failed_call(tmp_path: Path, error: Exception) -> None:
     with pytest.raises(CallFailed):
         classify(tmp_path, 200, error)
+
+
+@pytest.mark.parametrize(("is_urgent", "priority"), [(True, "u=1"), (False, None)])
+def test_an_urgent_call_says_so(tmp_path: Path, is_urgent: bool, priority: str | None) -> None:
+    (tmp_path / "consumer-classifier-key").write_text("secret")
+    client, wire = ClassifierClient(Settings(secrets_dir=str(tmp_path))), Wire(503, b"")
+    client._session.mount("http://", wire)
+
+    with pytest.raises(Unavailable):
+        client.classify([uploaded("a")], is_urgent=is_urgent)
+
+    (request,) = wire.asked
+    assert request.headers.get("Priority") == priority

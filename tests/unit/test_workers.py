@@ -12,12 +12,13 @@ from call_limit import CallLimit
 from deliveries import Delivery, read
 from pending import Pending
 from pipeline.events.cloudevents import Origin
+from pipeline.kafka.topics import Partition
 from process import Processor
 from tests.chaos.puppet import Bench
 from tests.samples import uploaded
 from workers import Workers
 
-PLACE = ("image-uploads", 0)
+PLACE, BULK = ("image-uploads", 0), ("image-uploads-bulk-1", 0)
 
 
 class Idle(Processor):
@@ -79,10 +80,10 @@ class Allowed(CallLimit):
         return 0
 
 
-def add(pending: Pending, numbers: range) -> None:
+def add(pending: Pending, numbers: range, place: Partition = PLACE) -> None:
     for number in numbers:
-        event = uploaded(str(number)).encode()
-        pending.add(read(event, Origin(*PLACE, number), redelivered=False))
+        event = uploaded(f"{place} {number}").encode()
+        pending.add(read(event, Origin(*place, number), redelivered=False))
 
 
 def sizes_after(seconds: float, images: int, clock: Clock, allowed: int = 8) -> list[int]:
@@ -117,6 +118,30 @@ def test_many_calls_are_small_ones(clock: Clock) -> None:
 
 def test_a_slow_model_is_asked_for_few_images_at_once(clock: Clock) -> None:
     assert sizes_after(8.0, 20, clock) == [2] * 8
+
+
+def kinds_begun(places: list[Partition], allowed: int = 4) -> list[str]:
+    """The topics of the calls that are begun as images of these places come, one batch each."""
+    pending, begun = Pending(), list[str]()
+    workers = Workers(Finished(), pending, Allowed(allowed), 4, Bench())
+    for number, place in enumerate(places):
+        add(pending, range(4 * number, 4 * number + 4), place)
+        workers.start(lambda batch, alone: begun.append(batch[0].origin.topic), alone=False)
+    return begun
+
+
+def test_urgent_images_wait_for_no_call_of_others_to_end() -> None:
+    begun = kinds_begun([BULK] * 9 + [PLACE] * 9)
+
+    assert begun == [BULK[0]] * 4 + [PLACE[0]] * 2
+
+
+def test_among_urgent_calls_none_is_beyond_what_is_allowed() -> None:
+    assert kinds_begun([PLACE] * 9) == [PLACE[0]] * 4
+
+
+def test_what_is_not_urgent_waits_until_a_call_ends() -> None:
+    assert kinds_begun([PLACE] * 4 + [BULK] * 9) == [PLACE[0]] * 4
 
 
 @pytest.fixture
