@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 
 from pipeline import strict_json
 from pipeline.ids import TENANT_PATTERN
@@ -44,7 +44,7 @@ class Quota:
     @property
     def is_limited(self) -> bool:
         """Whether there is any limit."""
-        return any(asdict(self).values())
+        return any(getattr(self, name) for name in NAMES)
 
     @property
     def is_stored_limited(self) -> bool:
