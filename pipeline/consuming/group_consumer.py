@@ -28,7 +28,9 @@ logger = logging.getLogger(__name__)
 
 # A message ends the wait at once; the end of work does where more waits for its turn.
 _POLL_SECONDS = 0.5
-_BUSY_POLL_SECONDS = 0.005
+_BUSY_POLL_SECONDS = 0.02
+# So soon a message is seen where more waits for its turn: it may go before all of that.
+_LOOK_SECONDS = 0.005
 # How long a rebalance waits for the work in flight, so that less is done twice.
 _REVOKE_SECONDS = 2.0
 # The main loop is stuck when it has not gone round for this long.
@@ -165,7 +167,7 @@ class GroupConsumer(ABC):
         is_busy = self._assignment.open_offsets()
         seconds = _BUSY_POLL_SECONDS if is_busy else self._commits.pause(_POLL_SECONDS)
         # What is urgent may be behind what is not: the queue is emptied, as far as it is read.
-        if self._is_more_there or self._wait_for_one(seconds):
+        if self._is_more_there or self._wait_for_one(min(seconds, _LOOK_SECONDS)):
             seconds = 0.0
         first = self._client.poll(seconds)
         if first is None:

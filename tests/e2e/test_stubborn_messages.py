@@ -114,7 +114,7 @@ def test_an_operator_steps_over_one_message_while_no_consumer_works(stack: Stack
     ("words", "says"),
     [
         (["image-uploads/0/0", "--wait", "0"], "has 1 members; stop the consumers first"),
-        (["image-results/0/0"], "allowed: image-uploads/PARTITION/OFFSET or image-uploads-retry/"),
+        (["image-results/0/0"], "allowed: image-uploads/PARTITION/OFFSET or image-uploads-bulk-1/"),
     ],
 )
 def test_what_must_not_be_stepped_over_says_why(stack: Stack, words: list[str], says: str) -> None:
