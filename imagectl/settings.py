@@ -14,7 +14,6 @@ _PATIENCE_SECONDS = 10.0
 # Which setting is told by which process of a local stack: its run file, its port, the value.
 _TOLD_BY = {
     "MINIO_ENDPOINT": ("minio", "minio", "127.0.0.1:{port}"),
-    "REDIS_URL": ("redis", "redis", "redis://127.0.0.1:{port}/0"),
     "KAFKA_BOOTSTRAP_SERVERS": ("kafka", "kafka", "127.0.0.1:{port}"),
     "REDIS_URL": ("redis", "redis", "redis://127.0.0.1:{port}/0"),
     "OPENFAAS_URL": ("provider", "provider", "http://127.0.0.1:{port}"),
