@@ -94,7 +94,7 @@ class Function:
             self.admission,
             Cancellations(store),
             timedelta(days=settings.job_retention_days),
-            lanes,
+            lanes=self.lanes,
         )
         self.quotas.start()
         self.admission.start()

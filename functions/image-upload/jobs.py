@@ -41,8 +41,8 @@ class Jobs:
     admission: Admission
     cancellations: Cancellations
     retention: timedelta
-    lanes: Lanes = field(default_factory=Lanes)
     clock: Callable[[], float] = time.time
+    lanes: Lanes = field(default_factory=Lanes)
 
     def answer(self, tenant: str, call: web.Call) -> web.Response | None:
         """Do what a path says; None where it is about no job.
