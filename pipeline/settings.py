@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import timeouts
+from pipeline.access import accounts
+from pipeline.access.login import Login, LoginFile
+from pipeline.access.secret_file import SecretFile, keys_of
 from pipeline.errors import SettingsError
 from pipeline.limits import DEFAULTS, Limits, max_body_bytes
 
@@ -47,6 +50,12 @@ class Settings:
         "http://127.0.0.1:8081", "URL", "where the functions are invoked: the OpenFaaS gateway"
     )
     secrets_dir: str = _setting("/var/openfaas/secrets", "folder", "one file a secret")
+    account: str = _setting(
+        accounts.OPERATOR, "name", "as whom imagectl asks MinIO and Kafka; other processes know"
+    )
+    kafka_security_protocol: str = _setting(
+        "SASL_PLAINTEXT", "protocol", "how Kafka is spoken to; `PLAINTEXT`: it knows no users"
+    )
     model_id: str = _setting("current", "model id", "model; `current`: the one published last")
     listen_host: str = _setting(
         "127.0.0.1", "address", "where consumers answer /healthz and /metrics"
@@ -198,8 +207,11 @@ class Settings:
     )
 
     @classmethod
-    def from_env(cls, environment: Mapping[str, str]) -> Settings:
+    def from_env(cls, environment: Mapping[str, str], account: str = "") -> Settings:
         """Read every setting; one that is empty or `default` has its default.
+
+        Args:
+            account: whose logins are used, for a process that has one of its own.
 
         Raises:
             SettingsError: naming all variables that are wrong, not only the first; or, where each
@@ -217,6 +229,8 @@ class Settings:
                 wrong.append(f"{spec.name.upper()}={text!r}: {error}")
         if wrong:
             raise SettingsError("; ".join(wrong))
+        if account:
+            values["account"] = account
         try:
             chain = timeouts.check(environment)
         except ValueError as error:
@@ -227,10 +241,10 @@ class Settings:
         return cls(**values)  # type: ignore[arg-type]
 
     @classmethod
-    def of_this_process(cls) -> Settings:
+    def of_this_process(cls, account: str = "") -> Settings:
         """Read the environment of this process; end it, and say why, where it cannot start so."""
         try:
-            return cls.from_env(os.environ)
+            return cls.from_env(os.environ, account)
         except SettingsError as error:
             sys.exit(f"cannot start: {error}")
 
@@ -259,6 +273,36 @@ class Settings:
             provider_wait_seconds=self.provider_wait_seconds,
             provider_wake_seconds=self.provider_wake_seconds,
         )
+
+    def login(self, service: str) -> LoginFile:
+        """The login of this process' account at MinIO, Kafka or Redis.
+
+        Raises:
+            SettingsError: the file is missing or holds none; names it.
+        """
+        login = self.later_login(service)
+        try:
+            login.now()
+        except OSError as error:
+            found = f"cannot read {login.path}: {error.strerror}"
+            raise SettingsError(f"{self.account} has no login at {service}: {found}") from error
+        except ValueError as error:
+            raise SettingsError(f"{login.path} holds no login: {error}") from error
+        return login
+
+    def later_login(self, service: str) -> LoginFile:
+        """The same, but nothing is read before it is asked for."""
+        name = accounts.secret_name(service, self.account)
+        return LoginFile(Path(self.secrets_dir) / name, Login.parse)
+
+    def keys(self, name: str) -> Callable[[], tuple[str, ...]]:
+        """A secret that holds a key for each line, of which the first signs; as it is when asked.
+
+        Raises:
+            SettingsError: the file is missing or empty; names the file.
+        """
+        self.secret(name)
+        return SecretFile(Path(self.secrets_dir) / name, keys_of).now
 
     def secret(self, name: str) -> str:
         """Read one secret.

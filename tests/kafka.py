@@ -10,6 +10,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
+from pipeline.kafka.clients import connection
 from pipeline.kafka.topics import ACCEPTED
 from tests.stack import Stack
 
@@ -71,7 +72,7 @@ def accepted_events_of(stack: Stack, image: str) -> list[dict[str, Any]]:
 def _reader(stack: Stack) -> Iterator[Consumer]:
     consumer = Consumer(
         {
-            "bootstrap.servers": stack.settings.kafka_bootstrap_servers,
+            **connection(stack.settings),
             "group.id": "tests",
             "fetch.wait.max.ms": 10,
             # Else closing would wait for a commit, also where Kafka was killed a moment ago.

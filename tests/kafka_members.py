@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartit
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline.kafka.broker import OnCommit, make_consumer
+from pipeline.kafka.clients import connection
 from tests.fakes_kafka import MemoryConsumer, MemoryKafka
 from tests.stack import Stack, until
 
@@ -39,9 +40,8 @@ class RealTopic(Topic):
     def __init__(self, stack: Stack) -> None:
         super().__init__()
         self.settings = replace(stack.settings, consumer_group=self.name)
-        servers = self.settings.kafka_bootstrap_servers
-        self._producer = Producer({"bootstrap.servers": servers})
-        admin = AdminClient({"bootstrap.servers": servers})
+        self._producer = Producer(connection(self.settings))
+        admin = AdminClient(connection(self.settings))
         created = admin.create_topics([NewTopic(self.name, PARTITIONS, 1)])
         created[self.name].result(SECONDS)
         until(lambda: self._is_known(admin), SECONDS)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.machine import processes
+from pipeline.access.accounts import SETUP
 from pipeline.settings import Settings
 from tests.ports import free_ports
 from tests.stack import ROOT, Stack, run_module, until
@@ -75,6 +76,8 @@ class LocalStack(Stack):
             redis_url=f"redis://127.0.0.1:{self.ports['REDIS']}/0",
             openfaas_url=f"http://127.0.0.1:{self.ports['PROVIDER']}",
             secrets_dir=str(self.state_dir / "secrets"),
+            # Who looks from outside sees everything.
+            account=SETUP,
             # Whoever looks at a busy stack has patience; only the stack itself must not.
             store_timeout_seconds=30.0,
         )

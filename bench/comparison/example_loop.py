@@ -21,7 +21,9 @@ from confluent_kafka import Consumer
 from minio import Minio
 from PIL import Image
 
+from pipeline.access.accounts import MINIO
 from pipeline.kafka import topics
+from pipeline.kafka.clients import connection
 from pipeline.settings import Settings
 
 GROUP = "example-loop"
@@ -40,7 +42,7 @@ def main(topic: str, model_dir: Path | None) -> None:
     # enable.auto.commit is left at its default: true.
     consumer = Consumer(
         {
-            "bootstrap.servers": settings.kafka_bootstrap_servers,
+            **connection(settings),
             "group.id": GROUP,
             "auto.offset.reset": "earliest",
         }
@@ -60,10 +62,11 @@ def main(topic: str, model_dir: Path | None) -> None:
 
 
 def _store(settings: Settings) -> Minio:
+    root = settings.login(MINIO).now()
     store = Minio(
         settings.minio_endpoint,
-        access_key=settings.secret("minio-access-key"),
-        secret_key=settings.secret("minio-secret-key"),
+        access_key=root.name,
+        secret_key=root.password,
         secure=False,
     )
     if not store.bucket_exists(BUCKET):

@@ -14,7 +14,7 @@ from typing import Any
 from bench.checks import BenchFailed, check_labels
 from bench.comparison import environment, example_loop
 from bench.comparison.guests import Guest, guest
-from bench.comparison.http_peers import WORKERS, environment_of, mlserver_command, mlserver_folder
+from bench.comparison.http_peers import WORKERS, environment_of, mlserver_folder
 from bench.load.backlogs import PARTITIONS, Message, make_topics, publish, put_images
 from bench.measuring.warm import Warm
 from bench.progress import say
@@ -173,7 +173,8 @@ class MLServer(Peer):
             "kafka_topic_output": given,
         }
         mlserver_folder(self.folder, kafka, tuned=True)
-        return {"mlserver": mlserver_command(self.folder)}
+        command = [str(environment.python("peers")), "-m", "bench.peers.mlserver_start"]
+        return {"mlserver": [*command, "start", str(self.folder)]}
 
     def message(self, event: ImageUploaded) -> Message:
         raw = event.encode().decode()

@@ -15,6 +15,7 @@ from confluent_kafka import OFFSET_END, Consumer, Message, TopicPartition
 from bench.checks import BenchFailed
 from bench.progress import Progress
 from pipeline.kafka import topics
+from pipeline.kafka.clients import connection
 from pipeline.settings import Settings
 
 _POLL_SECONDS = 0.1
@@ -37,7 +38,7 @@ class Arrivals:
     def __init__(self, settings: Settings) -> None:
         self._consumer = Consumer(
             {
-                "bootstrap.servers": settings.kafka_bootstrap_servers,
+                **connection(settings),
                 "group.id": "bench",
                 "enable.auto.commit": False,
             }

@@ -12,6 +12,7 @@ from bench.load.drain import Images
 from pipeline import ids
 from pipeline.events.cloudevents import ImageUploaded, datetime_text
 from pipeline.ids import INPUT_BUCKET
+from pipeline.kafka.clients import connection
 from pipeline.settings import Settings
 from pipeline.storage.object_store import ObjectStore
 
@@ -43,7 +44,7 @@ def put_images(
 
 def make_topics(settings: Settings, *names: str) -> None:
     """Make topics."""
-    client = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers})
+    client = AdminClient(connection(settings))
     made = client.create_topics([NewTopic(name, PARTITIONS, 1) for name in names])
     for future in made.values():
         future.result(_TIMEOUT_SECONDS)
@@ -51,7 +52,7 @@ def make_topics(settings: Settings, *names: str) -> None:
 
 def publish(settings: Settings, topic: str, messages: Sequence[Message]) -> None:
     """Write messages, shared out among the partitions in turn."""
-    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers})
+    producer = Producer(connection(settings))
     for number, (value, headers) in enumerate(messages):
         producer.produce(topic, value, partition=number % PARTITIONS, headers={**headers})
     producer.flush(_TIMEOUT_SECONDS)

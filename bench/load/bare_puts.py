@@ -14,6 +14,7 @@ from minio import Minio
 from bench.checks import BenchFailed
 from bench.load.drain import Images
 from bench.stacks.stack import BenchStack
+from pipeline.access.accounts import MINIO
 from pipeline.ids import INPUT_BUCKET
 
 _TIMEOUT_SECONDS = 60.0
@@ -25,13 +26,14 @@ class BarePuts:
 
     def __init__(self, stack: BenchStack, threads: int) -> None:
         settings = stack.settings
+        root = settings.login(MINIO).now()
         self._endpoint = settings.minio_endpoint
         self._threads = threads
         self._names = count()
         self._client = Minio(
             settings.minio_endpoint,
-            access_key=settings.secret("minio-access-key"),
-            secret_key=settings.secret("minio-secret-key"),
+            access_key=root.name,
+            secret_key=root.password,
             secure=False,
             region="us-east-1",
         )

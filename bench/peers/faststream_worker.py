@@ -11,8 +11,11 @@ import sys
 
 from faststream import AckPolicy, FastStream
 from faststream.confluent import KafkaBroker, KafkaMessage
+from faststream.security import SASLPlaintext
 
 from bench.peers.work import Work
+from pipeline.access.accounts import KAFKA
+from pipeline.settings import Settings
 
 _GROUP = "faststream"
 
@@ -20,7 +23,13 @@ _GROUP = "faststream"
 def app(taken: str, given: str) -> FastStream:
     """Its default acknowledges a message before it is worked on: `ACK` is at least once."""
     work = Work()
-    broker = KafkaBroker(os.environ["KAFKA_BOOTSTRAP_SERVERS"], logger=None)
+    settings = Settings.from_env(os.environ)
+    login = settings.login(KAFKA).now()
+    broker = KafkaBroker(
+        settings.kafka_bootstrap_servers,
+        security=SASLPlaintext(login.name, login.password),
+        logger=None,
+    )
 
     @broker.subscriber(
         taken, group_id=_GROUP, auto_offset_reset="earliest", ack_policy=AckPolicy.ACK

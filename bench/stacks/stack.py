@@ -16,6 +16,7 @@ from pathlib import Path
 from bench.checks import BenchFailed
 from local.machine import processes
 from local.services.settings import ROOT
+from pipeline.access.accounts import SETUP
 from pipeline.settings import Settings
 from tests.ports import free_ports
 
@@ -53,11 +54,12 @@ class BenchStack:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """What tells a client of MinIO and Kafka where they are."""
+        """What tells a client of MinIO and Kafka where they are; it may do everything."""
         return {
             "MINIO_ENDPOINT": f"127.0.0.1:{self.ports['MINIO']}",
             "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.ports['KAFKA']}",
             "SECRETS_DIR": str(self.state_dir / "secrets"),
+            "ACCOUNT": SETUP,
         }
 
     @property

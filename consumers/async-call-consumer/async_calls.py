@@ -26,7 +26,7 @@ from processing import CallProcessor
 
 def main() -> None:
     """Run until SIGTERM."""
-    told = Settings.of_this_process()
+    told = Settings.of_this_process("async-call-consumer")
     settings = replace(told, consumer_group=told.async_call_group)
     telemetry.configure("async-call-consumer", settings.log_level)
     member_file = MemberFile.of(settings)

@@ -120,7 +120,7 @@ def _duration(seconds: float) -> str:
 
 def main() -> None:
     """Run until SIGTERM."""
-    settings = Settings.of_this_process()
+    settings = Settings.of_this_process("classifier-autoscaler")
     telemetry.configure("classifier-autoscaler", settings.log_level)
     autoscaler = Autoscaler(settings, BacklogProbe(settings), Replicas(settings, FUNCTION))
     cool_down_seconds = settings.autoscaler_cool_down_seconds

@@ -26,7 +26,7 @@ from process import Processor
 
 def main() -> None:
     """Run until SIGTERM."""
-    settings = Settings.of_this_process()
+    settings = Settings.of_this_process("image-process-consumer")
     telemetry.configure("image-process-consumer", settings.log_level)
     crashes.configure(settings.crash_dir)
     member_file = MemberFile.of(settings)

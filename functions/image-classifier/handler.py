@@ -28,7 +28,7 @@ from pipeline.storage.cache import ResultCache
 from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.results import Results
 
-settings = Settings.from_env(os.environ)
+settings = Settings.from_env(os.environ, "image-classifier")
 # Read by the server: a larger body is answered 413.
 MAX_BODY_BYTES = settings.max_body_bytes
 telemetry.configure("image-classifier", settings.log_level)

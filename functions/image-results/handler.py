@@ -25,7 +25,7 @@ from published import PublishedModels
 from readiness import Readiness, all_ready
 from states import Answer, States
 
-settings = Settings.from_env(os.environ)
+settings = Settings.from_env(os.environ, "image-results")
 # Read by the server: a larger body is answered 413.
 MAX_BODY_BYTES = settings.max_body_bytes
 telemetry.configure("image-results", settings.log_level)

@@ -40,7 +40,7 @@ from waiting import Waiter
 
 logger = logging.getLogger(__name__)
 
-settings = Settings.from_env(os.environ)
+settings = Settings.from_env(os.environ, "image-upload")
 # Read by the server: a larger body is answered 413.
 MAX_BODY_BYTES = settings.max_body_bytes
 telemetry.configure("image-upload", settings.log_level)

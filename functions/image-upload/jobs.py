@@ -136,7 +136,7 @@ class Jobs:
         return self.results.find_failure(job.tenant, job.job_id)
 
     def _ended(self, job: Job) -> str | None:
-        if self.results.find(job.tenant, job.image_id, job.model_id):
+        if self.results.has(job.tenant, job.image_id, job.model_id):
             return _COMPLETED
         failure = self._failure(job)
         return _FAILED if failure and json.loads(failure).get("status") != _PENDING else None

@@ -79,7 +79,7 @@ class Waiter:
             if now >= ask_store_at:
                 ask_store_at = now + self._store_every_seconds
                 for job in list(jobs.values()):
-                    if stored := self._results.find(*_key(job)):
+                    if stored := self._results.look(*_key(job)):
                         found[job.job_id] = stored
                     if stored or self._results.find_failure(job.tenant, job.job_id):
                         del jobs[job.job_id]

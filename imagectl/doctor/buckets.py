@@ -27,7 +27,7 @@ def examine(deployment: Deployment) -> list[Finding]:
         return [of("minio", [Wrong(str(error), "an answer", change)], "")]
     store = ObjectStore(settings)
     there = [bucket for bucket in BUCKETS if store.has_bucket(bucket)]
-    change = "run `python -m pipeline.storage.object_store`: it makes what is missing"
+    change = "run `python -m pipeline.storage.administration`: it makes what is missing"
     missing = [
         Wrong(f"there is no bucket {bucket}", "all of them", change)
         for bucket in BUCKETS

@@ -9,6 +9,8 @@ from imagectl.doctor import asking
 from imagectl.doctor.deployment import Deployment
 from imagectl.doctor.finding import FAILED, WARNING, Finding, Wrong, of
 from pipeline.errors import Unavailable
+from pipeline.kafka.clients import Access
+from pipeline.settings import Settings
 
 # A token is good for five seconds more than it says (pipeline/http/identity.py).
 _MOST_SECONDS = 5.0
@@ -25,7 +27,7 @@ def examine(deployment: Deployment) -> list[Finding]:
         "minio": f"http://{settings.minio_endpoint}/minio/health/live",
     }
     told = {name: _of_http(url) for name, url in urls.items()}
-    told["kafka"] = _of_kafka(settings.kafka_bootstrap_servers)
+    told["kafka"] = _of_kafka(settings)
     seen = {name: seconds for name, seconds in told.items() if seconds is not None}
     silent = [name for name in told if name not in seen]
     said = f"{', '.join(seen) or 'none'} within {_WARN_SECONDS:g} s of ours"
@@ -58,7 +60,7 @@ def _of_http(url: str) -> float | None:
         return None  # told by another check
 
 
-def _of_kafka(servers: str) -> float | None:
+def _of_kafka(settings: Settings) -> float | None:
     """Ask the leader of the controllers when it was last up to date: that is always now."""
     # librdkafka cannot ask for it. Imported where it is needed: it takes 10 MB.
     try:
@@ -69,7 +71,7 @@ def _of_kafka(servers: str) -> float | None:
 
     try:
         admin = KafkaAdminClient(
-            bootstrap_servers=servers.split(","), request_timeout_ms=int(_KAFKA_SECONDS * 1000)
+            **Access(settings).for_kafka_python(), request_timeout_ms=int(_KAFKA_SECONDS * 1000)
         )
     except (KafkaError, ValueError):
         return None

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, TopicMetadata
+from confluent_kafka.admin import ClusterMetadata, ConfigResource, TopicMetadata
 
 from imagectl.doctor.deployment import Deployment
 from imagectl.doctor.finding import WARNING, Finding, Wrong, of
 from pipeline.errors import Unavailable
 from pipeline.kafka import topics
 from pipeline.kafka.broker import BrokerProbe
+from pipeline.kafka.clients import AdminClient
 from pipeline.kafka.topics import Topic
 from pipeline.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 _APPLY = "python -m pipeline.kafka.administration"
 
@@ -26,7 +24,7 @@ def examine(deployment: Deployment) -> list[Finding]:
     """Ask the brokers."""
     settings = deployment.settings
     servers = settings.kafka_bootstrap_servers
-    client = AdminClient({"bootstrap.servers": servers}, logger=logger)
+    client = AdminClient(settings)
     try:
         told = client.list_topics(timeout=settings.produce_timeout_seconds)
     except KafkaException as error:

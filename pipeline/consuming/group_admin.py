@@ -1,11 +1,14 @@
 """What librdkafka cannot ask of Kafka: that another member leaves the group.
 
-A process of its own asks: it is seldom needed, and its client takes 10 MB for good.
+A process of its own asks: it is seldom needed, and its client takes 10 MB for good. It is told how
+to connect on its standard input, as a login is among that.
 """
 
 from __future__ import annotations
 
+import json
 import sys
+from typing import Any
 
 from kafka import KafkaAdminClient
 from kafka.admin import MemberToRemove
@@ -17,16 +20,16 @@ _TIMEOUT_SECONDS = 5
 
 def main() -> None:
     """Expel a member, and end with what stood in the way."""
-    servers, group, member_id = sys.argv[1:]
+    group, member_id = sys.argv[1:]
     try:
-        _expel(servers, group, member_id)
+        _expel(json.load(sys.stdin), group, member_id)
     except KafkaError as error:
         sys.exit(str(error))
 
 
-def _expel(servers: str, group: str, member_id: str) -> None:
+def _expel(access: dict[str, Any], group: str, member_id: str) -> None:
     admin = KafkaAdminClient(
-        bootstrap_servers=servers.split(","),
+        **access,
         bootstrap_timeout_ms=_TIMEOUT_SECONDS * 1000,
         request_timeout_ms=_TIMEOUT_SECONDS * 1000,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import os
 import subprocess
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.errors import Unavailable
+from pipeline.kafka.clients import Access
 from pipeline.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -91,8 +93,8 @@ def expel(settings: Settings, member_id: str) -> None:
     group = settings.consumer_group
     try:
         asked = subprocess.run(
-            [*asking, settings.kafka_bootstrap_servers, group, member_id],
-            stdin=subprocess.DEVNULL,
+            [*asking, group, member_id],
+            input=json.dumps(Access(settings).for_kafka_python()),
             capture_output=True,
             text=True,
             timeout=_EXPEL_SECONDS,

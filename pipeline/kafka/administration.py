@@ -1,6 +1,6 @@
-"""How the topics on the broker become those of the code, with the partitions that are set.
+"""How topics and accounts on the broker become those of the code, with the partitions that are set.
 
-`python -m pipeline.kafka.administration` does it and changes nothing twice.
+`python -m pipeline.kafka.administration` does it, as the super user, and changes nothing twice.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import replace
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
-    AdminClient,
     AlterConfigOpType,
     ClusterMetadata,
     ConfigEntry,
@@ -23,8 +22,10 @@ from confluent_kafka.admin import (
 )
 
 from pipeline import telemetry
+from pipeline.access.accounts import SETUP
 from pipeline.errors import PipelineError, SettingsError, Unavailable
-from pipeline.kafka import replication, topics
+from pipeline.kafka import replication, topics, users
+from pipeline.kafka.clients import AdminClient
 from pipeline.kafka.topic_reader import TopicReader
 from pipeline.kafka.topics import Topic
 from pipeline.settings import Settings
@@ -38,13 +39,17 @@ _POLL_SECONDS = 0.05
 def apply(settings: Settings) -> None:
     """Create the topics that are missing; set configuration, partitions and copies of all.
 
+    Before that the accounts are let in, and get their rights.
+
     Raises:
-        SettingsError: there are fewer brokers than each partition is to have copies.
+        SettingsError: there are fewer brokers than each partition is to have copies, or an
+            account's login cannot be read.
         Unavailable: the broker does not say how far the consumer group is.
         KafkaException: the broker refused, or did not answer.
     """
-    client = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers})
+    client = AdminClient(settings)
     _check_brokers(client, settings)
+    users.apply(client, settings)
     _create_missing(client, settings)
     _configure(client, settings)
     _grow(client, settings)
@@ -58,7 +63,7 @@ def grow(settings: Settings) -> None:
         Unavailable: the broker does not say how far the consumer group is.
         KafkaException: the broker refused, or did not answer.
     """
-    _grow(AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers}), settings)
+    _grow(AdminClient(settings), settings)
 
 
 def _told(client: AdminClient) -> ClusterMetadata:
@@ -170,7 +175,7 @@ def _waiting(settings: Settings, topic: Topic) -> int:
 def main() -> int:
     """Return 0, or 1 with what is wrong."""
     try:
-        settings = Settings.from_env(os.environ)
+        settings = Settings.from_env(os.environ, SETUP)
         telemetry.configure("topics", settings.log_level)
         apply(settings)
     except (PipelineError, SettingsError, KafkaException) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -18,11 +17,9 @@ from confluent_kafka import (
 )
 
 from pipeline.errors import Unavailable
-from pipeline.kafka import topics
+from pipeline.kafka import clients, topics
 from pipeline.kafka.topics import Partition
 from pipeline.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 # Asked no more often: where partitions begin, which changes when days-old events expire, and how
 # far the group is when nothing has come since nothing waited, which only an operator may change.
@@ -131,13 +128,8 @@ def _connect(settings: Settings) -> Consumer:
     librdkafka 2.16 takes the process with it when the coordinator that it asks is one no more
     (confluent-kafka-javascript, issue 374).
     """
-    return Consumer(
-        {
-            "bootstrap.servers": settings.kafka_bootstrap_servers,
-            "group.id": settings.consumer_group,
-            "enable.auto.commit": False,
-        },
-        logger=logger,
+    return clients.Consumer(
+        settings, {"group.id": settings.consumer_group, "enable.auto.commit": False}
     )
 
 

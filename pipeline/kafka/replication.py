@@ -10,6 +10,7 @@ from confluent_kafka.admin import ClusterMetadata
 
 from pipeline.errors import Unavailable
 from pipeline.kafka import topics
+from pipeline.kafka.clients import Access
 from pipeline.kafka.topics import Partition
 from pipeline.settings import Settings
 
@@ -66,7 +67,7 @@ def _reassign(settings: Settings, moves: Copies) -> None:
 
     try:
         admin = KafkaAdminClient(
-            bootstrap_servers=settings.kafka_bootstrap_servers.split(","),
+            **Access(settings).for_kafka_python(),
             request_timeout_ms=_TIMEOUT_MILLISECONDS,
         )
         try:

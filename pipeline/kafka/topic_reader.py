@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from pipeline.errors import Rejected, Unavailable
+from pipeline.kafka.clients import Consumer
 from pipeline.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 _ANSWER_SECONDS = 10.0
 _MESSAGES_AT_ONCE = 500
@@ -59,8 +57,8 @@ class TopicReader:
 
     def __init__(self, settings: Settings) -> None:
         self._consumer = Consumer(
+            settings,
             {
-                "bootstrap.servers": settings.kafka_bootstrap_servers,
                 # Asked how far it is; never joined.
                 "group.id": settings.consumer_group,
                 "enable.auto.commit": False,
@@ -72,7 +70,6 @@ class TopicReader:
                 "fetch.wait.max.ms": 50,
                 "queued.max.messages.kbytes": _QUEUED_KILOBYTES,
             },
-            logger=logger,
         )
 
     def close(self) -> None:

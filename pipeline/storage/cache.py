@@ -9,9 +9,12 @@ from typing import TypeVar, cast
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.credentials import CredentialProvider
+from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 
+from pipeline.access.accounts import REDIS
+from pipeline.access.login import Login, LoginFile
 from pipeline.settings import Settings
 from pipeline.telemetry import CACHE_LOOKUPS
 
@@ -30,11 +33,14 @@ class Client:
     """One connection pool to Redis, which nobody waits for and nobody needs."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._login = settings.later_login(REDIS)
+        self._connected_as: Login | None = None
         self._redis = Redis.from_url(
             settings.redis_url,
             socket_timeout=settings.cache_timeout_seconds,
             socket_connect_timeout=settings.cache_timeout_seconds,
             retry=Retry(NoBackoff(), 0),
+            credential_provider=_Credentials(self._login),
         )
         self._ttl_seconds = settings.cache_ttl_seconds
         self._clock = clock
@@ -44,10 +50,19 @@ class Client:
         """Tell whether Redis answers a PING now."""
         return self._try(lambda: bool(self._redis.ping()), False)
 
+    def _renew(self) -> None:
+        """Connect anew when the login has changed: who is known by the old one is cut off later."""
+        login = _login_of(self._login)
+        if login is not self._connected_as:
+            if self._connected_as is not None:
+                self._redis.connection_pool.disconnect(inuse_connections=False)
+            self._connected_as = login
+
     def _try(self, command: Callable[[], Answer], otherwise: Answer) -> Answer:
         if self._clock() < self._rests_until:
             return otherwise
         try:
+            self._renew()
             return command()
         except RedisError as error:
             self._rests_until = self._clock() + _REST_SECONDS
@@ -88,6 +103,24 @@ class ResultCache(Client):
             for name, result in results.items():
                 pipe.set(name, result, ex=self._ttl_seconds)
             pipe.execute()
+
+
+def _login_of(login: LoginFile) -> Login:
+    try:
+        return login.now()
+    except (OSError, ValueError) as error:
+        raise AuthenticationError(f"no login in {login.path}: {error}") from error
+
+
+class _Credentials(CredentialProvider):
+    """Reads the login at every connect, so that a new one counts from then on."""
+
+    def __init__(self, login: LoginFile) -> None:
+        self._login = login
+
+    def get_credentials(self) -> tuple[str, str]:
+        login = _login_of(self._login)
+        return login.name, login.password
 
 
 def _name(tenant: str, image: str, model: str) -> str:

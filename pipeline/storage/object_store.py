@@ -1,31 +1,22 @@
 """MinIO: how objects are put, created once, read and listed.
 
-`python -m pipeline.storage.object_store` makes the buckets, with the SDK. The data path signs
-its own requests, so that a PUT can carry `If-None-Match`, several go together, and each costs a
-tenth of the SDK's.
+Requests are signed here, not by the SDK, so that a PUT can carry `If-None-Match`, several go
+together, and each costs a tenth of the SDK's.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence, Set
-from functools import cached_property
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from pipeline import telemetry
+from pipeline.access.accounts import MINIO
+from pipeline.access.login import Login
 from pipeline.errors import Refused, Unavailable
-from pipeline.ids import BUCKETS
 from pipeline.settings import Settings
 from pipeline.storage import snowball
 from pipeline.storage.connections import Answer, Connections, Request
 from pipeline.storage.s3 import METADATA, Described, Listed, Page, is_final, page_query, read_page
 from pipeline.storage.signing import REGION, Signer
-
-if TYPE_CHECKING:
-    from minio import Minio
-
-logger = logging.getLogger(__name__)
 
 _CREATE = {"if-none-match": "*"}
 
@@ -37,11 +28,12 @@ class ObjectStore:
     """
 
     def __init__(self, settings: Settings) -> None:
-        access, secret = settings.secret("minio-access-key"), settings.secret("minio-secret-key")
+        self._login = settings.login(MINIO)
         self._connections = Connections(settings.minio_endpoint, settings.store_timeout_seconds)
-        self._signer = Signer(settings.minio_endpoint, REGION, access, secret)
-        self._extracts: bool | None = None  # whether several objects fit in one request
-        self._endpoint, self._login = settings.minio_endpoint, (access, secret)
+        self._endpoint = settings.minio_endpoint
+        self._signs = self._signer_of(self._login.now())
+        # Whether several objects fit in one request, as the first answer tells.
+        self._extracts: bool | None = None
 
     def put(self, bucket: str, key: str, data: bytes, content_type: str) -> None:
         """Write an object, over an older one if there is one.
@@ -58,12 +50,15 @@ class ObjectStore:
         Raises:
             Unavailable: the store did not confirm all of them; some may have been written.
         """
-        if len(objects) > 1 and self._can_extract(bucket):
-            data = snowball.pack(objects)
-            self._send({200}, self._request("PUT", bucket, snowball.KEY, data, snowball.HEADERS))
-            return
-        for key, data in objects.items():
-            self.put(bucket, key, data, content_type)
+        left = dict(objects)
+        while left:
+            if self._extracts and len(left) > 1:
+                data = snowball.pack(left)
+                headers = snowball.HEADERS
+                self._send({200}, self._request("PUT", bucket, snowball.KEY, data, headers))
+                return
+            key = next(iter(left))
+            self.put(bucket, key, left.pop(key), content_type)
 
     def create(
         self,
@@ -179,34 +174,6 @@ class ObjectStore:
         answer = self._send({200, 404}, self._request("GET", bucket, "", query="policy="))
         return answer.body.decode() if answer.status == 200 else None
 
-    def make_buckets(self) -> None:
-        """Create the buckets that are missing.
-
-        Raises:
-            Unavailable: the store did not answer.
-        """
-        from minio.error import MinioException, S3Error
-        from urllib3.exceptions import HTTPError
-
-        try:
-            for bucket in BUCKETS:
-                if not self._client.bucket_exists(bucket):
-                    self._client.make_bucket(bucket)
-                    logger.info("bucket created", extra={"bucket": bucket})
-        except (MinioException, HTTPError) as error:
-            reason = error.code if isinstance(error, S3Error) else type(error).__name__
-            raise Unavailable(f"MinIO does not answer: {reason}") from error
-
-    @cached_property
-    def _client(self) -> Minio:
-        """The SDK, which takes 8 MB: only who makes buckets needs it."""
-        from minio import Minio
-
-        access, secret = self._login
-        return Minio(
-            self._endpoint, access_key=access, secret_key=secret, secure=False, region=REGION
-        )
-
     def _pages(self, bucket: str, prefix: str, delimiter: str = "") -> Iterator[Page]:
         token = ""
         while True:
@@ -216,12 +183,8 @@ class ObjectStore:
             if not (token := page.token):
                 return
 
-    def _can_extract(self, bucket: str) -> bool:
-        """Tell whether the store takes several objects in one request, as MinIO does."""
-        if self._extracts is None:
-            answer = self._send({200}, self._request("HEAD", bucket, ""))
-            self._extracts = answer.headers.get("server", "").startswith("MinIO")
-        return self._extracts
+    def _signer_of(self, login: Login) -> tuple[Login, Signer]:
+        return login, Signer(self._endpoint, REGION, login.name, login.password)
 
     def _request(
         self,
@@ -234,7 +197,10 @@ class ObjectStore:
     ) -> Request:
         path = f"/{bucket}/{quote(key, safe='/-_.~')}"
         size = None if data is None else len(data)
-        head = self._signer.head(method, path, query, headers or {}, size)
+        login, signer = self._signs
+        if (now := self._login.now()) is not login:
+            self._signs = _, signer = self._signer_of(now)
+        head = signer.head(method, path, query, headers or {}, size)
         return Request(method, head, data or b"", f"{method} {bucket}/{key}")
 
     def _send(self, expected: Set[int], request: Request) -> Answer:
@@ -245,6 +211,8 @@ class ObjectStore:
             answers = self._connections.exchange(requests)
         except OSError as error:
             raise Unavailable(f"MinIO does not answer: {type(error).__name__}") from error
+        if self._extracts is None:
+            self._extracts = answers[0].headers.get("server", "").startswith("MinIO")
         for request, answer in zip(requests, answers, strict=True):
             # 404 of a missing bucket is no answer about an object.
             if answer.status not in expected or b"<Code>NoSuchBucket<" in answer.body[:300]:
@@ -252,9 +220,3 @@ class ObjectStore:
                 meaning = Refused if is_final(answer.status, answer.body) else Unavailable
                 raise meaning(f"MinIO answered {answer.status} to {request.name}: {said}")
         return answers
-
-
-if __name__ == "__main__":
-    settings = Settings.of_this_process()
-    telemetry.configure("storage", settings.log_level)
-    ObjectStore(settings).make_buckets()

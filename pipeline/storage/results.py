@@ -48,6 +48,24 @@ class Results:
         stored = self.find_stored(tenant, image, model)
         return Found(stored, from_cache=False) if stored is not None else None
 
+    def look(self, tenant: str, image: str, model: str) -> Found | None:
+        """Look up a result in the store alone, and cache nothing.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        stored = self._store.get(RESULT_BUCKET, result_key(tenant, image, model))
+        return Found(stored, from_cache=False) if stored is not None else None
+
+    def has(self, tenant: str, image: str, model: str) -> bool:
+        """Tell whether there is a result, and cache nothing.
+
+        Raises:
+            Unavailable: it is not in the cache and the store does not answer.
+        """
+        is_cached = self._cache.get(tenant, image, model) is not None
+        return is_cached or self.look(tenant, image, model) is not None
+
     def find_cached(self, keys: Sequence[ResultKey]) -> list[bytes | None]:
         """Look up results in the cache alone, at once."""
         return self._cache.get_many(keys)

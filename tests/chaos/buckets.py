@@ -13,6 +13,7 @@ from minio import Minio
 from minio.commonconfig import ENABLED
 from minio.versioningconfig import VersioningConfig
 
+from pipeline.access.accounts import MINIO
 from pipeline.ids import INPUT_BUCKET, PROCESSED_BUCKET, RESULT_BUCKET
 from tests.chaos.traces import Evidence, Failure, Image, Result
 from tests.stack import Stack
@@ -25,27 +26,27 @@ _CHUNK = 1000
 
 def keep_versions(stack: Stack) -> None:
     """Let MinIO keep overwritten and deleted results too, so that they can be counted."""
-    _client(stack).set_bucket_versioning(RESULT_BUCKET, VersioningConfig(ENABLED))
+    client(stack).set_bucket_versioning(RESULT_BUCKET, VersioningConfig(ENABLED))
 
 
 def make(stack: Stack, bucket: str) -> None:
     """Make a bucket that keeps every version."""
-    client = _client(stack)
-    client.make_bucket(bucket)
-    client.set_bucket_versioning(bucket, VersioningConfig(ENABLED))
+    minio = client(stack)
+    minio.make_bucket(bucket)
+    minio.set_bucket_versioning(bucket, VersioningConfig(ENABLED))
 
 
 def versions(stack: Stack, bucket: str) -> Iterator[str]:
     """List a bucket's keys, one for each version."""
-    return _keys(_client(stack), bucket, include_version=True)
+    return _keys(client(stack), bucket, include_version=True)
 
 
 def collect(stack: Stack, evidence: Evidence) -> None:
     """Read all buckets into the evidence."""
-    client = _client(stack)
-    evidence.inputs = {_image(key) for key in _keys(client, INPUT_BUCKET)}
-    evidence.processed = {_image(key) for key in _keys(client, PROCESSED_BUCKET)}
-    versions = Counter(_keys(client, RESULT_BUCKET, include_version=True))
+    minio = client(stack)
+    evidence.inputs = {_image(key) for key in _keys(minio, INPUT_BUCKET)}
+    evidence.processed = {_image(key) for key in _keys(minio, PROCESSED_BUCKET)}
+    versions = Counter(_keys(minio, RESULT_BUCKET, include_version=True))
     for key, body in _bodies(stack, list(versions)):
         if key.startswith(_FAILURES):
             _, tenant, job = key.removesuffix(".json").split("/")
@@ -55,10 +56,13 @@ def collect(stack: Stack, evidence: Evidence) -> None:
             evidence.results[tenant, image, model] = _result(body, versions[key])
 
 
-def _client(stack: Stack) -> Minio:
+def client(stack: Stack) -> Minio:
+    """The SDK, as root."""
     settings = stack.settings
-    access, secret = (stack.secret(f"minio-{kind}-key") for kind in ("access", "secret"))
-    return Minio(settings.minio_endpoint, access_key=access, secret_key=secret, secure=False)
+    root = settings.login(MINIO).now()
+    return Minio(
+        settings.minio_endpoint, access_key=root.name, secret_key=root.password, secure=False
+    )
 
 
 def _keys(client: Minio, bucket: str, include_version: bool = False) -> Iterator[str]:

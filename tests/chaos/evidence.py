@@ -15,6 +15,7 @@ from pipeline.errors import MalformedEvent
 from pipeline.events.cloudevents import decode_uploaded
 from pipeline.ids import image_id
 from pipeline.kafka import topics
+from pipeline.kafka.clients import connection
 from tests.chaos import buckets
 from tests.chaos.traces import Classified, Evidence, Inference, Letter
 from tests.imagectl import imagectl
@@ -175,7 +176,7 @@ def _consumer(stack: Stack, group: str = "") -> Consumer:
     """A reader that joins no group; it carries the name only to ask for its positions."""
     return Consumer(
         {
-            "bootstrap.servers": stack.settings.kafka_bootstrap_servers,
+            **connection(stack.settings),
             "group.id": group or stack.settings.consumer_group,
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,

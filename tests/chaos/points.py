@@ -12,6 +12,7 @@ import requests
 from confluent_kafka.admin import AdminClient
 
 from pipeline.kafka import topics
+from pipeline.kafka.clients import connection
 from tests.chaos import outages
 from tests.chaos.faults import CONSUMER
 from tests.chaos.pictures import poison
@@ -65,8 +66,7 @@ class Points:
         self._stack = trial.stack
         self._folder = folder
         self._deaths: dict[str, int] = {}
-        servers = self._stack.settings.kafka_bootstrap_servers
-        self._kafka = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+        self._kafka = AdminClient({**connection(self._stack.settings), "log_level": 0})
 
     def run(self, cell: Cell) -> None:
         """Run a cell from a sound stack until its images are finished.

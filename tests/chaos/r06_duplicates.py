@@ -14,6 +14,7 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from pipeline.kafka import topics
+from pipeline.kafka.clients import connection
 from tests.chaos import evidence
 from tests.chaos.faults import CONSUMER
 from tests.chaos.findings import Finding, Size, reported
@@ -76,7 +77,7 @@ def _deliver_again(
     """Write each event up to four times more, in any order; count events by deliveries."""
     times = [chooser.randint(1, _MOST_DELIVERIES) for _ in records]
     again = [record for record, count in zip(records, times, strict=True) for _ in range(count - 1)]
-    producer = Producer({"bootstrap.servers": stack.settings.kafka_bootstrap_servers})
+    producer = Producer(connection(stack.settings))
     for record in chooser.sample(again, len(again)):
         producer.produce(topics.UPLOADS.name, record.value, record.key)
     assert producer.flush(_FLUSH_SECONDS) == 0, "Kafka did not take the copies"

@@ -9,6 +9,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from pipeline.ids import RESULT_BUCKET, failure_key
 from pipeline.kafka import topics
+from pipeline.kafka.clients import connection
 from tests.chaos.ledger import Entry
 from tests.local_stack import LocalStack
 from tests.stack import until
@@ -39,8 +40,7 @@ def _limit_letters(stack: LocalStack, size: int) -> None:
     entry = ConfigEntry(_LIMIT, str(size), incremental_operation=AlterConfigOpType.SET)
     kind, name = ConfigResource.Type.TOPIC, topics.FAILURES.name
     resource = ConfigResource(kind, name, incremental_configs=[entry])
-    servers = stack.settings.kafka_bootstrap_servers
-    client = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+    client = AdminClient({**connection(stack.settings), "log_level": 0})
     for future in client.incremental_alter_configs([resource]).values():
         future.result(_ADMIN_SECONDS)
     # The controller has it then, and the broker a moment later.

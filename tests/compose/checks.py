@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from local.services.settings import ROOT
+from pipeline.access.login import Login
 from tests.compose import daemon, images
 from tests.compose.containers import Container
 from tests.compose.stack import ComposeStack
@@ -149,8 +150,11 @@ def test_no_secret_is_in_an_environment_or_a_command(project: ComposeStack) -> N
         "image-upload-key",
         "consumer-classifier-key",
         "minio-secret-key",
+        "kafka-broker",
     )
-    secrets = [project.secret(name) for name in names]
+    logins = ("minio-image-upload", "kafka-setup", "kafka-image-upload", "redis-image-upload")
+    passwords = [Login.parse(project.secret(name)).password for name in logins]
+    secrets = [*(project.secret(name) for name in names), *passwords]
 
     shown = "".join(json.dumps(each.told) for each in project.containers())
     seen = "".join(
@@ -164,12 +168,10 @@ def test_no_secret_is_in_an_environment_or_a_command(project: ComposeStack) -> N
     assert [secret for secret in secrets if secret in shown + seen] == []
 
 
-def test_minios_console_answers_and_knows_its_user(project: ComposeStack) -> None:
+def test_minios_console_answers_and_knows_who_looks_around(project: ComposeStack) -> None:
     console = f"http://127.0.0.1:{port_of(project, '9001/tcp')}"
-    login = {
-        "accessKey": project.secret("minio-access-key"),
-        "secretKey": project.secret("minio-secret-key"),
-    }
+    viewer = Login.parse(project.secret("minio-viewer"))
+    login = {"accessKey": viewer.name, "secretKey": viewer.password}
 
     with requests.Session() as session:
         assert "<html" in session.get(console, timeout=60).text

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.access.accounts import SETUP
 from pipeline.names import FUNCTIONS
 from pipeline.settings import Settings
 from tests.compose.containers import Container, docker, logs, of_project, replicas
@@ -60,6 +61,8 @@ class ComposeStack(Stack):
             redis_url=f"redis://{self._host('redis')}:6379/0",
             openfaas_url=f"http://{self._host('provider')}:8081",
             secrets_dir=str(self._secrets_dir),
+            # Who looks from outside sees everything.
+            account=SETUP,
             store_timeout_seconds=30.0,
         )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import redis
 import requests
 
 from tests import pictures
+from tests.redis_client import redis_of
 from tests.sending import accepted
 from tests.stack import Stack, until
 
@@ -38,7 +38,7 @@ def test_the_answer_is_the_same_from_cache_from_store_and_without_redis(
 ) -> None:
     # Functions that found Redis frozen, in a test before, leave it alone for a second.
     warm = until(lambda: cached(stack, job))
-    with redis.Redis.from_url(stack.settings.redis_url) as cache:
+    with redis_of(stack) as cache:
         lifetimes = [cache.ttl(key) for key in cache.keys(f"*{job['imageId']}*")]
         cache.flushall()
         cold = answer(stack, job)

@@ -10,6 +10,7 @@ import requests
 
 from pipeline.ids import INPUT_BUCKET, input_key
 from pipeline.kafka import topics
+from tests.chaos import buckets
 from tests.kafka import count_events, events_of
 from tests.pictures import fresh
 from tests.sending import PATIENT, accepted
@@ -102,7 +103,7 @@ def _take_away(images: list[str], stack: Stack) -> dict[str, bytes]:
     for image in images:
         (key,) = stack.store.keys(INPUT_BUCKET, input_key("default", image, ""))
         taken[key] = stack.store.get(INPUT_BUCKET, key) or b""
-        stack.store._client.remove_object(INPUT_BUCKET, key)
+        buckets.client(stack).remove_object(INPUT_BUCKET, key)
     return taken
 
 

@@ -12,7 +12,7 @@ import pytest
 from pipeline.ids import INPUT_BUCKET, input_key
 from pipeline.kafka import topics
 from tests import pictures
-from tests.chaos import evidence
+from tests.chaos import buckets, evidence
 from tests.imagectl import imagectl
 from tests.kafka import count_events
 from tests.sending import PATIENT, accepted, publish
@@ -83,7 +83,7 @@ class Missing:
         until(lambda: self.stack.finished(self.job_id)["status"] == "completed")
 
     def _remove(self) -> None:
-        self.stack.store._client.remove_object(INPUT_BUCKET, self._key)
+        buckets.client(self.stack).remove_object(INPUT_BUCKET, self._key)
 
     @property
     def _key(self) -> str:

@@ -16,6 +16,9 @@ from minio.deleteobjects import DeleteObject
 from imagectl.doctor.finding import FAILED, OK, WARNING
 from pipeline.ids import CALL_BUCKET, MODEL_BUCKET
 from pipeline.kafka import topics
+from pipeline.kafka.clients import connection
+from pipeline.storage import administration
+from tests.chaos import buckets
 from tests.imagectl import current
 from tests.stack import Stack, run_module, until
 
@@ -65,8 +68,7 @@ def sound_stack(stack: Stack) -> tuple[int, Told]:
 
 @pytest.fixture
 def minio(stack: Stack) -> Minio:
-    keys = stack.secret("minio-access-key"), stack.secret("minio-secret-key")
-    return Minio(stack.settings.minio_endpoint, *keys, secure=False)
+    return buckets.client(stack)
 
 
 def test_a_sound_stack_is_ok_in_every_check(sound_stack: tuple[int, Told]) -> None:
@@ -105,11 +107,11 @@ def test_a_missing_bucket_is_named(stack: Stack, minio: Minio) -> None:
     try:
         status, told = doctor(stack)
     finally:
-        stack.store.make_buckets()
+        administration.apply(stack.settings)
 
     assert (status, failed(told)) == (2, {"buckets"})
     assert f"there is no bucket {CALL_BUCKET}" in told["buckets"]["found"]
-    assert "pipeline.storage.object_store" in told["buckets"]["change"]
+    assert "pipeline.storage.administration" in told["buckets"]["change"]
 
 
 def test_a_bucket_that_everybody_reads_is_named(stack: Stack, minio: Minio) -> None:
@@ -127,7 +129,7 @@ def test_a_bucket_that_everybody_reads_is_named(stack: Stack, minio: Minio) -> N
 def members(stack: Stack, group: str, count: int) -> Iterator[None]:
     """Have consumers in a group of their own, until all of them have joined."""
     told = {
-        "bootstrap.servers": stack.settings.kafka_bootstrap_servers,
+        **connection(stack.settings),
         "group.id": group,
         "enable.auto.commit": False,
         "auto.offset.reset": "latest",

@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 from pipeline.kafka import topics
+from pipeline.kafka.clients import connection
 from tests import pictures
 from tests.chaos import evidence
 from tests.imagectl import imagectl
@@ -26,7 +27,7 @@ _BOMB_BYTES = 50_000_000
 
 
 def producer(stack: Stack, **settings: object) -> Producer:
-    return Producer({"bootstrap.servers": stack.settings.kafka_bootstrap_servers, **settings})
+    return Producer({**connection(stack.settings), **settings})
 
 
 def written(client: Producer, value: bytes, partition: int) -> tuple[KafkaError | None, Message]:
@@ -60,8 +61,7 @@ def unfinished_transaction(stack: Stack) -> Iterator[None]:
 
 def ends(stack: Stack, isolation: str) -> list[int]:
     """Where each partition ends: for who reads what is committed alone, before a transaction."""
-    servers = stack.settings.kafka_bootstrap_servers
-    told = {"bootstrap.servers": servers, "group.id": "ends", "isolation.level": isolation}
+    told = {**connection(stack.settings), "group.id": "ends", "isolation.level": isolation}
     with closing(Consumer(told)) as client:
         places = [TopicPartition(UPLOADS.name, number) for number in range(UPLOADS.partitions)]
         return [client.get_watermark_offsets(place, timeout=_SECONDS)[1] for place in places]

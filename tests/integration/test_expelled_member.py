@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -12,16 +13,18 @@ from confluent_kafka.admin import AdminClient
 
 from pipeline.consuming.member_file import expel
 from pipeline.errors import Unavailable
+from pipeline.kafka.clients import connection
 from tests.kafka_members import SECONDS, RealTopic
 from tests.nowhere import unanswered
 from tests.stack import Stack
 
 # Joins, tells its name, and goes on being a member until it is killed.
 _MEMBER = """
+import json
 import sys
 from confluent_kafka import Consumer
-servers, group, topic = sys.argv[1:]
-client = Consumer({"bootstrap.servers": servers, "group.id": group, "session.timeout.ms": 45000})
+access, group, topic = sys.argv[1:]
+client = Consumer({**json.loads(access), "group.id": group, "session.timeout.ms": 45000})
 client.subscribe([topic], on_assign=lambda *_: print(client.memberid(), flush=True))
 while True:
     client.poll(0.1)
@@ -29,16 +32,16 @@ while True:
 
 
 def members_of(topic: RealTopic) -> set[str]:
-    admin = AdminClient({"bootstrap.servers": topic.settings.kafka_bootstrap_servers})
+    admin = AdminClient(connection(topic.settings))
     described = admin.describe_consumer_groups([topic.name])[topic.name].result(SECONDS)
     return {member.member_id for member in described.members}
 
 
 def test_a_killed_member_is_gone_before_its_session_ends(stack: Stack) -> None:
     topic = RealTopic(stack)
-    servers = topic.settings.kafka_bootstrap_servers
+    access = json.dumps(connection(topic.settings))
     with subprocess.Popen(
-        [sys.executable, "-c", _MEMBER, servers, topic.name, topic.name],
+        [sys.executable, "-c", _MEMBER, access, topic.name, topic.name],
         stdout=subprocess.PIPE,
         text=True,
     ) as process:

@@ -60,7 +60,7 @@ def _built(_docker: None, tmp_path_factory: pytest.TempPathFactory) -> None:
 def secrets(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stack's secrets, as an orchestrator mounts them: for whoever runs in the container."""
     folder = tmp_path_factory.mktemp("secrets")
-    for name in ("minio-access-key", "minio-secret-key", *CLASSIFIER_KEYS):
+    for name in ("minio-image-classifier", "redis-image-classifier", *CLASSIFIER_KEYS):
         (folder / name).write_text(stack.secret(name))
     folder.chmod(0o755)
     return folder

@@ -202,8 +202,7 @@ def test_download_that_cannot_reach_its_host_says_what_to_do_instead(tmp_path: P
 
 
 def test_store_that_does_not_answer_is_named_without_a_trace(tmp_path: Path) -> None:
-    for secret in ("minio-access-key", "minio-secret-key"):
-        (tmp_path / secret).write_text("any-secret")
+    (tmp_path / "minio-imagectl").write_text("any-name:any-secret")
 
     status, out, said = run_prepare(
         "--publish",

@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.errors import Refused, Unavailable
+from pipeline.storage import administration
 from pipeline.storage.object_store import ObjectStore
 from tests.fakes import MemoryStore
 from tests.nowhere import unanswered
@@ -172,6 +173,6 @@ def test_a_key_that_no_store_takes_is_refused_and_not_waited_for(stack: Stack, k
 def test_making_buckets_again_changes_nothing(stack: Stack, key: str) -> None:
     stack.store.put(BUCKET, key, b"data", TYPE)
 
-    stack.store.make_buckets()
+    administration.apply(stack.settings)
 
     assert stack.store.get(BUCKET, key) == b"data"

@@ -18,6 +18,7 @@ from pipeline.errors import SettingsError
 from pipeline.kafka import administration, topics
 from pipeline.kafka.backlog import BacklogProbe
 from pipeline.kafka.broker import make_consumer
+from pipeline.kafka.clients import connection
 from pipeline.settings import Settings
 from tests.local_stack import LocalStack, unstarted_stack
 from tests.ports import free_ports
@@ -45,7 +46,7 @@ def settings(stack: LocalStack) -> Settings:
 
 
 def told(settings: Settings) -> dict[str, TopicMetadata]:
-    client = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers})
+    client = AdminClient(connection(settings))
     return client.list_topics(timeout=SECONDS).topics
 
 
@@ -57,7 +58,7 @@ def partitions(settings: Settings) -> dict[str, int]:
 
 
 def write(settings: Settings, topic: str, partition: int) -> None:
-    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers})
+    producer = Producer(connection(settings))
     producer.produce(topic, b"{}", b"key", partition)
     assert producer.flush(SECONDS) == 0
 
@@ -66,7 +67,7 @@ def finish(settings: Settings, topic: str) -> None:
     """Commit all that a topic holds, as the consumer group does when it has worked it off."""
     client = Consumer(
         {
-            "bootstrap.servers": settings.kafka_bootstrap_servers,
+            **connection(settings),
             "group.id": settings.consumer_group,
         }
     )
@@ -147,7 +148,7 @@ def test_topics_that_exist_get_more_copies_and_fewer(
         }
 
     with second_broker(stack, tmp_path):
-        client = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers})
+        client = AdminClient(connection(settings))
         until(lambda: len(client.list_topics(timeout=SECONDS).brokers) == 2, SECONDS)
 
         for wanted in (2, 1):

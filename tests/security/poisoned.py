@@ -17,6 +17,7 @@ from pipeline.events import dead_letters
 from pipeline.events.cloudevents import Origin
 from pipeline.events.dead_letters import DeadLetter
 from pipeline.kafka import topics
+from pipeline.kafka.clients import connection
 from tests import pictures
 from tests.chaos import evidence
 from tests.kafka import read_topic
@@ -133,7 +134,7 @@ def letters(stack: Stack) -> Iterator[DeadLetter]:
 def poison_producer(stack: Stack) -> Iterator[Producer]:
     """Make a producer that sends whatever a topic takes; all of it is taken in the end."""
     settings = {
-        "bootstrap.servers": stack.settings.kafka_bootstrap_servers,
+        **connection(stack.settings),
         "message.max.bytes": max(topic.max_event_bytes for topic in topics.TOPICS),
     }
     producer = Producer(settings)

@@ -37,7 +37,7 @@ def test_kafka_has_the_local_stacks_properties(stack: Stack) -> None:
     kafka.prepare(stack)
     lines = (stack.state_dir / "kafka.properties").read_text().splitlines()
     expected = dict(line.split("=", 1) for line in lines if "=" in line)
-    options = {"KAFKA_HEAP_OPTS", "KAFKA_JVM_PERFORMANCE_OPTS"}
+    options = {"KAFKA_HEAP_OPTS", "KAFKA_JVM_PERFORMANCE_OPTS", "KAFKA_OPTS"}
 
     given = {
         name.removeprefix("KAFKA_").replace("_", ".").lower(): text
@@ -64,7 +64,7 @@ def test_kafkas_jvm_has_the_local_stacks_options(monkeypatch: pytest.MonkeyPatch
 
 def test_redis_is_bounded_as_the_local_stacks(stack: Stack) -> None:
     ours = redis.command(stack)
-    bounds = ours[ours.index("--save") :]
+    bounds = ours[ours.index("--save") : ours.index("--aclfile")]
 
     assert " ".join(bounds) in " ".join(SERVICES["redis"]["command"])
 

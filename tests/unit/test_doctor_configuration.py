@@ -139,7 +139,7 @@ def test_a_folder_of_secrets_that_others_may_enter_is_named(secrets: dict[str, s
 def test_a_secret_that_is_missing_or_empty_is_named(
     secrets: dict[str, str], content: str | None
 ) -> None:
-    path = Path(secrets["SECRETS_DIR"]) / "minio-secret-key"
+    path = Path(secrets["SECRETS_DIR"]) / "minio-image-upload"
     path.unlink()
     if content is not None:
         path.touch(0o600)
@@ -147,7 +147,7 @@ def test_a_secret_that_is_missing_or_empty_is_named(
     told = findings(secrets)["secrets"]
 
     assert told.state == FAILED
-    assert "minio-secret-key" in told.found
+    assert "minio-image-upload" in told.found
 
 
 def _stack_file(folder: Path, before: str, after: str) -> Path:

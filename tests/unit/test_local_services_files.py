@@ -16,6 +16,8 @@ from local.machine import files
 from local.services import credentials
 from local.services.settings import Stack
 from local.services.supervision import logs
+from pipeline.access import accounts
+from pipeline.access.accounts import SETUP
 from pipeline.names import FUNCTIONS
 
 
@@ -97,11 +99,33 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
         "consumer-classifier-key",
         "async-call-key",
         *("basic-auth-user", "basic-auth-password"),
+        *("kafka-broker", credentials.KAFKA_LOGINS, credentials.REDIS_USERS),
+        *(
+            accounts.secret_name(service, name)
+            for service in accounts.SERVICES
+            for name in (SETUP, *(account.name for account in accounts.having(service)))
+        ),
     }
     assert _mode(stack.secrets_dir) == 0o700
     keys = [stack.state_dir / name for name in ("api-key", "prove-api-key")]
     assert {_mode(path) for path in [*stack.secrets_dir.iterdir(), *keys]} == {0o600}
     assert len({path.read_text() for path in keys}) == 2
+
+
+def test_what_servers_read_follows_from_the_logins(tmp_path: Path) -> None:
+    stack = Stack.from_env({"STATE_DIR": str(tmp_path / "state")})
+    credentials.make(stack)
+    files.write(stack.secrets_dir / "redis-image-upload", "image-upload-b:another", files.PRIVATE)
+    files.write(stack.secrets_dir / "kafka-setup", "setup:another", files.PRIVATE)
+
+    credentials.make(stack)
+
+    users = credentials.read(stack, credentials.REDIS_USERS)
+    assert "user image-upload-b " in users
+    assert "another" not in users
+    assert 'user_setup="another"' in credentials.read(stack, credentials.KAFKA_LOGINS)
+    root = [credentials.read(stack, f"minio-{kind}-key") for kind in ("access", "secret")]
+    assert credentials.read(stack, "minio-setup") == ":".join(root)
 
 
 def test_an_older_stack_gets_the_keys_it_lacks_and_keeps_its_own(tmp_path: Path) -> None:

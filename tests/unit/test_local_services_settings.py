@@ -108,5 +108,5 @@ def test_kafka_sends_its_clients_to_the_proxy(tmp_path: Path) -> None:
     kafka.prepare(stack)
 
     properties = (tmp_path / "kafka.properties").read_text()
-    assert "\nlisteners=PLAINTEXT://127.0.0.1:29092," in properties
-    assert "\nadvertised.listeners=PLAINTEXT://127.0.0.1:9092\n" in properties
+    assert "\nlisteners=CLIENTS://127.0.0.1:29092," in properties
+    assert "\nadvertised.listeners=CLIENTS://127.0.0.1:9092\n" in properties

@@ -26,6 +26,7 @@ OURS = {
 }
 # No clients and no errors: numbers, names and rules of texts, which import nothing else.
 AGREED = {
+    "pipeline.access",
     "pipeline.limits",
     "pipeline.names",
     "pipeline.substitution",

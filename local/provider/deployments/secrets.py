@@ -9,12 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from local.provider.refusal import Refused
+from pipeline.access import accounts
+from pipeline.names import FUNCTIONS
 
 # A name that is a file name, and that Kubernetes takes too: DNS labels, joined by dots.
 LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 NAME = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})*")
 # The key to /system is kept beside the functions' secrets, and is no function's business.
 RESERVED_PREFIX = "basic-auth-"
+# Nor are the logins of whoever is no function, and what the servers themselves read.
+_OF_OTHERS = frozenset(
+    {
+        *("minio-access-key", "minio-secret-key", "kafka-broker", "kafka-logins", "redis-users"),
+        *(
+            accounts.secret_name(service, name)
+            for service in accounts.SERVICES
+            for name in (accounts.SETUP, *(account.name for account in accounts.ACCOUNTS))
+            if name not in FUNCTIONS
+        ),
+    }
+)
 
 
 class Secrets:
@@ -28,7 +42,7 @@ class Secrets:
         return sorted(path.name for path in self.folder.iterdir() if self.has(path.name))
 
     def has(self, name: str) -> bool:
-        is_allowed = NAME.fullmatch(name) and not name.startswith(RESERVED_PREFIX)
+        is_allowed = NAME.fullmatch(name) and not _is_reserved(name)
         return bool(is_allowed) and (self.folder / name).is_file()
 
     def create(self, name: str, value: bytes) -> None:
@@ -73,8 +87,13 @@ def check_name(name: str) -> None:
             f"secret name {name!r} is not allowed: use lower-case letters, digits, hyphens and"
             " dots, with a letter or digit at both ends of what lies between dots",
         )
-    if name.startswith(RESERVED_PREFIX):
-        raise Refused(400, f"secret name {name!r} is not allowed: {RESERVED_PREFIX}* is reserved")
+    if _is_reserved(name):
+        what = f"{RESERVED_PREFIX}*" if name.startswith(RESERVED_PREFIX) else "it"
+        raise Refused(400, f"secret name {name!r} is not allowed: {what} is reserved")
+
+
+def _is_reserved(name: str) -> bool:
+    return name.startswith(RESERVED_PREFIX) or name in _OF_OTHERS
 
 
 def value_of(body: dict[str, Any]) -> bytes:

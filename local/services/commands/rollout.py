@@ -162,4 +162,9 @@ def _most_replicas() -> dict[str, str]:
 
 
 def _environment(stack: Stack) -> dict[str, str]:
-    return {**parts.base_environment(), **stack.addresses(), "CACHE_DIR": str(stack.cache_dir)}
+    return {
+        **parts.base_environment(),
+        **stack.addresses(),
+        "CACHE_DIR": str(stack.cache_dir),
+        "ACCOUNT": "rollout",
+    }

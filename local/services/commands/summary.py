@@ -14,8 +14,7 @@ _TEXT = """\
   Try it       curl -H "X-Api-Key: $(cat {api_key})" -F file=@{example} {gateway}/api/v1/images
   Page         {gateway}/   sign in with the key in {api_key}
   Gateway      {gateway}   API key: {api_key}   model: {model_id}
-  MinIO        http://127.0.0.1:{console_port}   user: {secrets}/minio-access-key   \
-password: {secrets}/minio-secret-key
+  MinIO        http://127.0.0.1:{console_port}   user:password to look: {secrets}/minio-viewer
   OpenFaaS     {gateway}/system/functions   user: admin   password: {secrets}/basic-auth-password
   faas-cli     faas-cli login --gateway {gateway} --password-stdin < {secrets}/basic-auth-password
   Models       .venv/bin/imagectl models list, add, use

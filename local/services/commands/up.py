@@ -78,6 +78,11 @@ def _up(stack: Stack, model_dir: str, only: list[str]) -> int:
 def _start(stack: Stack, only: list[str]) -> None:
     down.end_leftovers(stack)
     fetch(stack)
+    if credentials.had_one_login_for_all(stack):
+        say(
+            "  Accounts: MinIO's root was every process' login in this stack. Each process has an"
+            " account of its own from now on, in MinIO, Kafka and Redis; root keeps its password."
+        )
     credentials.make(stack)
     chosen = parts.chosen(stack, only)
     if taken := ports.taken({name: port for part in chosen for name, port in part.ports.items()}):

@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 
 from local.machine import files
+from local.services import credentials
 from local.services.fetch import debian, kafka_jars
 from local.services.settings import Stack
 
@@ -16,10 +17,19 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{listen_port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=CLIENTS://127.0.0.1:{listen_port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=CLIENTS://127.0.0.1:{port}
+listener.security.protocol.map=CLIENTS:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT
+inter.broker.listener.name=CLIENTS
 log.dirs={data_dir}
+
+# Who may do what: pipeline/access/accounts.py. Passwords of accounts are in Kafka, as SCRAM; the
+# broker's own, and that of whoever puts the others there, are in a file, for PLAIN.
+sasl.enabled.mechanisms=SCRAM-SHA-256,PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+sasl.mechanism.controller.protocol=PLAIN
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:broker;User:setup
 
 # Topics are code: a misspelt one is an error, not a new topic.
 auto.create.topics.enable=false
@@ -92,7 +102,8 @@ def _java(stack: Stack) -> list[str]:
     heap = ("-Xms96m", "-Xmn40m", "-Xmx512m", "-XX:MinHeapFreeRatio=10", "-XX:+AlwaysPreTouch")
     options = (*heap, "-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:TieredStopAtLevel=1")
     log4j2 = f"-Dlog4j2.configurationFile={LOG4J2}"
-    return [str(debian.java()), *options, log4j2, "-cp", f"{kafka_jars.folder(stack)}/*"]
+    logins = f"-Djava.security.auth.login.config={stack.secrets_dir / credentials.KAFKA_LOGINS}"
+    return [str(debian.java()), *options, log4j2, logins, "-cp", f"{kafka_jars.folder(stack)}/*"]
 
 
 def _properties(stack: Stack) -> Path:

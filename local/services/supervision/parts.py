@@ -43,7 +43,7 @@ def all_parts(stack: Stack) -> list[Part]:
         _minio(stack),
         _provider(stack),
         _step(stack, "topics", "pipeline.kafka.administration", "kafka"),
-        _step(stack, "buckets", "pipeline.storage.object_store", "minio"),
+        _step(stack, "buckets", "pipeline.storage.administration", "minio"),
         _consumer(stack),
         _async_calls(stack),
         *_reconciler(stack),
@@ -207,7 +207,7 @@ def _reconciler(stack: Stack) -> list[Part]:
             name=name,
             command=[sys.executable, "-m", "imagectl", "reconcile", "--every", every],
             after=("topics", "buckets"),
-            environment=stack.addresses(),
+            environment={**stack.addresses(), "ACCOUNT": name},
             probe=probes.Running(stack.run_dir, name),
         )
     ]

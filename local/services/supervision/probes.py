@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
-import logging
 import socket
+import struct
 from collections.abc import Callable
 from pathlib import Path
-
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
 from local.machine import processes
 
@@ -57,32 +54,27 @@ def message(port: int) -> str:
 
 
 class Kafka:
-    """Healthy when the broker lists its topics."""
+    """Healthy when the broker tells the versions of its protocol, which takes no login."""
+
+    # ApiVersions, version 0, without a name of the client; an answer begins with its length.
+    _QUESTION = struct.pack("!ihhih", 10, 18, 0, 1, -1)
+    _LENGTH_BYTES = 4
 
     def __init__(self, port: int) -> None:
         self.port = port
-        self.client: AdminClient | None = None
 
     def __call__(self) -> str:
-        self.client = self.client or self._connect()
         try:
-            self.client.list_topics(timeout=TIMEOUT_SECONDS)
-        except KafkaException as error:
-            return f"does not answer on port {self.port}: {error.args[0].str()}"
-        return ""
-
-    def _connect(self) -> AdminClient:
-        options: dict[str, str | int | float | bool] = {
-            "bootstrap.servers": f"127.0.0.1:{self.port}",
-            "reconnect.backoff.max.ms": 500,
-            # The probe's answer says it; librdkafka need not repeat every refused connection.
-            "log_level": 0,
-        }
-        return AdminClient(options, logger=logging.getLogger(__name__))
+            with socket.create_connection(("127.0.0.1", self.port), TIMEOUT_SECONDS) as connection:
+                connection.sendall(self._QUESTION)
+                answer = connection.recv(self._LENGTH_BYTES, socket.MSG_WAITALL)
+        except OSError as error:
+            return f"does not answer on port {self.port}: {error}"
+        return "" if len(answer) == self._LENGTH_BYTES else f"ends connections to {self.port}"
 
 
 class RedisPing:
-    """Healthy when PING is answered."""
+    """Healthy when PING is answered, if only that it takes a login."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -94,7 +86,8 @@ class RedisPing:
                 answer = connection.recv(64)
         except OSError as error:
             return f"does not answer on port {self.port}: {error}"
-        return "" if answer == b"+PONG\r\n" else f"answers PING with {answer!r}"
+        is_well = answer.startswith((b"+PONG", b"-NOAUTH"))
+        return "" if is_well else f"answers PING with {answer!r}"
 
 
 class Running:

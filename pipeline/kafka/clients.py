@@ -1,0 +1,129 @@
+"""How every client of Kafka is let in: by its account's login, taken up anew when it changes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka import admin
+
+from pipeline.access.accounts import KAFKA, SETUP
+from pipeline.access.login import Login, LoginFile
+from pipeline.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+PLAINTEXT = "PLAINTEXT"
+# Set-up's login must work before there is anything in Kafka, so that it is not kept there.
+_MECHANISM, _SETUP_MECHANISM = "SCRAM-SHA-256", "PLAIN"
+
+
+class Access:
+    """Where the brokers are, and the login of this process there; None where none is needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.servers = settings.kafka_bootstrap_servers
+        self.protocol = settings.kafka_security_protocol
+        self.mechanism = _SETUP_MECHANISM if settings.account == SETUP else _MECHANISM
+        self.login: LoginFile | None = None
+        if self.protocol != PLAINTEXT:
+            self.login = settings.login(KAFKA)
+
+    def for_librdkafka(self) -> dict[str, Any]:
+        """Write it as librdkafka's properties."""
+        found = {"bootstrap.servers": self.servers, "security.protocol": self.protocol}
+        if self.login is None:
+            return found
+        login = self.login.now()
+        return {
+            **found,
+            "sasl.mechanism": self.mechanism,
+            "sasl.username": login.name,
+            "sasl.password": login.password,
+        }
+
+    def for_kafka_python(self) -> dict[str, Any]:
+        """Write it as kafka-python's arguments."""
+        found: dict[str, Any] = {
+            "bootstrap_servers": self.servers.split(","),
+            "security_protocol": self.protocol,
+        }
+        if self.login is None:
+            return found
+        login = self.login.now()
+        return {
+            **found,
+            "sasl_mechanism": self.mechanism,
+            "sasl_plain_username": login.name,
+            "sasl_plain_password": login.password,
+        }
+
+
+def connection(settings: Settings) -> dict[str, Any]:
+    """What any client of librdkafka needs to be let in."""
+    return Access(settings).for_librdkafka()
+
+
+class _Renewed:
+    """A client that looks at its login's file in the calls that are made again and again."""
+
+    def _remember(self, access: Access) -> None:
+        self._file = access.login
+        self._login: Login | None = access.login.now() if access.login else None
+
+    def _renew(self) -> None:
+        if self._file is None or (now := self._file.now()) is self._login:
+            return
+        # Connections that are open go on; the next ones are made by it.
+        self.set_sasl_credentials(now.name, now.password)  # type: ignore[attr-defined]
+        self._login = now
+        logger.info("kafka login renewed", extra={"account": now.name})
+
+
+class Producer(_Renewed, confluent_kafka.Producer):
+    """A producer of this process' account; renewed in `poll`."""
+
+    def __init__(self, settings: Settings, options: Mapping[str, Any]) -> None:
+        access = Access(settings)
+        super().__init__({**access.for_librdkafka(), **options}, logger=logger)
+        self._remember(access)
+
+    def poll(self, timeout: float = -1) -> int:
+        self._renew()
+        return super().poll(timeout)
+
+
+class Consumer(_Renewed, confluent_kafka.Consumer):
+    """A consumer of this process' account; renewed where it asks for something."""
+
+    def __init__(self, settings: Settings, options: Mapping[str, Any]) -> None:
+        access = Access(settings)
+        super().__init__({**access.for_librdkafka(), **options}, logger=logger)
+        self._remember(access)
+
+    def poll(self, timeout: float = -1) -> confluent_kafka.Message | None:
+        self._renew()
+        return super().poll(timeout)
+
+    def offsets_for_times(self, *arguments: Any, **named: Any) -> Any:
+        self._renew()
+        return super().offsets_for_times(*arguments, **named)
+
+
+class AdminClient(_Renewed, admin.AdminClient):
+    """An administrator's client of this process' account; renewed where it asks for something."""
+
+    def __init__(self, settings: Settings) -> None:
+        access = Access(settings)
+        super().__init__(access.for_librdkafka(), logger=logger)
+        self._remember(access)
+
+    def list_topics(self, *arguments: Any, **named: Any) -> admin.ClusterMetadata:
+        self._renew()
+        return super().list_topics(*arguments, **named)
+
+    def describe_consumer_groups(self, *arguments: Any, **named: Any) -> Any:
+        self._renew()
+        return super().describe_consumer_groups(*arguments, **named)
