@@ -23,6 +23,7 @@ _COMMANDS = {
     "prove": ("imagectl.prove.command:prove", "Try the guarantees on a running deployment."),
     "quotas": ("imagectl.quotas:quotas", "How much each tenant may send and have."),
     "reconcile": ("imagectl.reconcile:reconcile", "Account for every image; send lost ones again."),
+    "secrets": ("imagectl.rotation.command:secrets", "Logins and keys: rotate them under load."),
 }
 
 

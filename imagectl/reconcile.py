@@ -133,7 +133,7 @@ class Reconciliation:
 
     @property
     def _images(self) -> Images:
-        job_ids = JobIds(self.settings.secret("job-signing-key"))
+        job_ids = JobIds(self.settings.keys("job-signing-key"))
         return Images(
             self.store, job_ids, lambda: bundles.current_model_id(self.settings, self.store)
         )

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -114,10 +115,15 @@ class JobIds:
     A job id is base64url over version, acceptance time, nonce, image id, model id and an
     HMAC-SHA-256 over these and the tenant, so every replica can answer for every job without a
     table.
+
+    Args:
+        signing_keys: one, or what tells those that are valid now. The first one signs: with it what
+            an older one has signed is still an id.
     """
 
-    def __init__(self, signing_key: str) -> None:
-        self._key = signing_key.encode()
+    def __init__(self, signing_keys: str | Callable[[], tuple[str, ...]]) -> None:
+        only = (signing_keys,) if isinstance(signing_keys, str) else ()
+        self._keys = (lambda: only) if isinstance(signing_keys, str) else signing_keys
 
     def issue(
         self,
@@ -145,7 +151,8 @@ class JobIds:
         """
         raw = _decode(job_id)
         payload, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
-        genuine = hmac.compare_digest(mac, self._mac(tenant, payload))
+        keys = self._keys()
+        genuine = any(hmac.compare_digest(mac, _mac(key, tenant, payload)) for key in keys)
         if not genuine or len(payload) <= _HEAD_BYTES or payload[0] != _VERSION:
             raise NotFound("no such job", code="job-not-found", found=job_id[:200])
         milliseconds = int.from_bytes(payload[1 : 1 + _TIME_BYTES], "big")
@@ -168,12 +175,13 @@ class JobIds:
             + bytes.fromhex(image)
             + model.encode()
         )
-        return _encode(payload + self._mac(tenant, payload))
+        return _encode(payload + _mac(self._keys()[0], tenant, payload))
 
-    def _mac(self, tenant: str, payload: bytes) -> bytes:
-        # The zero byte parts tenant and payload: a tenant's name cannot hold one.
-        message = tenant.encode() + b"\0" + payload
-        return hmac.new(self._key, message, hashlib.sha256).digest()[:_MAC_BYTES]
+
+def _mac(key: str, tenant: str, payload: bytes) -> bytes:
+    # The zero byte parts tenant and payload: a tenant's name cannot hold one.
+    message = tenant.encode() + b"\0" + payload
+    return hmac.new(key.encode(), message, hashlib.sha256).digest()[:_MAC_BYTES]
 
 
 def _encode(raw: bytes) -> str:

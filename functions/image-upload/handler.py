@@ -54,7 +54,7 @@ class Function:
         store = ObjectStore(settings)
         self.verifier = Verifier.of_gateway(settings, "image-upload")
         self.publisher = Publisher(settings)
-        job_ids = JobIds(settings.secret("job-signing-key"))
+        job_ids = JobIds(settings.keys("job-signing-key"))
         model_id = bundles.current_model_id(settings, store)
         results = Results(store, ResultCache(settings))
         self.waiter = Waiter(results, settings.max_waiting_uploads)

@@ -54,6 +54,10 @@ class OpenFaaS:
         body = {"serviceName": name, "replicas": replicas}
         self._call("POST", f"/system/scale-function/{name}", body)
 
+    def update_secret(self, name: str, value: str) -> None:
+        """Give functions another value of a secret that there is; raises as `update` does."""
+        self._call("PUT", "/system/secrets", {"name": name, "value": value})
+
     def metrics(self) -> str:
         """Ask for what Prometheus is told; raises as `functions` does."""
         return self._call("GET", "/metrics").text

@@ -64,3 +64,19 @@ def test_object_names_hold_nothing_a_client_sent() -> None:
     assert ids.processed_key("default", IMAGE, "p") == f"default/{IMAGE[:2]}/{IMAGE}.p.jpg"
     assert ids.result_key("default", IMAGE, "m") == f"default/{IMAGE[:2]}/{IMAGE}/m.json"
     assert ids.failure_key("default", "j") == "failures/default/j.json"
+
+
+def test_an_id_of_an_older_key_is_valid_and_the_first_key_signs() -> None:
+    keys = ["old"]
+    jobs = ids.JobIds(lambda: tuple(keys))
+    before = jobs.issue("default", IMAGE, "m-1", NOW)
+
+    keys[:] = ["old", "new"]
+    during = jobs.issue("default", IMAGE, "m-1", NOW)
+    keys[:] = ["new", "old"]
+    after = jobs.issue("default", IMAGE, "m-1", NOW)
+
+    assert [jobs.read(each, "default").job_id for each in (before, during, after)]
+    assert ids.JobIds("old").read(during, "default").image_id == IMAGE
+    with pytest.raises(NotFound):
+        ids.JobIds("old").read(after, "default")

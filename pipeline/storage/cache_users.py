@@ -1,0 +1,51 @@
+"""How a running Redis comes to know another login of an account; at its start it reads a file."""
+
+from __future__ import annotations
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from pipeline.access import redis_users
+from pipeline.access.accounts import REDIS, Account
+from pipeline.access.login import Login, names_of
+from pipeline.errors import Unavailable
+from pipeline.settings import Settings
+
+_TIMEOUT_SECONDS = 10.0
+
+
+class CacheUsers:
+    """The accounts as Redis has them.
+
+    Args:
+        settings: of whoever may change them.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        login = settings.login(REDIS).now()
+        self._redis = Redis.from_url(
+            settings.redis_url,
+            username=login.name,
+            password=login.password,
+            socket_timeout=_TIMEOUT_SECONDS,
+            socket_connect_timeout=_TIMEOUT_SECONDS,
+        )
+
+    def have(self, account: Account, login: Login) -> None:
+        """Let an account in by this login.
+
+        Raises:
+            Unavailable: Redis did not do it.
+        """
+        self._ask("ACL SETUSER", login.name, *redis_users.rules(account, login))
+
+    def drop_others(self, account: Account, login: Login) -> None:
+        """Refuse the account's other name, and cut off who is connected by it; raises as `have`."""
+        others = [name for name in names_of(account.name) if name != login.name]
+        self._ask("ACL DELUSER", *others)
+
+    def _ask(self, *words: str) -> None:
+        try:
+            self._redis.execute_command(*words)  # type: ignore[no-untyped-call]
+        except RedisError as error:
+            raise Unavailable(f"Redis does not change its users: {error}") from error
