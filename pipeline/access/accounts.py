@@ -23,7 +23,8 @@ _RESULTS = "classification-results"
 _MODELS = "models"
 _CALLS = "function-calls"
 _KEYS = "idempotency-keys"
-_BUCKETS = (_INPUTS, _PROCESSED, _RESULTS, _MODELS, _CALLS, _KEYS)
+_TENANTS = "tenants"
+_BUCKETS = (_INPUTS, _PROCESSED, _RESULTS, _MODELS, _CALLS, _KEYS, _TENANTS)
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Account:
         kafka: `read`, `write`, `follow` TOPIC: follow is to ask for its partitions and offsets;
             `grow` TOPIC is to add partitions, `inspect` TOPIC to read its configuration; `join`,
             `follow` `group` NAME: see `GROUPS`, `*` is any; `follow` `cluster`.
-        redis: `get`, `put`, `remove` PATTERN of keys; `ping` is nothing else.
+        redis: `get`, `put`, `remove` PATTERN of keys; `count` in them, `look` at what was
+            counted; `ping` is nothing else.
     """
 
     name: str
@@ -57,11 +59,13 @@ class Account:
 # Groups by the settings that name them.
 GROUPS = {"images": "consumer_group", "calls": "async_call_group"}
 
-_FOLLOW_IMAGES = ("follow image-uploads", "follow image-uploads-retry", "follow group images")
-_TOPICS = (
-    "image-uploads", "image-uploads-retry", "image-results", "image-failures",
-    "function-calls", "function-calls-retry",
+_LANES = (
+    "image-uploads", "image-uploads-bulk-1", "image-uploads-bulk-2", "image-uploads-bulk-3",
+    "image-uploads-bulk-4",
 )  # fmt: skip
+_READ = (*_LANES, "image-uploads-retry")
+_FOLLOW_IMAGES = (*(f"follow {topic}" for topic in _READ), "follow group images")
+_TOPICS = (*_READ, "image-results", "image-failures", "function-calls", "function-calls-retry")
 
 ACCOUNTS = (
     Account(
@@ -78,9 +82,14 @@ ACCOUNTS = (
             f"put {_RESULTS}/cancelled/*",
             f"list {_RESULTS}/cancelled/*",
             f"get {_MODELS}/current",
+            f"get {_TENANTS}/*",
         ),
-        kafka=("write image-uploads", "write image-failures", *_FOLLOW_IMAGES),
-        redis=("get result:*", "get mark:*", "put mark:*", "remove mark:*"),
+        kafka=(
+            *(f"write {topic}" for topic in _LANES),
+            "write image-failures",
+            *_FOLLOW_IMAGES,
+        ),
+        redis=("get result:*", "get mark:*", "put mark:*", "remove mark:*", "count quota:*"),
     ),
     Account(
         "image-classifier",
@@ -109,8 +118,7 @@ ACCOUNTS = (
         "image-process-consumer",
         minio=(f"get {_RESULTS}/failures/*", f"put {_RESULTS}/failures/*"),
         kafka=(
-            "read image-uploads",
-            "read image-uploads-retry",
+            *(f"read {topic}" for topic in _READ),
             "join group images",
             "write image-uploads-retry",
             "write image-results",
@@ -140,11 +148,10 @@ ACCOUNTS = (
             f"get {_MODELS}/current",
         ),
         kafka=(
-            "read image-uploads",
-            "read image-uploads-retry",
+            *(f"read {topic}" for topic in _READ),
             "follow group images",
             "follow group calls",
-            "write image-uploads",
+            *(f"write {topic}" for topic in _LANES),
             *(f"grow {topic}" for topic in _TOPICS),
         ),
     ),
@@ -157,11 +164,12 @@ ACCOUNTS = (
             f"put {_RESULTS}/failures/*",
             f"get {_MODELS}/*",
             f"put {_MODELS}/*",
+            f"get {_TENANTS}/*",
+            f"put {_TENANTS}/*",
         ),
         kafka=(
             *(f"{verb} {topic}" for verb in ("read", "inspect") for topic in _TOPICS),
-            "write image-uploads",
-            "write image-uploads-retry",
+            *(f"write {topic}" for topic in _READ),
             "write image-failures",
             "write function-calls",
             "join group images",
@@ -169,7 +177,7 @@ ACCOUNTS = (
             "follow group *",
             "follow cluster",
         ),
-        redis=("ping",),
+        redis=("look quota:*", "ping"),
     ),
     # Publishes the model when a stack is started.
     Account("rollout", minio=(f"get {_MODELS}/*", f"put {_MODELS}/*", f"list {_MODELS}")),

@@ -9,8 +9,19 @@ from pipeline.access.accounts import SETUP, Account
 from pipeline.access.login import Login
 
 # What a verb may do with keys, and by which commands.
-_KEYS = {"get": "%R~", "put": "%W~", "remove": "%W~"}
-_COMMANDS = {"get": ("+get", "+mget"), "put": ("+set",), "remove": ("+del",)}
+_KEYS = {"get": "%R~", "put": "%W~", "remove": "%W~", "count": "~", "look": "%R~"}
+_COMMANDS = {
+    "get": ("+get", "+mget"),
+    "put": ("+set",),
+    "remove": ("+del",),
+    # By a script, which may do what its user may.
+    "count": (
+        *("+evalsha", "+script|load", "+multi", "+exec", "+set", "+del", "+expire"),
+        *("+hget", "+hmget", "+hexists", "+hset", "+hincrby", "+hdel"),
+        *("+zadd", "+zcard", "+zrem", "+zremrangebyscore"),
+    ),
+    "look": ("+hgetall", "+zcard"),
+}
 _PING = "ping"
 _NOBODY = "user default off sanitize-payload resetkeys resetchannels -@all"
 
