@@ -9,6 +9,12 @@
     KEYS_DIR            what is known of API keys, a file each, which Nginx alone reads
     KEYS_USED_DIR       where Nginx notes that one was used
     FUNCTION_KEYS_DIR   the files of functions' keys
+    TLS                 1: GATEWAY_ADDRESS speaks TLS alone, and there are
+    TLS_PAIR            the file with certificate and key, as gateway.pair makes it
+    TLS_NAMES           what clients call the gateway, the first one first
+    TLS_PORT            the port that they call
+    TLS_HSTS            1: browsers are told to keep to HTTPS
+    GATEWAY_HTTP_ADDRESS  where Nginx speaks no TLS, and leads to where it does
     CORS_ORIGINS        which pages of other origins may read answers, joined by commas; or nothing
 and the limits, as pipeline/limits.py names them.
 """
@@ -21,7 +27,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway import cors, page
+from gateway import cors, page, tls
 from pipeline import limits, timeouts
 from pipeline.limits import Limits
 from pipeline.names import FUNCTIONS
@@ -57,6 +63,7 @@ def main(environment: Mapping[str, str]) -> None:
     values = _values(environment)
     for name in ("nginx.conf", "answer-headers.conf"):
         _write(folder / name, render(name, values))
+    _put_tls(folder, values, is_on=tls.is_on(environment))
     _write(folder / "cors.conf", cors.maps(environment.get("CORS_ORIGINS", "")))
     if "CONSOLE_ADDRESS" in environment:
         _write(folder / "servers" / "console.conf", render("console.conf", values))
@@ -65,6 +72,17 @@ def main(environment: Mapping[str, str]) -> None:
     keys = Path(environment["FUNCTION_KEYS_DIR"])
     rows = [f'{name} "{_key(keys / f"{name}-key")}";\n' for name in FUNCTIONS]
     _write(folder / "function-keys.map", "".join(rows))
+
+
+def _put_tls(folder: Path, values: Mapping[str, str], *, is_on: bool) -> None:
+    """Write what TLS needs; or take away what an earlier start with it has left."""
+    plain = folder / "servers" / "plain.conf"
+    if not is_on:
+        plain.unlink(missing_ok=True)
+        return
+    _write(plain, render(plain.name, values))
+    for name in tls.FILES:
+        _write(folder / name, render(name, values))
 
 
 def render(name: str, values: Mapping[str, str]) -> str:
@@ -104,6 +122,7 @@ def limit_values(told: Limits) -> dict[str, str]:
 def _values(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         **limit_values(Limits.from_env(environment)),
+        **tls.values(environment),
         **{name: environment[name] for name in _PLACES if name in environment},
         "IDENTITY_JS": str(Path(environment["GATEWAY_DIR"]) / "identity.js"),
         "VERSION": VERSION,

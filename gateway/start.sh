@@ -10,10 +10,24 @@ export NJS_MODULE=/usr/lib/nginx/modules/ngx_http_js_module.so
 export KEYS_DIR=/keys
 export KEYS_USED_DIR=/keys-used
 export FUNCTION_KEYS_DIR=${SECRETS_DIR:-/run/secrets}
+export TLS_PAIR=$GATEWAY_DIR/tls/pair.pem
+export TLS_PORT=${GATEWAY_PORT:-8080}
+export GATEWAY_HTTP_ADDRESS=8081
 nowhere=127.0.0.1:9 # nobody listens there: 503 until the name is known
 export PROVIDER_ADDRESS=$nowhere
 export CONSOLE_ADDRESS=$nowhere
 nginx=
+
+# With docker-compose.tls.yml: what is in /tls now is shown from the next handshake on.
+tls_seen=
+show_certificate() {
+    local now
+    [[ ${TLS:-0} == 1 ]] || return 0
+    now=$(stat -L -c '%i %Y %s' /tls/certificate.pem /tls/key.pem 2>&1) || true
+    [[ $now != "$tls_seen" ]] || return 0
+    tls_seen=$now
+    python3 -m gateway.pair /tls/certificate.pem /tls/key.pem "$TLS_PAIR"
+}
 
 look_up() {
     local address kind name
@@ -35,12 +49,14 @@ stop() {
 rm -rf "${GATEWAY_DIR:?}"/*
 trap stop TERM INT
 look_up
+show_certificate
 python3 -m gateway.render
 nginx -p "$GATEWAY_DIR" -c "$GATEWAY_DIR/nginx.conf" -g 'daemon off;' &
 nginx=$!
 while kill -0 "$nginx" 2> /dev/null; do
     sleep 1 &
     wait $! || true
+    show_certificate || echo 'the certificate before is shown on' >&2
     before="$PROVIDER_ADDRESS $CONSOLE_ADDRESS"
     look_up
     if [[ $before != "$PROVIDER_ADDRESS $CONSOLE_ADDRESS" ]]; then

@@ -39,12 +39,32 @@ def state_dir_of(environment: Mapping[str, str]) -> Path:
 
 def gateway_url_of(environment: Mapping[str, str]) -> str:
     """The gateway: GATEWAY_URL, else a local stack's."""
+    folder = state_dir_of(environment)
     try:
-        state = json.loads((state_dir_of(environment) / "run" / "nginx.json").read_text())
-        local = f"http://127.0.0.1:{state['ports']['gateway']}"
+        state = json.loads((folder / "run" / "nginx.json").read_text())
+        local = _told_url(folder) or f"http://127.0.0.1:{state['ports']['gateway']}"
     except (OSError, ValueError, KeyError):
         local = _GATEWAY_URL  # it is not running: where it would be
     return environment.get("GATEWAY_URL") or local
+
+
+def _told_url(folder: Path) -> str:
+    """What a local stack says its gateway is called, with or without TLS."""
+    try:
+        return (folder / "gateway-url").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def authority_of(environment: Mapping[str, str]) -> str | None:
+    """Who vouches for the gateway's certificate: the file TLS_CA_FILE, else a local stack's own.
+
+    Returns:
+        None for those that everybody trusts.
+    """
+    own = state_dir_of(environment) / "tls" / "ca.pem"
+    is_local = gateway_url_of(environment) == _told_url(state_dir_of(environment))
+    return environment.get("TLS_CA_FILE") or (str(own) if is_local and own.is_file() else None)
 
 
 def api_key_of(environment: Mapping[str, str], given: str | None) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from imagectl.keys import first
 from local.services import credentials
+from local.services.certificates import door
 from local.services.servers import nginx
 from local.services.settings import Stack
 from tests.ports import free_ports
@@ -121,11 +122,12 @@ class Gateway:
 
     def __init__(self, provider: Provider, **settings: str) -> None:
         self.provider = provider
-        (self.port,) = free_ports(1)
+        self.port, self.http_port = free_ports(2)
         environment = {
             **settings,
             "STATE_DIR": str(provider.state_dir),
             "GATEWAY_PORT": str(self.port),
+            "GATEWAY_HTTP_PORT": str(self.http_port),
             "PROVIDER_PORT": str(provider.port),
         }
         if "CACHE_DIR" in os.environ:
@@ -168,10 +170,14 @@ class Gateway:
     def _is_up(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()
+        connection = door.connection(self.stack, PATIENCE_SECONDS)
         try:
-            return exchange(self.port, self.request("/healthz")).status == 200
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
         except OSError:
             return False
+        finally:
+            connection.close()
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from tests.stack import ROOT, Stack, run_module, until
 
 PORTS = (
     "GATEWAY", "PROVIDER", "CONSUMER", "AUTOSCALER", "ASYNC_CALL", "MINIO", "MINIO_CONSOLE",
-    "KAFKA", "KAFKA_CONTROLLER", "REDIS",
+    "KAFKA", "KAFKA_CONTROLLER", "REDIS", "GATEWAY_HTTP",
 )  # fmt: skip
 START_SECONDS = 900  # MinIO is built when the cache is empty
 
@@ -55,7 +55,14 @@ class LocalStack(Stack):
     @property
     def url(self) -> str:
         """The gateway."""
-        return f"http://127.0.0.1:{self.ports['GATEWAY']}"
+        scheme = "https" if self.settings_given.get("TLS") == "1" else "http"
+        return f"{scheme}://127.0.0.1:{self.ports['GATEWAY']}"
+
+    @property
+    def authority(self) -> str | None:
+        """Its own, where it speaks TLS."""
+        is_on = self.settings_given.get("TLS") == "1"
+        return str(self.state_dir / "tls" / "ca.pem") if is_on else None
 
     @property
     def consumer_url(self) -> str:

@@ -43,6 +43,11 @@ class Stack(ABC):
         """The gateway."""
 
     @property
+    def authority(self) -> str | None:
+        """File of whoever vouches for the gateway's certificate; None where it speaks no TLS."""
+        return None
+
+    @property
     @abstractmethod
     def consumer_url(self) -> str:
         """The consumer's health and metrics."""
@@ -185,6 +190,7 @@ class Stack(ABC):
             self.url + path,
             headers=headers,
             timeout=60,
+            verify=self.authority or True,
             **arguments,  # type: ignore[arg-type]
         )
 
@@ -205,7 +211,7 @@ class Stack(ABC):
     def is_sound(self) -> bool:
         """Whether every part does its work, Redis too, and the consumer owns partitions."""
         try:
-            ready = requests.get(f"{self.url}/readyz", timeout=30)
+            ready = requests.get(f"{self.url}/readyz", timeout=30, verify=self.authority or True)
             consuming = requests.get(f"{self.consumer_url}/healthz", timeout=30)
         except requests.RequestException:
             return False

@@ -23,7 +23,7 @@ _WARN_DAYS = 21
 def examine(deployment: Deployment) -> list[Finding]:
     """Shake hands with everything that is configured to speak TLS."""
     places = dict(_places(deployment))
-    authority = deployment.environment.get("TLS_CA_FILE") or None
+    authority = deployment.authority
     wrong = [
         each
         for name, (host, port) in places.items()

@@ -26,7 +26,7 @@ def examine(deployment: Deployment) -> list[Finding]:
         "provider": f"{settings.openfaas_url.rstrip('/')}/healthz",
         "minio": f"http://{settings.minio_endpoint}/minio/health/live",
     }
-    told = {name: _of_http(url) for name, url in urls.items()}
+    told = {name: _of_http(url, deployment.authority) for name, url in urls.items()}
     told["kafka"] = _of_kafka(settings)
     seen = {name: seconds for name, seconds in told.items() if seconds is not None}
     silent = [name for name in told if name not in seen]
@@ -53,9 +53,9 @@ def judged(seen: dict[str, float]) -> list[Wrong]:
     ]
 
 
-def _of_http(url: str) -> float | None:
+def _of_http(url: str, authority: str | None) -> float | None:
     try:
-        return asking.get(url).clock_seconds
+        return asking.get(url, authority=authority).clock_seconds
     except Unavailable:
         return None  # told by another check
 

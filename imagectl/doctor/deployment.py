@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imagectl.settings import gateway_url_of, patient, settings_of, state_dir_of
+from imagectl.settings import authority_of, gateway_url_of, patient, settings_of, state_dir_of
 from pipeline import timeouts
 from pipeline.settings import Settings
 
@@ -65,6 +65,11 @@ class Deployment:
     def gateway_url(self) -> str:
         """Where clients come in."""
         return gateway_url_of(self.environment).rstrip("/")
+
+    @property
+    def authority(self) -> str | None:
+        """File of whoever vouches for certificates; None: those that everybody trusts."""
+        return authority_of(self.environment)
 
     def consumer_urls(self) -> dict[str, str]:
         """Where consumers answer: PARTS, as name=URL,…; else those of a local stack."""

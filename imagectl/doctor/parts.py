@@ -20,7 +20,7 @@ def gateway(deployment: Deployment) -> list[Finding]:
     """Nginx."""
     url = deployment.gateway_url
     try:
-        answer = asking.get(f"{url}/healthz")
+        answer = asking.get(f"{url}/healthz", authority=deployment.authority)
     except Unavailable as error:
         change = "start it (`make up`), or let GATEWAY_URL name it"
         return [of("gateway", [Wrong(str(error), "200", change)], "")]
@@ -55,7 +55,7 @@ def ready(deployment: Deployment) -> list[Finding]:
     """What /readyz says of everything behind the gateway."""
     change = "`make status`, `make logs s=NAME`: they say why"
     try:
-        answer = asking.get(f"{deployment.gateway_url}/readyz")
+        answer = asking.get(f"{deployment.gateway_url}/readyz", authority=deployment.authority)
     except Unavailable as error:
         return [of("ready", [Wrong(str(error), "200", change)], "")]
     parts = answer.json().get("parts")

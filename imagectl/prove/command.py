@@ -12,7 +12,7 @@ from imagectl.prove import acceptance, burst, cache, faults, poison, report, res
 from imagectl.prove.faults import LocalProcesses
 from imagectl.prove.gateway import Gateway
 from imagectl.prove.line import GUARANTEES, Line, not_seen
-from imagectl.settings import api_key_of, gateway_url_of, state_dir_of
+from imagectl.settings import api_key_of, authority_of, gateway_url_of, state_dir_of
 
 Trial = Callable[[], Line | list[Line]]
 
@@ -56,7 +56,7 @@ def prove(
     """
     url = url or gateway_url_of(os.environ)
     local = faults.find(state_dir_of(os.environ), url) if with_faults else None
-    gateway = Gateway(url, api_key_of(os.environ, api_key_file))
+    gateway = Gateway(url, api_key_of(os.environ, api_key_file), authority_of(os.environ))
     gateway.check()
     lines = []
     wanted = chosen or tuple(GUARANTEES)

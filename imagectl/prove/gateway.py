@@ -19,6 +19,7 @@ NO_ANSWER = 0
 AGAIN = frozenset({NO_ANSWER, 429, 503})
 _REQUEST_SECONDS = 90.0  # the gateway gives up first, and says so
 _PAUSE_SECONDS = 0.2
+_WHERE = "--url or GATEWAY_URL says where it is"
 _LONGEST_PAUSE_SECONDS = 5.0
 
 
@@ -61,11 +62,16 @@ class Job:
 
 
 class Gateway:
-    """A client; safe to use from several threads."""
+    """A client; safe to use from several threads.
 
-    def __init__(self, url: str, api_key: str) -> None:
+    Args:
+        authority: file of whoever vouches for its certificate; None: those that everybody trusts.
+    """
+
+    def __init__(self, url: str, api_key: str, authority: str | None = None) -> None:
         self.url = url.rstrip("/")
         self._api_key = api_key
+        self._authority = authority
         self._local = threading.local()
 
     def check(self) -> None:
@@ -76,7 +82,9 @@ class Gateway:
         """
         answer = self.job("unknown")
         if answer.status == NO_ANSWER:
-            raise CannotProve(f"{self.url} does not answer; --url or GATEWAY_URL says where it is")
+            reason = answer.body.decode()
+            where = "TLS_CA_FILE says who vouches for it" if reason == "SSLError" else _WHERE
+            raise CannotProve(f"{self.url} does not answer ({reason}); {where}")
         if answer.status != 404:
             detail = answer.json().get("detail", "")
             raise CannotProve(f"{self.url} answers {answer.status}, expected 404: {detail}")
@@ -139,6 +147,7 @@ class Gateway:
         if not hasattr(self._local, "session"):
             self._local.session = requests.Session()
             self._local.session.trust_env = False  # no proxy and no .netrc in between
+            self._local.session.verify = self._authority or True
             self._local.session.headers["X-Api-Key"] = self._api_key
         session: requests.Session = self._local.session
         return session

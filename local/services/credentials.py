@@ -15,7 +15,11 @@ from functools import partial
 from pathlib import Path
 
 from local.machine import files
+from local.services import tls_settings
+from local.services.certificates import authority
+from local.services.progress import StepFailed
 from local.services.settings import Stack
+from local.services.tls_settings import Tls
 from pipeline.access import accounts
 from pipeline.access.accounts import KAFKA, MINIO, REDIS, SETUP, secret_name
 from pipeline.access.login import Login, new
@@ -108,6 +112,23 @@ def write_redis_users(folder: Path, mode: int = files.PRIVATE) -> None:
     _write_if_other(folder / REDIS_USERS, user_file(accounts.having(REDIS), logins), mode)
 
 
+def make_certificate_for_containers(folder: Path, tls: Tls) -> None:
+    """Make, or renew, what docker-compose.tls.yml shows the gateway; the authority's key stays out.
+
+    Raises:
+        StepFailed: openssl is missing, or says why not.
+    """
+    own, shown = folder / "authority", folder / "tls"
+    own.mkdir(parents=True, exist_ok=True)
+    own.chmod(0o700)
+    # As other containers call it, too.
+    authority.have(own, "gateway", (*authority.own_names(tls), "gateway"))
+    certificate, key = authority.issued(own, "gateway")
+    sources = {"certificate.pem": certificate, "key.pem": key, "ca.pem": authority.certificate(own)}
+    for name, source in sources.items():
+        files.write(shown / name, source.read_text(encoding="utf-8"), _IN_CONTAINERS)
+
+
 def read(stack: Stack, name: str) -> str:
     return (stack.secrets_dir / name).read_text(encoding="utf-8")
 
@@ -163,4 +184,13 @@ def _make_once(path: Path, value: Callable[[], str], mode: int = files.PRIVATE) 
 if __name__ == "__main__":
     target = Path([*sys.argv[1:], os.environ.get("SECRETS_DIR") or ".secrets"][0])
     make_for_containers(target)
+    wrong: list[str] = []
+    told = tls_settings.read(os.environ, target, wrong)
+    try:
+        if wrong:
+            raise StepFailed("; ".join(wrong))
+        if told.is_own:
+            make_certificate_for_containers(target, told)
+    except StepFailed as error:
+        sys.exit(str(error))
     print(f"The secrets are in {target}.")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from local.machine import state
 from local.machine.state import StateFolders
+from local.services import tls_settings
+from local.services.tls_settings import IN_CLEAR, Tls
 from pipeline.limits import DEFAULTS, Limits
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +29,7 @@ class Ports:
     """TCP ports on 127.0.0.1, as clients are told; each is the variable <NAME>_PORT."""
 
     gateway: int = 8080
+    gateway_http: int = 8088
     provider: int = 8081
     consumer: int = 8082
     autoscaler: int = 8083
@@ -48,6 +51,7 @@ class Stack(StateFolders):
         reconcile_every_seconds: how often lost images are looked for; 0: never.
         autoscale: whether image-classifier gets as many replicas as its backlog needs.
         limits: what every process of it keeps to.
+        tls: what clients of the gateway speak.
     """
 
     state_dir: Path
@@ -58,6 +62,7 @@ class Stack(StateFolders):
     reconcile_every_seconds: int = 600
     autoscale: bool = True
     limits: Limits = DEFAULTS
+    tls: Tls = IN_CLEAR
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Stack:
@@ -78,9 +83,11 @@ class Stack(StateFolders):
             limits = Limits.from_env(environment)
         except ValueError as error:
             wrong.append(str(error))
+        state_dir = Path(environment.get("STATE_DIR") or ROOT / ".local").absolute()
+        tls = tls_settings.read(environment, state_dir, wrong)
         told, listening = _ports(environment, wrong)
         return cls(
-            state_dir=Path(environment.get("STATE_DIR") or ROOT / ".local").absolute(),
+            state_dir=state_dir,
             cache_dir=state.cache_dir(environment),
             # Where faas-cli builds too, so that either's build is what the other deploys.
             build_dir=Path(environment.get("BUILD_DIR") or ROOT / "build").absolute(),
@@ -89,6 +96,7 @@ class Stack(StateFolders):
             reconcile_every_seconds=int(every),
             autoscale=autoscale == "1",
             limits=limits,
+            tls=tls,
         )
 
     @property
@@ -114,12 +122,18 @@ class Stack(StateFolders):
         return self.state_dir / "gateway-master-key"
 
     @property
+    def tls_dir(self) -> Path:
+        """An authority of the stack's own, and the certificates that it has made."""
+        return self.state_dir / "tls"
+
+    @property
     def gateway_dir(self) -> Path:
         return self.state_dir / "gateway"
 
     @property
     def gateway_url(self) -> str:
-        return f"http://127.0.0.1:{self.ports.gateway}"
+        scheme = "https" if self.tls.is_on else "http"
+        return f"{scheme}://{self.tls.called}:{self.ports.gateway}"
 
     def folders(self) -> dict[str, str]:
         """The environment that other processes of this stack find its folders by."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from local.machine import files
+from local.services.certificates import door
 from local.services.progress import StepFailed, run, say
 from local.services.settings import ROOT, Stack
 from local.services.supervision import parts
@@ -127,9 +128,10 @@ def classify(stack: Stack) -> dict[str, Any] | None:
         "Content-Disposition": f'attachment; filename="{EXAMPLE.name}"',
         "Prefer": f"wait={_WAIT_SECONDS}",
     }
-    connection = http.client.HTTPConnection(
-        "127.0.0.1", stack.ports.gateway, timeout=_WAIT_SECONDS + 15
-    )
+    try:
+        connection = door.connection(stack, _WAIT_SECONDS + 15)
+    except OSError as error:
+        raise StepFailed(f"The gateway's certificate cannot be read: {error}") from error
     try:
         connection.request("POST", "/api/v1/images", picture, headers)
         response = connection.getresponse()

@@ -6,17 +6,20 @@ import os
 from pathlib import Path
 from typing import Any
 
+from local.services.certificates import authority
 from local.services.commands import rollout
 from local.services.settings import Stack
 
 _TEXT = """\
 {label}
-  Try it       curl -H "X-Api-Key: $(cat {api_key})" -F file=@{example} {gateway}/api/v1/images
+  Try it       curl {trust}-H "X-Api-Key: $(cat {api_key})" \
+-F file=@{example} {gateway}/api/v1/images
   Page         {gateway}/   sign in with the key in {api_key}
-  Gateway      {gateway}   API key: {api_key}   model: {model_id}
+{tls}  Gateway      {gateway}   API key: {api_key}   model: {model_id}
   MinIO        http://127.0.0.1:{console_port}   user:password to look: {secrets}/minio-viewer
   OpenFaaS     {gateway}/system/functions   user: admin   password: {secrets}/basic-auth-password
-  faas-cli     faas-cli login --gateway {gateway} --password-stdin < {secrets}/basic-auth-password
+  faas-cli     {trust_go}faas-cli login --gateway {gateway} \
+--password-stdin < {secrets}/basic-auth-password
   Models       .venv/bin/imagectl models list, add, use
   Proof        .venv/bin/imagectl prove
   And then     make status, make logs, make down
@@ -33,7 +36,21 @@ def text(stack: Stack, answer: dict[str, Any] | None = None) -> str:
         model_id=rollout.remembered(rollout.model_id_file(stack)),
         console_port=stack.ports.minio_console,
         secrets=_short(stack.secrets_dir),
+        **_trust(stack),
     )
+
+
+def _trust(stack: Stack) -> dict[str, str]:
+    """How programs are told to trust the gateway's certificate, where it is the stack's own."""
+    if not stack.tls.is_on:
+        return {"trust": "", "trust_go": "", "tls": ""}
+    plain = f"http://{stack.tls.called}:{stack.ports.gateway_http}"
+    if not stack.tls.is_own:
+        shown = f"  TLS          {stack.tls.certificate}   {plain} leads here\n"
+        return {"trust": "", "trust_go": "", "tls": shown}
+    file = _short(authority.certificate(stack.tls_dir))
+    shown = f"  TLS          trust {file}, for browsers: docs/tls.md   {plain} leads here\n"
+    return {"trust": f"--cacert {file} ", "trust_go": f"SSL_CERT_FILE={file} ", "tls": shown}
 
 
 def _label(answer: dict[str, Any]) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from local.machine import files, ports
 from local.machine.processes import Process
-from local.services import credentials
+from local.services import credentials, tls_settings
+from local.services.certificates import keeper
 from local.services.commands import down, rollout, summary, turns
 from local.services.fetch import kafka_jars, minio_build
 from local.services.progress import StepFailed, say
@@ -35,6 +36,7 @@ def up(stack: Stack, model_dir: str, only: list[str]) -> int:
         StepFailed: something could not be done. What this call started is stopped again.
     """
     _check_timeouts()
+    _check_tls(stack)
     if model_dir:
         model_dir = str(_existing(model_dir))
     with turns.starting(stack):
@@ -55,6 +57,8 @@ def fetch(stack: Stack) -> None:
 
 def _up(stack: Stack, model_dir: str, only: list[str]) -> int:
     running = supervisor.running(stack)
+    if running and not supervisor.is_stopping(stack):
+        _check_same_tls(stack)
     if running and supervisor.is_stopping(stack):  # whoever told it to
         down.stop(stack)
         running = None
@@ -84,6 +88,7 @@ def _start(stack: Stack, only: list[str]) -> None:
             " account of its own from now on, in MinIO, Kafka and Redis; root keeps its password."
         )
     credentials.make(stack)
+    tls_settings.remember(stack.tls, stack.state_dir)
     chosen = parts.chosen(stack, only)
     if taken := ports.taken({name: port for part in chosen for name, port in part.ports.items()}):
         raise StepFailed("\n".join([*taken, "End it, or choose another: `make up <NAME>_PORT=…`."]))
@@ -140,6 +145,20 @@ def _check_timeouts() -> None:
         timeouts.check(os.environ)
     except ValueError as error:
         raise StepFailed(f"The timeouts do not fit together: {error}.") from error
+
+
+def _check_tls(stack: Stack) -> None:
+    """Have what TLS needs before anything starts."""
+    if stack.tls.is_on:
+        keeper.refresh(stack)
+
+
+def _check_same_tls(stack: Stack) -> None:
+    """What runs goes on as it was started: it is told apart from what is asked for."""
+    if stack.tls.written() != tls_settings.started_with(stack.state_dir):
+        raise StepFailed(
+            "The stack runs with other settings of TLS: `make down`, then the same `make up` again."
+        )
 
 
 def _existing(model_dir: str) -> Path:

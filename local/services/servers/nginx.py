@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from local.machine import files
+from local.services.certificates import authority, keeper
 from local.services.fetch import debian
 from local.services.progress import StepFailed
 from local.services.settings import ROOT, Stack
@@ -24,6 +26,9 @@ def prepare(stack: Stack) -> None:
         StepFailed: it cannot be done; the text says why.
     """
     _open_keys(stack)
+    if stack.tls.is_on and not keeper.pair(stack).exists():
+        keeper.refresh(stack)
+    files.write(stack.state_dir / "gateway-url", stack.gateway_url)
     done = subprocess.run(
         [sys.executable, "-m", "gateway.render"],
         cwd=ROOT,
@@ -38,7 +43,8 @@ def prepare(stack: Stack) -> None:
 def _environment(stack: Stack) -> dict[str, str]:
     return {
         **stack.limits.environment(),
-        "GATEWAY_ADDRESS": f"127.0.0.1:{stack.ports.gateway}",
+        **_tls(stack),
+        "GATEWAY_ADDRESS": _address(stack, stack.ports.gateway),
         "PROVIDER_ADDRESS": f"127.0.0.1:{stack.ports.provider}",
         "GATEWAY_DIR": str(stack.gateway_dir),
         "NJS_MODULE": str(debian.nginx_js(stack)),
@@ -46,6 +52,26 @@ def _environment(stack: Stack) -> dict[str, str]:
         "KEYS_USED_DIR": str(stack.keys_used_dir),
         "FUNCTION_KEYS_DIR": str(stack.secrets_dir),
     }
+
+
+def _tls(stack: Stack) -> dict[str, str]:
+    """What Nginx is told of TLS; that there is none, where a stack speaks none."""
+    if not stack.tls.is_on:
+        return {"TLS": "0"}
+    names = stack.tls.names if stack.tls.certificate else authority.own_names(stack.tls)
+    return {
+        "TLS": "1",
+        "TLS_PAIR": str(keeper.pair(stack)),
+        "TLS_NAMES": ",".join(names),
+        "TLS_PORT": str(stack.ports.gateway),
+        "TLS_HSTS": "0" if stack.tls.is_own else "1",
+        "GATEWAY_HTTP_ADDRESS": _address(stack, stack.ports.gateway_http),
+    }
+
+
+def _address(stack: Stack, port: int) -> str:
+    host = stack.tls.host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def command(stack: Stack) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from local.services.certificates import door, keeper
 from local.services.progress import StepFailed
 from local.services.servers import kafka, minio, nginx, redis
 from local.services.settings import ROOT, Stack
@@ -49,6 +50,7 @@ def all_parts(stack: Stack) -> list[Part]:
         *_reconciler(stack),
         *_autoscaler(stack),
         _keys(stack),
+        *_certificates(stack),
         _nginx(stack),
     ]
 
@@ -225,14 +227,36 @@ def _keys(stack: Stack) -> Part:
     )
 
 
+def _certificates(stack: Stack) -> list[Part]:
+    """Keeps what Nginx shows good; nothing where it speaks no TLS."""
+    if not stack.tls.is_on:
+        return []
+    return [
+        Part(
+            name=keeper.NAME,
+            command=[sys.executable, "-m", "local.services.certificates.keeper"],
+            prepare=partial(keeper.refresh, stack),
+            probe=probes.Running(stack.run_dir, keeper.NAME),
+            message=partial(keeper.message, stack),
+        )
+    ]
+
+
 def _nginx(stack: Stack) -> Part:
     return Part(
         name="nginx",
         command=nginx.command(stack),
-        after=("keys",),
+        after=("keys", *([keeper.NAME] if stack.tls.is_on else ())),
         prepare=partial(nginx.prepare, stack),
-        ports={"gateway": stack.listening.gateway},
-        probe=probes.Http(stack.listening.gateway, "/healthz"),
+        ports={
+            "gateway": stack.listening.gateway,
+            **({"gateway_http": stack.listening.gateway_http} if stack.tls.is_on else {}),
+        },
+        probe=probes.Http(
+            stack.listening.gateway,
+            "/healthz",
+            connect=partial(door.connection, stack, probes.TIMEOUT_SECONDS),
+        ),
     )
 
 

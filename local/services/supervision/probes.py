@@ -20,12 +20,21 @@ Probe = Callable[[], str]
 class Http:
     """Healthy when every path answers 200."""
 
-    def __init__(self, port: int, *paths: str) -> None:
+    def __init__(
+        self,
+        port: int,
+        *paths: str,
+        connect: Callable[[], http.client.HTTPConnection] | None = None,
+    ) -> None:
         self.port = port
         self.paths = paths
+        self._connect = connect or self._connect_in_clear
 
     def __call__(self) -> str:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_SECONDS)
+        try:
+            connection = self._connect()
+        except OSError as error:
+            return f"cannot be asked on port {self.port}: {error}"
         try:
             for path in self.paths:
                 connection.request("GET", path)
@@ -38,6 +47,9 @@ class Http:
         finally:
             connection.close()
         return ""
+
+    def _connect_in_clear(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_SECONDS)
 
 
 def message(port: int) -> str:
