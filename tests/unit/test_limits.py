@@ -49,6 +49,7 @@ def _rendered(told: Limits) -> str:
             **dict.fromkeys(("GATEWAY_ADDRESS", "PROVIDER_ADDRESS", "GATEWAY_DIR"), "x"),
             **dict.fromkeys(("NJS_MODULE", "IDENTITY_JS", "VERSION"), "x"),
             **dict.fromkeys(("KEYS_DIR", "KEYS_USED_DIR"), "x"),
+            **dict.fromkeys(("TLS_LISTEN", "TLS_INCLUDE"), ""),
             **render.limit_values(told),
         },
     )
