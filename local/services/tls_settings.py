@@ -58,7 +58,8 @@ class Tls:
     def written(self) -> dict[str, str]:
         """Write it as the environment says it."""
         texts = ("1", ",".join(self.names), self.certificate or "", self.key or "", self.host)
-        return dict(zip(_VARIABLES, map(str, texts), strict=True)) if self.is_on else {}
+        told = zip(_VARIABLES, map(str, texts), strict=True)
+        return {name: text for name, text in told if text} if self.is_on else {}
 
 
 IN_CLEAR = Tls()

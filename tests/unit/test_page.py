@@ -23,7 +23,7 @@ NEVER_OF_A_PAGE = {
     "target-too-long", "unsupported-encoding", "unsupported-transfer-encoding",
     "range-not-satisfiable", "expectation-failed", "misdirected-request", "not-implemented",
     "http-version-not-supported", "bad-idempotency-key", "idempotency-key-in-use",
-    "idempotency-key-reused", "job-finished", "job-not-failed",
+    "idempotency-key-reused", "job-finished", "job-not-failed", "https-required",
 }  # fmt: skip
 WAITED_FOR = {429, 503}
 
