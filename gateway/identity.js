@@ -92,7 +92,7 @@ function token(r) {
         function: told.function_called,
         tenant: told.tenant,
         scopes: told.scopes.split(' '),
-        keyId: told.key_digest.substring(0, 12),
+        keyId: told.key_id,
         method: r.method,
         path: told.path_called,
         traceId: told.trace_id,

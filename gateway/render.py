@@ -9,6 +9,7 @@
     KEYS_DIR            what is known of API keys, a file each, which Nginx alone reads
     KEYS_USED_DIR       where Nginx notes that one was used
     FUNCTION_KEYS_DIR   the files of functions' keys
+    OIDC_ADDRESS        where bearer tokens are verified, if they are taken
     TLS                 1: GATEWAY_ADDRESS speaks TLS alone, and there are
     TLS_PAIR            the file with certificate and key, as gateway.pair makes it
     TLS_NAMES           what clients call the gateway, the first one first
@@ -27,7 +28,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway import cors, page, tls
+from gateway import bearer, cors, page, tls
 from pipeline import limits, timeouts
 from pipeline.limits import Limits
 from pipeline.names import FUNCTIONS
@@ -45,7 +46,10 @@ _PLACES = (
     "NJS_MODULE",
     "KEYS_DIR",
     "KEYS_USED_DIR",
+    "OIDC_ADDRESS",
 )
+_NGINX_FILES = ("nginx.conf", "answer-headers.conf")
+_BEARER_FILES = ("bearer.conf", "bearer-server.conf")
 
 
 def main(environment: Mapping[str, str]) -> None:
@@ -61,9 +65,13 @@ def main(environment: Mapping[str, str]) -> None:
         each.mkdir(parents=True, exist_ok=True)
     timeouts.check(environment)
     values = _values(environment)
-    for name in ("nginx.conf", "answer-headers.conf"):
+    is_verified = bool(environment.get("OIDC_ADDRESS"))
+    for name in (*_NGINX_FILES, *(_BEARER_FILES if is_verified else ())):
         _write(folder / name, render(name, values))
     _put_tls(folder, values, is_on=tls.is_on(environment))
+    if not is_verified:
+        _write(folder / "bearer.conf", bearer.without())
+        _write(folder / "bearer-server.conf", "")
     _write(folder / "cors.conf", cors.maps(environment.get("CORS_ORIGINS", "")))
     if "CONSOLE_ADDRESS" in environment:
         _write(folder / "servers" / "console.conf", render("console.conf", values))
@@ -124,6 +132,7 @@ def _values(environment: Mapping[str, str]) -> dict[str, str]:
         **limit_values(Limits.from_env(environment)),
         **tls.values(environment),
         **{name: environment[name] for name in _PLACES if name in environment},
+        **bearer.words(bool(environment.get("OIDC_ADDRESS"))),
         "IDENTITY_JS": str(Path(environment["GATEWAY_DIR"]) / "identity.js"),
         "VERSION": VERSION,
     }

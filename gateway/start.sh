@@ -16,6 +16,8 @@ export GATEWAY_HTTP_ADDRESS=8081
 nowhere=127.0.0.1:9 # nobody listens there: 503 until the name is known
 export PROVIDER_ADDRESS=$nowhere
 export CONSOLE_ADDRESS=$nowhere
+# Only where an issuer is named is anybody asked about bearer tokens.
+[[ -z ${OIDC_ISSUER:-} ]] || export OIDC_ADDRESS=$nowhere
 nginx=
 
 # With docker-compose.tls.yml: what is in /tls now is shown from the next handshake on.
@@ -36,8 +38,9 @@ look_up() {
         case $name in
             provider) PROVIDER_ADDRESS=$address:8081 ;;
             minio) CONSOLE_ADDRESS=$address:9001 ;;
+            token-verifier) OIDC_ADDRESS=$address:8085 ;;
         esac
-    done < <(RES_OPTIONS='timeout:1 attempts:1' getent ahostsv4 provider minio)
+    done < <(RES_OPTIONS='timeout:1 attempts:1' getent ahostsv4 provider minio ${OIDC_ADDRESS:+token-verifier})
 }
 
 stop() {
@@ -57,9 +60,9 @@ while kill -0 "$nginx" 2> /dev/null; do
     sleep 1 &
     wait $! || true
     show_certificate || echo 'the certificate before is shown on' >&2
-    before="$PROVIDER_ADDRESS $CONSOLE_ADDRESS"
+    before="$PROVIDER_ADDRESS $CONSOLE_ADDRESS ${OIDC_ADDRESS:-}"
     look_up
-    if [[ $before != "$PROVIDER_ADDRESS $CONSOLE_ADDRESS" ]]; then
+    if [[ $before != "$PROVIDER_ADDRESS $CONSOLE_ADDRESS ${OIDC_ADDRESS:-}" ]]; then
         python3 -m gateway.render
         kill -HUP "$nginx"
     fi

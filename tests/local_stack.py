@@ -18,7 +18,7 @@ from tests.ports import free_ports
 from tests.stack import ROOT, Stack, run_module, until
 
 PORTS = (
-    "GATEWAY", "PROVIDER", "CONSUMER", "AUTOSCALER", "ASYNC_CALL", "MINIO", "MINIO_CONSOLE",
+    "GATEWAY", "PROVIDER", "CONSUMER", "AUTOSCALER", "ASYNC_CALL", "OIDC", "MINIO", "MINIO_CONSOLE",
     "KAFKA", "KAFKA_CONTROLLER", "REDIS", "GATEWAY_HTTP",
 )  # fmt: skip
 START_SECONDS = 900  # MinIO is built when the cache is empty

@@ -34,6 +34,7 @@ class Ports:
     consumer: int = 8082
     autoscaler: int = 8083
     async_call: int = 8084
+    oidc: int = 8085
     minio: int = 9000
     minio_console: int = 9001
     kafka: int = 9092
@@ -50,6 +51,7 @@ class Stack(StateFolders):
         listening: where the services listen: there, unless <NAME>_LISTEN_PORT says otherwise.
         reconcile_every_seconds: how often lost images are looked for; 0: never.
         autoscale: whether image-classifier gets as many replicas as its backlog needs.
+        oidc: whether bearer tokens of an issuer are taken.
         limits: what every process of it keeps to.
         tls: what clients of the gateway speak.
     """
@@ -61,6 +63,7 @@ class Stack(StateFolders):
     listening: Ports
     reconcile_every_seconds: int = 600
     autoscale: bool = True
+    oidc: bool = False
     limits: Limits = DEFAULTS
     tls: Tls = IN_CLEAR
 
@@ -95,6 +98,7 @@ class Stack(StateFolders):
             listening=listening,
             reconcile_every_seconds=int(every),
             autoscale=autoscale == "1",
+            oidc=bool(environment.get("OIDC_ISSUER")),
             limits=limits,
             tls=tls,
         )

@@ -98,6 +98,17 @@ def test_keys_of_clients_are_written_where_no_request_comes_in() -> None:
     assert {name for name, found in mounted.items() if found} == {"gateway", "keys", "volumes"}
 
 
+def test_the_verifier_of_bearer_tokens_runs_when_it_is_asked_for_and_holds_no_secret() -> None:
+    service = SERVICES["token-verifier"]
+    text = (ROOT / "docs" / "settings.md").read_text()
+    documented = set(re.findall(r"`(OIDC_[A-Z_]+)`", text)) - {"OIDC_PORT"}
+
+    assert service["profiles"] == ["oidc"]
+    assert service["environment"].keys() == documented | {"LISTEN_HOST", "LOG_LEVEL"}
+    assert not {"secrets", "ports", "depends_on"} & service.keys()
+    assert "OIDC_ISSUER" in SERVICES["gateway"]["environment"]
+
+
 @pytest.mark.parametrize("image", FOREIGN.values(), ids=FOREIGN.keys())
 def test_the_image_of_others_is_pinned(image: str) -> None:
     assert re.search(r":[\w.-]*\d[\w.-]*$", image)

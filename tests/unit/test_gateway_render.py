@@ -53,7 +53,7 @@ def test_everything_that_nginx_reads_is_made_for_its_owner_alone(
     made = {path.name: path for path in folder.iterdir() if path.is_file()}
     assert made.keys() == {
         *("nginx.conf", "answer-headers.conf", "cors.conf"),
-        *("identity.js", "function-keys.map"),
+        *("bearer.conf", "bearer-server.conf", "identity.js", "function-keys.map"),
     }
     assert {path.stat().st_mode & 0o777 for path in made.values()} == {0o600}
     assert "listen 127.0.0.1:18080 " in made["nginx.conf"].read_text()
@@ -61,6 +61,22 @@ def test_everything_that_nginx_reads_is_made_for_its_owner_alone(
     known = Path(environment["KEYS_DIR"])
     assert f'js_var $keys_dir "{known}";' in made["nginx.conf"].read_text()
     assert 'image-upload "the image-upload-key";\n' in made["function-keys.map"].read_text()
+
+
+def test_bearer_tokens_are_asked_about_where_there_is_a_verifier(
+    environment: dict[str, str],
+) -> None:
+    render.main(environment)
+    folder = Path(environment["GATEWAY_DIR"])
+    without = {path.name: path.read_text() for path in folder.glob("*.conf")}
+    render.main({**environment, "OIDC_ADDRESS": "127.0.0.1:18085"})
+    asked = {path.name: path.read_text() for path in folder.glob("*.conf")}
+
+    assert without["bearer-server.conf"] == ""
+    assert "Bearer" not in without["nginx.conf"].replace("bearer", "")
+    assert "auth_request /_bearer;" in asked["bearer-server.conf"]
+    assert "server 127.0.0.1:18085;" in asked["bearer.conf"]
+    assert "Authorization: Bearer" in asked["nginx.conf"]
 
 
 def test_the_console_is_led_to_where_there_is_one(environment: dict[str, str]) -> None:

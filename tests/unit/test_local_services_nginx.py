@@ -51,6 +51,13 @@ def test_every_part_comes_behind_those_it_needs(stack: Stack) -> None:
         seen.add(part.name)
 
 
+def test_bearer_tokens_have_a_process_where_an_issuer_is_set(stack: Stack) -> None:
+    told = {"STATE_DIR": str(stack.state_dir), "OIDC_ISSUER": "https://login.example"}
+    with_issuer = {part.name for part in parts.all_parts(Stack.from_env(told))}
+
+    assert with_issuer - {part.name for part in parts.all_parts(stack)} == {"token-verifier"}
+
+
 def test_a_chosen_part_brings_what_it_needs(stack: Stack) -> None:
     names = [part.name for part in parts.chosen(stack, ["topics"])]
 

@@ -23,6 +23,7 @@ OURS = {
     "tests",
     "bench",
     "gateway",
+    "oidc",
 }
 # No clients and no errors: numbers, names and rules of texts, which import nothing else.
 AGREED = {
@@ -178,6 +179,10 @@ def test_the_gateway_is_rendered_from_what_everybody_agrees_on() -> None:
 
 def _gateway_recipe() -> str:
     return (ROOT / "gateway" / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_the_verifier_of_bearer_tokens_imports_pipeline_alone() -> None:
+    assert _imported(_in("oidc"), lambda _: OURS - {"oidc", "pipeline"}) == {}
 
 
 def test_models_imports_pipeline_alone() -> None:

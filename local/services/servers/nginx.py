@@ -51,6 +51,7 @@ def _environment(stack: Stack) -> dict[str, str]:
         "KEYS_DIR": str(stack.keys_dir),
         "KEYS_USED_DIR": str(stack.keys_used_dir),
         "FUNCTION_KEYS_DIR": str(stack.secrets_dir),
+        "OIDC_ADDRESS": f"127.0.0.1:{stack.ports.oidc}" if stack.oidc else "",
     }
 
 

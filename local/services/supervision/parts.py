@@ -51,6 +51,7 @@ def all_parts(stack: Stack) -> list[Part]:
         *_autoscaler(stack),
         _keys(stack),
         *_certificates(stack),
+        *_oidc(stack),
         _nginx(stack),
     ]
 
@@ -238,6 +239,23 @@ def _certificates(stack: Stack) -> list[Part]:
             prepare=partial(keeper.refresh, stack),
             probe=probes.Running(stack.run_dir, keeper.NAME),
             message=partial(keeper.message, stack),
+        )
+    ]
+
+
+def _oidc(stack: Stack) -> list[Part]:
+    """What verifies bearer tokens; none where no issuer is named."""
+    if not stack.oidc:
+        return []
+    return [
+        Part(
+            name="token-verifier",
+            command=[sys.executable, "-m", "oidc"],
+            environment={"PYTHONPATH": str(ROOT), "OIDC_PORT": str(stack.listening.oidc)},
+            ports={"oidc": stack.listening.oidc},
+            # Without its issuer it says so, and Nginx answers all who have keys as ever.
+            probe=probes.Http(stack.listening.oidc, "/healthz"),
+            message=partial(probes.message, stack.listening.oidc),
         )
     ]
 
