@@ -17,8 +17,9 @@ def without() -> str:
 
 
 def words(is_verified: bool) -> dict[str, str]:
-    """Say which credentials are taken, for whoever has none."""
+    """Say which credentials are taken, to whoever has none and to pages of other origins."""
     return {
+        "CORS_AUTHORIZATION": "Authorization, " if is_verified else "",
         "HOW_TO_COME_IN": WITH_BEARER if is_verified else WITH,
         "WHO_COMES_IN": ALLOWED_BEARER if is_verified else ALLOWED,
     }

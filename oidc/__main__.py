@@ -1,4 +1,4 @@
-"""Runs the verifier of bearer tokens: `python -m oidc`, until SIGTERM."""
+"""Runs the verifier of bearer tokens: `python -m oidc`, until SIGTERM; --check only looks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def run(settings: Settings, issuer: Issuer) -> None:
     await runner.cleanup()
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Read the environment, and say what is wrong with it."""
     telemetry.configure("token-verifier", os.environ.get("LOG_LEVEL") or "INFO")
     try:
@@ -46,8 +46,9 @@ def main() -> None:
         sys.exit(f"the verifier of bearer tokens cannot start: {error}")
     except OSError as error:
         sys.exit(f"the verifier of bearer tokens cannot start: OIDC_CA_FILE: {error}")
-    asyncio.run(run(settings, issuer))
+    if arguments != ["--check"]:
+        asyncio.run(run(settings, issuer))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -27,12 +27,18 @@ from tests.verifier import BearerGateway, running_bearer_gateway
 
 BEARERS = ("RS256", "PS256", "ES256", "EdDSA")
 HOUR = 3600
+ORIGIN = "https://photos.example"
 SETTINGS = {"OIDC_SCOPES": "upload=upload,read=read,all=admin", "OIDC_KEYS_SECONDS": "86400"}
 
 
 @pytest.fixture(scope="module")
 def door() -> Iterator[BearerGateway]:
-    with tempfile.TemporaryDirectory() as folder, running_issuer() as issuer:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_issuer() as issuer,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("CORS_ORIGINS", ORIGIN)
         Path(folder).chmod(0o755)
         functions = (*FUNCTIONS, routes.GUEST)
         with running_bearer_gateway(Path(folder), issuer, *functions, **SETTINGS) as running:
@@ -347,6 +353,18 @@ def test_who_has_nothing_is_told_of_both_ways(door: BearerGateway) -> None:
 
     ways = [line for line in head.split("\r\n") if line.startswith("WWW-Authenticate: ")]
     assert ways == ['WWW-Authenticate: ApiKey header="X-Api-Key"', "WWW-Authenticate: Bearer"]
+
+
+def test_a_page_of_another_origin_may_send_a_token(
+    door: BearerGateway,
+) -> None:
+    asked = ("Access-Control-Request-Method: POST", "Access-Control-Request-Headers: authorization")
+    answer = door.ask(f"Origin: {ORIGIN}", *asked, target="/api/v1/images", method="OPTIONS")
+    system = door.ask(f"Origin: {ORIGIN}", *asked, target="/system/functions", method="OPTIONS")
+
+    assert answer.status == 204
+    assert "Authorization" in answer.headers["access-control-allow-headers"].split(", ")
+    assert "access-control-allow-origin" not in system.headers
 
 
 def test_a_large_body_comes_through_behind_a_token_and_not_without(door: BearerGateway) -> None:

@@ -37,6 +37,7 @@ def up(stack: Stack, model_dir: str, only: list[str]) -> int:
     """
     _check_timeouts()
     _check_tls(stack)
+    _check_issuer(stack)
     if model_dir:
         model_dir = str(_existing(model_dir))
     with turns.starting(stack):
@@ -138,6 +139,16 @@ def _finish(stack: Stack, model_dir: str, only: list[str], *, complete: bool) ->
     say(summary.text(stack, rollout.classify(stack)))
     if running := supervisor.running(stack):
         files.write(_complete_file(stack), _identity(running))
+
+
+def _check_issuer(stack: Stack) -> None:
+    """Say what is wrong with an issuer of bearer tokens before anything is started."""
+    if not stack.oidc:
+        return
+    command = [sys.executable, "-m", "oidc", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise StepFailed(done.stderr.strip())
 
 
 def _check_timeouts() -> None:
