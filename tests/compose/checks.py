@@ -72,7 +72,7 @@ def knock(network: str, *places: str) -> list[str]:
     return daemon.call(*command, *places).split()
 
 
-@pytest.mark.parametrize("profiles", [(), ("--profile", "kafka-ui")])
+@pytest.mark.parametrize("profiles", [(), ("--profile", "kafka-ui"), ("--profile", "oidc")])
 def test_the_compose_file_is_read_without_a_warning(profiles: tuple[str, ...]) -> None:
     command = ["docker", "compose", "-f", "docker-compose.yml", *profiles, "config", "--quiet"]
 
