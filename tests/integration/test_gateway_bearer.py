@@ -75,7 +75,6 @@ def test_a_good_token_comes_in_as_its_tenant_with_its_scopes(
         {"scope": "upload  read \x00 email"},
         {"iat": None},
     ],
-    ids=str,
 )
 def test_what_an_issuer_may_write_is_taken(door: BearerGateway, claims: dict[str, Any]) -> None:
     caller = told(door, door.bearer(door.issuer.token(**claims)))

@@ -75,7 +75,6 @@ def test_any_other_address_is_refused_by_name(wrong: str) -> None:
         {"OIDC_KEYS_SECONDS": "ten"},
         {"OIDC_PORT": "65536"},
     ],
-    ids=str,
 )
 def test_what_cannot_be_is_refused_by_name(wrong: dict[str, str]) -> None:
     (name,) = wrong
