@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from gateway import render
+from gateway import bearer, render
 from local.provider.settings import Settings as ProviderSettings
 from local.services.settings import SettingsError, Stack
 from local.stack_file import load
@@ -51,6 +51,7 @@ def _rendered(told: Limits) -> str:
             **dict.fromkeys(("KEYS_DIR", "KEYS_USED_DIR"), "x"),
             **dict.fromkeys(("TLS_LISTEN", "TLS_INCLUDE"), ""),
             **render.limit_values(told),
+            **bearer.words(is_verified=False),
         },
     )
 
