@@ -7,6 +7,8 @@ const fs = require('fs');
 // How often it is noted, at most, that a key was used.
 const USED_EVERY_MILLISECONDS = 60000;
 const NO_ERROR = { throwIfNoEntry: false };
+// Requests a second, minute or hour, and how many at once; or none.
+const LIMIT = /^(?:[1-9][0-9]{0,7}\/[smh] [1-9][0-9]{0,7}|none .*)$/;
 const WRITTEN = /^[a-z0-9-]+ [0-9a-f]{12} [a-z]+( [a-z]+)*$/;
 
 // The SHA-256 of the client's key; keys are known by it alone, and so only as they are written.
@@ -16,7 +18,8 @@ function digest(r) {
 }
 
 // What the key stands for: "<tenant> <its id> <scopes>", or "!" and what is wrong with it. Its file
-// is read at each request, so what imagectl changes is in force with the next one.
+// is read at each request, so what imagectl changes is in force with the next one. How often the key
+// may ask is left in $key_limit, for rates.js.
 function record(r) {
     const digest = r.variables.key_digest;
     if (!digest) {
@@ -39,7 +42,7 @@ function record(r) {
         }
         return '!a key that is not known';
     }
-    const told = standsFor(text, digest.substring(0, 12));
+    const told = standsFor(r, text, digest);
     if (!told) {
         r.error(`what is known of the key ${digest.substring(0, 12)} cannot be read`);
         return '!a key that is not known';
@@ -51,7 +54,7 @@ function record(r) {
 }
 
 // The same for the text of a key's file; empty if that is none.
-function standsFor(text, id) {
+function standsFor(r, text, digest) {
     try {
         const known = JSON.parse(text);
         if (known.revoked != null) {
@@ -60,8 +63,14 @@ function standsFor(text, id) {
         if (known.expires != null && !(known.expires * 1000 > Date.now())) {
             return '!a key that has expired';
         }
-        const told = `${known.tenant} ${id} ${known.scopes.join(' ')}`;
-        return typeof known.tenant == 'string' && WRITTEN.test(told) ? told : '';
+        const told = `${known.tenant} ${digest.substring(0, 12)} ${known.scopes.join(' ')}`;
+        const usual = r.variables.usual_limit;
+        const limit = known.rate ? `${known.rate} ${known.burst}` : usual;
+        if (typeof known.tenant != 'string' || !WRITTEN.test(told) || !LIMIT.test(limit)) {
+            return '';
+        }
+        r.variables.key_limit = `${limit} ${known.counted || digest}`;
+        return told;
     } catch (error) {
         return '';
     }

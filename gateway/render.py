@@ -16,6 +16,7 @@
     TLS_PORT            the port that they call
     TLS_HSTS            1: browsers are told to keep to HTTPS
     GATEWAY_HTTP_ADDRESS  where Nginx speaks no TLS, and leads to where it does
+    KEY_RATE, KEY_BURST how often a key may ask that does not say so itself, or nothing
     CORS_ORIGINS        which pages of other origins may read answers, joined by commas; or nothing
 and the limits, as pipeline/limits.py names them.
 """
@@ -29,7 +30,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gateway import bearer, cors, page, tls
-from pipeline import limits, timeouts
+from pipeline import limits, rates, timeouts
 from pipeline.limits import Limits
 from pipeline.names import FUNCTIONS
 from pipeline.version import VERSION
@@ -75,7 +76,8 @@ def main(environment: Mapping[str, str]) -> None:
     _write(folder / "cors.conf", cors.maps(environment.get("CORS_ORIGINS", "")))
     if "CONSOLE_ADDRESS" in environment:
         _write(folder / "servers" / "console.conf", render("console.conf", values))
-    _write(folder / "identity.js", (_HERE / "identity.js").read_text(encoding="utf-8"))
+    for name in ("identity.js", "rates.js"):
+        _write(folder / name, (_HERE / name).read_text(encoding="utf-8"))
     page.put(folder / "web", lambda name, text: fill_in(name, text, values))
     keys = Path(environment["FUNCTION_KEYS_DIR"])
     rows = [f'{name} "{_key(keys / f"{name}-key")}";\n' for name in FUNCTIONS]
@@ -134,6 +136,8 @@ def _values(environment: Mapping[str, str]) -> dict[str, str]:
         **{name: environment[name] for name in _PLACES if name in environment},
         **bearer.words(bool(environment.get("OIDC_ADDRESS"))),
         "IDENTITY_JS": str(Path(environment["GATEWAY_DIR"]) / "identity.js"),
+        "RATES_JS": str(Path(environment["GATEWAY_DIR"]) / "rates.js"),
+        "KEY_LIMIT": rates.usual(environment),
         "VERSION": VERSION,
     }
 

@@ -38,6 +38,9 @@ class Limits:
         provider_wake_seconds: the same, where the function may have been scaled to nothing.
         gateway_connections: requests of one address under way in the gateway; more get 429.
         gateway_large_bodies: those of them with bodies of more than 250 kB.
+        wrong_keys_a_second: requests of one address without a known key that are told so; more
+            get 429.
+        wrong_keys_at_once: as many more in a burst.
     """
 
     max_image_bytes: int = 20_000_000
@@ -47,6 +50,8 @@ class Limits:
     provider_wake_seconds: int = 30
     gateway_connections: int = 1_024
     gateway_large_bodies: int = 64
+    wrong_keys_a_second: int = 10
+    wrong_keys_at_once: int = 100
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Limits:

@@ -15,7 +15,7 @@ from local.machine import processes
 from pipeline.access.accounts import SETUP
 from pipeline.settings import Settings
 from tests.ports import free_ports
-from tests.stack import ROOT, Stack, run_module, until
+from tests.stack import OF_TESTS, ROOT, Stack, run_module, until
 
 PORTS = (
     "GATEWAY", "PROVIDER", "CONSUMER", "AUTOSCALER", "ASYNC_CALL", "OIDC", "MINIO", "MINIO_CONSOLE",
@@ -43,8 +43,7 @@ class LocalStack(Stack):
         """What the commands of `make` are told."""
         ports = {f"{name}_PORT": str(port) for name, port in self.ports.items()}
         folders = {"STATE_DIR": str(self.state_dir), "BUILD_DIR": str(self.state_dir / "build")}
-        # Tests choose the number of replicas; the one of the autoscaler switches it on.
-        return {**os.environ, "AUTOSCALE": "0", **folders, **ports, **self.settings_given}
+        return {**os.environ, **OF_TESTS, **folders, **ports, **self.settings_given}
 
     @property
     def operator(self) -> dict[str, str]:

@@ -21,6 +21,8 @@ from pipeline.storage.object_store import ObjectStore
 
 Answer = TypeVar("Answer")
 
+# What stacks of tests are told: tests choose the number of replicas, and send many a wrong key.
+OF_TESTS = {"AUTOSCALE": "0", "WRONG_KEYS_AT_ONCE": "100000"}
 ROOT = Path(__file__).parents[1]
 # Whoever waits for a stack waits as long as a machine takes that has other work, too.
 _PATIENCE_SECONDS = 120.0

@@ -1,15 +1,21 @@
 """What one tenant sends makes no other one wait, however much it is.
 
 A tenant sends single images, open loop: alone first; then while another one uploads from eight
-clients as fast as they are answered; then while a backlog of that one, uploaded while the consumer
-stood still, is worked off by two replicas. Told is the time from the instant that an upload was
-meant to start to its 202, and to the arrival of its result event. An upload for whose answer the
-tenant with the backlog waits itself (`Prefer: wait=10`) is told beside it.
+clients as fast as they are answered; then while a key of that one goes on asking for ten times as
+much as its rate, and is refused at the gateway; then while a backlog of that one, uploaded while
+the consumer stood still, is worked off by two replicas. Told is the time from the instant that an
+upload was meant to start to its 202, and to the arrival of its result event. An upload for whose
+answer the tenant with the backlog waits itself (`Prefer: wait=10`) is told beside it.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -27,6 +33,9 @@ from bench.reporting.report import table
 from bench.scenario import Context, Figure, Outcome
 from bench.stacks.functions import CLASSIFIER, Functions, until
 from bench.stacks.stack import CONSUMER
+from imagectl.keys.folder import KeyFolder
+from imagectl.keys.record import Record
+from local.services.settings import ROOT
 from pipeline.errors import Unavailable
 from pipeline.kafka.backlog import BacklogProbe
 from tests.tenants import second_key
@@ -36,6 +45,9 @@ GOAL = "P19"
 _REPLICAS = 2
 _PER_SECOND = 4.0
 _CLIENTS = 8
+# What the key that goes on asking may do, and does.
+_ALLOWED_PER_SECOND = 10
+_ASKED_PER_SECOND = 100
 _SHARES = ("p50", "p95", "p99", "max")
 # So many results have come: every part is at it.
 _DRAINING = 100
@@ -52,6 +64,9 @@ def run(context: Context) -> Outcome:
         found = {"alone": _singles(warm, "alone", seconds)}
         with _flood(warm):
             found["beside a flood"] = _singles(warm, "flood", seconds)
+        _drained(warm)
+        with _knocking(warm):
+            found["beside a refused flood"] = _singles(warm, "knocking", seconds)
         _drained(warm)
         with _backlog(warm, backlog):
             found["beside a backlog"] = _singles(warm, "backlog", seconds)
@@ -114,6 +129,39 @@ def _flood(warm: Warm) -> Iterator[None]:
     say(f"{next(numbers):,} uploads of the flood.")
 
 
+@contextmanager
+def _knocking(warm: Warm) -> Iterator[None]:
+    """Go on asking with a key that has a rate inside the block.
+
+    Raises:
+        BenchFailed: more were let in than the rate allows, or none was refused.
+    """
+    state = warm.stack.state_dir
+    folder, rate = KeyFolder(state / "keys", state / "keys-used"), f"{_ALLOWED_PER_SECOND}/s"
+    wanted = Record("", "default", ("upload",), "knocking", 0, rate=rate, burst=_ALLOWED_PER_SECOND)
+    with folder.locked():
+        key, _ = folder.create(wanted)
+    image = state / "knocking.jpg"
+    image.write_bytes(warm.photo.numbered("knocking", 0))
+    where = {"GATEWAY": "{}:{}".format(*warm.stack.gateway), "API_KEY": key}
+    command = [sys.executable, "-m", "bench.load.knocking", str(_ASKED_PER_SECOND), str(image)]
+    began = time.time()
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **where},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as sender:
+        yield
+        told = json.loads(sender.communicate(b"")[0])
+    most = 1.05 * _ALLOWED_PER_SECOND * (time.time() - began + 1)
+    refused = told.pop("429", 0)
+    say(f"{sum(told.values()):,} of the flood were let in, {refused:,} refused.")
+    if not refused or sum(told.values()) > most:
+        raise BenchFailed(f"{told} were let in, {refused} refused; {most:.0f} may be let in")
+
+
 def _drained(warm: Warm) -> None:
     probe = BacklogProbe(warm.stack.settings)
     until(lambda: _waiting(probe) == 0, "the end of the flood", _DRAINED_SECONDS)
@@ -131,6 +179,7 @@ def _judge(found: dict[str, dict[str, Times]], backlog: int) -> list[Figure]:
     flood, own = found["beside a flood"], found["beside one's own backlog"]["answer"]
     waits = beside["result"]["p95"] / alone["result"]["p95"]
     flooded = flood["accepted"]["p99"] / alone["accepted"]["p99"]
+    refused = found["beside a refused flood"]["accepted"]["p99"] / alone["accepted"]["p99"]
     results = flood["result"]["p95"] / alone["result"]["p95"]
     what = f"one image beside a backlog of {backlog:,} of another tenant : alone, p95"
     return [
@@ -140,6 +189,12 @@ def _judge(found: dict[str, dict[str, Times]], backlog: int) -> list[Figure]:
             GOAL, "the busy tenant itself, with `Prefer: wait`, p95", [own["p95"]], "ms"
         ),
         judged.at_most(GOAL, "202 beside another tenant's flood : alone, p99", [flooded], 1.5),
+        judged.at_most(
+            GOAL,
+            "202 beside another tenant's flood that its rate refuses : alone, p99",
+            [refused],
+            1.5,
+        ),
         judged.reported(GOAL, "result beside another tenant's flood : alone, p95", [results]),
     ]
 

@@ -18,11 +18,13 @@ from imagectl.keys.folder import KeyFolder, keys_dir_of
 from imagectl.keys.record import EXPIRED, LIVE, NAME_PATTERN, Record, digest_of
 from imagectl.moments import EXPIRY, LENGTH
 from imagectl.settings import settings_of, state_dir_of
+from pipeline import rates
 from pipeline.errors import Rejected
 from pipeline.ids import TENANT_PATTERN
 from pipeline.names import SCOPES
 
-_COLUMNS = ("id", "tenant", "scopes", "name", "state", "created", "expires", "last used")
+_COLUMNS = ("id", "tenant", "scopes", "name", "state", "rate", "created", "expires", "last used")
+_DEFAULT = "default"
 
 
 @click.group()
@@ -39,8 +41,13 @@ def keys() -> None:
 @click.option("--scopes", required=True, help="What it allows: upload,read or admin.")
 @click.option("--name", default="", help="What you call it; its tenant if not given.")
 @click.option("--expires", type=EXPIRY, default="never", show_default=True, help="90d, a date.")
-def create(tenant: str, scopes: str, name: str, expires: float) -> None:
+@click.option("--rate", default=_DEFAULT, show_default=True, help="50/s, 600/m, 1000/h or none.")
+@click.option("--burst", type=int, help="Requests at once; a second's worth if not given.")
+def create(
+    tenant: str, scopes: str, name: str, expires: float, rate: str, burst: int | None
+) -> None:
     """Make a key and print it: it is shown this once."""
+    own_rate, at_once = _rate(rate, burst)
     wanted = Record(
         digest="",
         tenant=_tenant(tenant),
@@ -48,6 +55,8 @@ def create(tenant: str, scopes: str, name: str, expires: float) -> None:
         name=_name(name or tenant),
         created=int(time.time()),
         expires=None if math.isinf(expires) else int(expires),
+        rate=own_rate,
+        burst=at_once,
     )
     folder = _folder()
     with folder.locked():
@@ -105,7 +114,14 @@ def rotate(key: str, overlap: int | None, expires: float | None) -> None:
     seconds = settings_of(os.environ).key_overlap_seconds if overlap is None else overlap
     with folder.locked():
         old = _to_rotate(folder, key, now)
-        wanted = replace(old, created=now, expires=_expiry(old, now, expires), replaced_by="")
+        # Both are one to whoever counts: two keys for a day are not twice the rate.
+        wanted = replace(
+            old,
+            created=now,
+            expires=_expiry(old, now, expires),
+            replaced_by="",
+            counted=old.counted or old.digest,
+        )
         made, new = folder.create(wanted)
         ends = min(now + seconds, old.expires or now + seconds)
         folder.write(replace(old, expires=ends, replaced_by=new.id))
@@ -113,6 +129,26 @@ def rotate(key: str, overlap: int | None, expires: float | None) -> None:
     click.echo(made)
     told = f"{_described(new)}. {old.id} works until {_moment(ends)}."
     click.echo(f"{told} {kept_in or 'It is not shown again.'}", err=True)
+
+
+@keys.command()
+@click.argument("key")
+@click.option("--rate", required=True, help="50/s, 600/m, 1000/h, none, or default.")
+@click.option("--burst", type=int, help="Requests at once; a second's worth if not given.")
+def limit(key: str, rate: str, burst: int | None) -> None:
+    """Say how often KEY may ask: by id, or all live ones of a name.
+
+    default: as KEY_RATE and KEY_BURST of the gateway say; none: as often as it likes.
+    """
+    own_rate, at_once = _rate(rate, burst)
+    folder, now = _folder(), int(time.time())
+    with folder.locked():
+        meant = folder.called(key, now)
+        for record in meant:
+            folder.write(replace(record, rate=own_rate, burst=at_once))
+    for record in meant:
+        told = f"{own_rate}, {at_once} at once" if at_once else rate
+        click.echo(f"{_described(record)}: rate {told}")
 
 
 def _folder() -> KeyFolder:
@@ -179,6 +215,20 @@ def _scopes(text: str) -> tuple[str, ...]:
     return tuple(scope for scope in SCOPES if scope in found)
 
 
+def _rate(text: str, burst: int | None) -> tuple[str, int | None]:
+    """Read what a key may ask as its record keeps it."""
+    if text in (_DEFAULT, rates.NONE):
+        if burst is not None:
+            raise Rejected(
+                f"a burst of {burst} needs a rate, such as --rate 50/s", found=burst, allowed=None
+            )
+        return ("" if text == _DEFAULT else text), None
+    try:
+        return rates.checked(text, burst)
+    except ValueError as error:
+        raise Rejected(str(error), found=text[:100]) from error
+
+
 def _name(text: str) -> str:
     if not NAME_PATTERN.fullmatch(text):
         raise Rejected(
@@ -205,6 +255,8 @@ def _row(record: Record, folder: KeyFolder, now: float) -> dict[str, Any]:
         "scopes": list(record.scopes),
         "name": record.name,
         "state": state,
+        "rate": record.rate or _DEFAULT,
+        "burst": record.burst,
         "created": _moment(record.created),
         "expires": None if record.expires is None else _moment(record.expires),
         "lastUsed": None if used is None else _moment(used),
@@ -219,7 +271,8 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         state = f"{state}, replaced by {row['replacedBy']}"
     ends, used = row["expires"] or "never", row["lastUsed"] or "not yet"
     scopes = ",".join(row["scopes"])
-    return row["id"], row["tenant"], scopes, row["name"], state, row["created"], ends, used
+    rate = f"{row['rate']}, {row['burst']} at once" if row["burst"] else row["rate"]
+    return row["id"], row["tenant"], scopes, row["name"], state, rate, row["created"], ends, used
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:

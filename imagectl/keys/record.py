@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from pipeline import rates
 from pipeline.ids import TENANT_PATTERN
 from pipeline.names import SCOPES
 
@@ -35,6 +36,10 @@ class Record:
         revoked: since when it opens nothing; None: it was not revoked.
         replaced_by: the id of the key that it was rotated to.
         file: the stack's own file that it came in, as `api-key`.
+        rate: how often it may ask, as `50/s`; `none`: as often as it likes; empty: as the gateway
+            has it for all.
+        burst: how many of them at once; None where there is no rate of its own.
+        counted: the digest under which its requests are counted, if it is not its own.
         more: what a later version of this program knows of it, kept as it is.
     """
 
@@ -47,6 +52,9 @@ class Record:
     revoked: int | None = None
     replaced_by: str = ""
     file: str = ""
+    rate: str = ""
+    burst: int | None = None
+    counted: str = ""
     more: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -71,6 +79,9 @@ class Record:
             "revoked": self.revoked,
             "replacedBy": self.replaced_by,
             "file": self.file,
+            "rate": self.rate,
+            "burst": self.burst,
+            "counted": self.counted,
         }
         return json.dumps({**self.more, **known}) + "\n"
 
@@ -93,6 +104,7 @@ def parse(digest: str, text: str) -> Record:
     if not isinstance(told, dict):
         raise MalformedRecord("it is no JSON object")
     more = dict(told)
+    rate, burst = _rate(more)
     record = Record(
         digest=digest,
         tenant=_tenant(more.pop("tenant", None)),
@@ -103,6 +115,9 @@ def parse(digest: str, text: str) -> Record:
         revoked=_seconds(more, "revoked"),
         replaced_by=_text(more, "replacedBy"),
         file=_text(more, "file"),
+        rate=rate,
+        burst=burst,
+        counted=_counted(more),
         more=more,
     )
     return record
@@ -118,6 +133,25 @@ def _scopes(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not set(map(str, value)) <= set(SCOPES):
         raise MalformedRecord(f"scopes is {value!r}; allowed: a list of {', '.join(SCOPES)}")
     return tuple(scope for scope in SCOPES if scope in value)
+
+
+def _rate(told: dict[str, Any]) -> tuple[str, int | None]:
+    rate, burst = _text(told, "rate"), told.pop("burst", None)
+    if rate in ("", rates.NONE):
+        return rate, None
+    if not isinstance(burst, int) or isinstance(burst, bool):
+        raise MalformedRecord(f"burst is {burst!r}; allowed: a whole number from 1")
+    try:
+        return rates.checked(rate, burst)
+    except ValueError as error:
+        raise MalformedRecord(str(error)) from error
+
+
+def _counted(told: dict[str, Any]) -> str:
+    counted = _text(told, "counted")
+    if counted and not DIGEST_PATTERN.fullmatch(counted):
+        raise MalformedRecord(f"counted is {counted[:100]!r}; allowed: a SHA-256, or nothing")
+    return counted
 
 
 def _text(told: dict[str, Any], name: str) -> str:

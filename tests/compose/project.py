@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.compose.containers import docker
 from tests.compose.stack import ComposeStack
 from tests.ports import free_ports
-from tests.stack import ROOT
+from tests.stack import OF_TESTS, ROOT
 
 _FILES = ("-f", str(ROOT / "docker-compose.yml"), "-f", str(ROOT / "tests/compose/reach.yml"))
 _NETWORKS = "10.213.0.0/16"
@@ -43,7 +43,7 @@ def running_project(folder: Path, settings: Mapping[str, str]) -> Iterator[Compo
     (folder / "shared").chmod(0o777)
     environment = {
         **os.environ,
-        "AUTOSCALE": "0",
+        **OF_TESTS,
         **settings,
         "COMPOSE_PROJECT_NAME": project,
         "SECRETS_DIR": str(folder / "secrets"),

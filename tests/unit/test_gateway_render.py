@@ -53,7 +53,7 @@ def test_everything_that_nginx_reads_is_made_for_its_owner_alone(
     made = {path.name: path for path in folder.iterdir() if path.is_file()}
     assert made.keys() == {
         *("nginx.conf", "answer-headers.conf", "cors.conf"),
-        *("bearer.conf", "bearer-server.conf", "identity.js", "function-keys.map"),
+        *("bearer.conf", "bearer-server.conf", "identity.js", "rates.js", "function-keys.map"),
     }
     assert {path.stat().st_mode & 0o777 for path in made.values()} == {0o600}
     assert "listen 127.0.0.1:18080 " in made["nginx.conf"].read_text()
@@ -92,6 +92,9 @@ def test_the_console_is_led_to_where_there_is_one(environment: dict[str, str]) -
     [
         ({"MAX_IMAGE_BYTES": "many"}, "MAX_IMAGE_BYTES='many': expected a whole number from 1"),
         ({"FUNCTION_KEYS_DIR": "/nowhere"}, "/nowhere/image-upload-key"),
+        ({"KEY_RATE": "fast"}, "KEY_RATE='fast', KEY_BURST='': the rate is 'fast'; allowed: 50/s"),
+        ({"KEY_RATE": "2/s", "KEY_BURST": "0"}, "the burst is 0; allowed: 1 to 7200"),
+        ({"KEY_RATE": "2/s", "KEY_BURST": "-1"}, "KEY_BURST='-1': expected a whole number"),
         ({"CORS_ORIGINS": "https://a.example/"}, "CORS_ORIGINS: 'https://a.example/': expected"),
     ],
 )

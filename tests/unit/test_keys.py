@@ -68,7 +68,7 @@ def stack(tmp_path: Path) -> Stack:
 
 
 def test_a_record_is_read_as_it_was_written_with_what_later_versions_say() -> None:
-    record = replace(KEY, more={"rate": 5, "limits": {"burst": 7}})
+    record = replace(KEY, more={"color": 5, "shades": {"dark": 7}})
 
     assert parse(KEY.digest, record.encode()) == record
 

@@ -28,6 +28,8 @@ OTHER = Limits(
     provider_wake_seconds=20,
     gateway_connections=77,
     gateway_large_bodies=7,
+    wrong_keys_a_second=9,
+    wrong_keys_at_once=79,
 )
 
 
@@ -48,7 +50,7 @@ def _rendered(told: Limits) -> str:
         {
             **dict.fromkeys(("GATEWAY_ADDRESS", "PROVIDER_ADDRESS", "GATEWAY_DIR"), "x"),
             **dict.fromkeys(("NJS_MODULE", "IDENTITY_JS", "VERSION"), "x"),
-            **dict.fromkeys(("KEYS_DIR", "KEYS_USED_DIR"), "x"),
+            **dict.fromkeys(("KEYS_DIR", "KEYS_USED_DIR", "RATES_JS", "KEY_LIMIT"), "x"),
             **dict.fromkeys(("TLS_LISTEN", "TLS_INCLUDE"), ""),
             **render.limit_values(told),
             **bearer.words(is_verified=False),
@@ -68,6 +70,9 @@ def _rendered(told: Limits) -> str:
         "default 50;",  # how long a token is good
         "limit_conn senders 77;",
         "limit_conn senders_of_large_bodies 7;",
+        "zone=senders_of_wrong_keys:4m rate=9r/s;",
+        "limit_req zone=senders_of_wrong_keys burst=79 nodelay;",
+        '"allowed":"9 a second, 79 at once, of one address"',
         '"allowed":"77 requests, 7 of them with bodies of more than 250 kB"',
     ],
 )

@@ -24,6 +24,7 @@ NEVER_OF_A_PAGE = {
     "range-not-satisfiable", "expectation-failed", "misdirected-request", "not-implemented",
     "http-version-not-supported", "bad-idempotency-key", "idempotency-key-in-use",
     "idempotency-key-reused", "job-finished", "job-not-failed", "https-required",
+    "too-many-wrong-keys",
 }  # fmt: skip
 WAITED_FOR = {429, 503}
 

@@ -30,6 +30,7 @@ AGREED = {
     "pipeline.access",
     "pipeline.limits",
     "pipeline.names",
+    "pipeline.rates",
     "pipeline.substitution",
     "pipeline.timeouts",
     "pipeline.version",
