@@ -6,6 +6,7 @@ or .secrets when no folder is given.
 
 from __future__ import annotations
 
+import base64
 import hmac
 import os
 import secrets
@@ -74,6 +75,11 @@ _SECRETS: dict[str, Callable[[], str]] = {
 }
 
 
+def encryption_key() -> str:
+    """A key for MinIO: its name, and 256 bits."""
+    return f"image-pipeline:{base64.b64encode(secrets.token_bytes(32)).decode()}"
+
+
 def make(stack: Stack) -> None:
     """Make what is missing; what is there stays, for stored data and clients depend on it."""
     stack.secrets_dir.mkdir(parents=True, exist_ok=True)
@@ -82,6 +88,7 @@ def make(stack: Stack) -> None:
         _make_once(stack.secrets_dir / name, value)
     for name in FIRST_KEYS:
         _make_once(stack.api_key_file.with_name(name), _random)
+    _make_once(stack.encryption_key_file, encryption_key)
     _derive(stack.gateway_master_key_file, stack.secrets_dir)
     _make_logins(stack.secrets_dir)
 
@@ -92,6 +99,7 @@ def make_for_containers(folder: Path) -> None:
     folder.chmod(0o700)
     for name, value in {**_SECRETS, **dict.fromkeys(FIRST_KEYS, _random)}.items():
         _make_once(folder / name, value, _IN_CONTAINERS)
+    _make_once(folder / "minio-encryption-key", encryption_key, _IN_CONTAINERS)
     _derive(folder / MASTER_KEY, folder, _IN_CONTAINERS)
     _make_logins(folder, _IN_CONTAINERS)
     viewer = _login(folder, KAFKA, accounts.VIEWER)

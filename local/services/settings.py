@@ -18,6 +18,7 @@ BEHIND_PROXIES = ("provider", "minio", "kafka", "redis")
 
 _EVERY = "RECONCILE_EVERY_SECONDS"
 _AUTOSCALE = "AUTOSCALE"
+_ENCRYPT = "ENCRYPT_AT_REST"
 
 
 class SettingsError(Exception):
@@ -54,6 +55,7 @@ class Stack(StateFolders):
         oidc: whether bearer tokens of an issuer are taken.
         limits: what every process of it keeps to.
         tls: what clients of the gateway speak.
+        encrypt: whether MinIO encrypts what it is given from now on.
     """
 
     state_dir: Path
@@ -66,6 +68,7 @@ class Stack(StateFolders):
     oidc: bool = False
     limits: Limits = DEFAULTS
     tls: Tls = IN_CLEAR
+    encrypt: bool = True
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Stack:
@@ -81,6 +84,9 @@ class Stack(StateFolders):
             wrong.append(f"{_EVERY}={every!r}: expected seconds, a whole number, or 0 for never")
         if autoscale not in ("0", "1"):
             wrong.append(f"{_AUTOSCALE}={autoscale!r}: expected 1, or 0 for never")
+        encrypt = environment.get(_ENCRYPT) or "1"
+        if encrypt not in ("0", "1"):
+            wrong.append(f"{_ENCRYPT}={encrypt!r}: expected 1, or 0 to write in clear")
         limits = DEFAULTS
         try:
             limits = Limits.from_env(environment)
@@ -101,6 +107,7 @@ class Stack(StateFolders):
             oidc=bool(environment.get("OIDC_ISSUER")),
             limits=limits,
             tls=tls,
+            encrypt=encrypt == "1",
         )
 
     @property
@@ -124,6 +131,11 @@ class Stack(StateFolders):
     @property
     def gateway_master_key_file(self) -> Path:
         return self.state_dir / "gateway-master-key"
+
+    @property
+    def encryption_key_file(self) -> Path:
+        """What MinIO encrypts by; not among the secrets: those a function may be given."""
+        return self.state_dir / "minio-encryption-key"
 
     @property
     def tls_dir(self) -> Path:
