@@ -45,7 +45,9 @@ class Settings:
 
     minio_endpoint: str = _setting("127.0.0.1:9000", "host:port", "MinIO's S3 API")
     kafka_bootstrap_servers: str = _setting("127.0.0.1:9092", "host:port,…", "Kafka brokers")
-    redis_url: str = _setting("redis://127.0.0.1:6379/0", "URL", "Redis, the result cache")
+    redis_url: str = _setting(
+        "redis://127.0.0.1:6379/0", "URL", "Redis, the result cache; `rediss://`: over TLS"
+    )
     openfaas_url: str = _setting(
         "http://127.0.0.1:8081", "URL", "where the functions are invoked: the OpenFaaS gateway"
     )
@@ -55,6 +57,12 @@ class Settings:
     )
     kafka_security_protocol: str = _setting(
         "SASL_PLAINTEXT", "protocol", "how Kafka is spoken to; `PLAINTEXT`: it knows no users"
+    )
+    minio_tls: int = _setting(0, "0 or 1", "1: MinIO is spoken to over TLS", 0, 1)
+    services_ca_file: str = _setting(
+        "",
+        "file",
+        "who vouches for the certificates of MinIO and Redis; if empty, whom the machine trusts",
     )
     model_id: str = _setting("current", "model id", "model; `current`: the one published last")
     listen_host: str = _setting(

@@ -23,22 +23,25 @@ _WARN_DAYS = 21
 def examine(deployment: Deployment) -> list[Finding]:
     """Shake hands with everything that is configured to speak TLS."""
     places = dict(_places(deployment))
-    authority = deployment.authority
-    wrong = [
-        each
-        for name, (host, port) in places.items()
-        for each in examined(name, host, port, authority)
-    ]
+    wrong = [each for name, place in places.items() for each in examined(name, *place)]
     if not places:
         return [of("certificates", [], "none is configured")]
     return [of("certificates", wrong, f"{', '.join(places)}: chain, name and dates are good")]
 
 
-def _places(deployment: Deployment) -> Iterator[tuple[str, tuple[str, int]]]:
-    """Name what speaks TLS: each with the variable that says so, its host and its port."""
+def _places(deployment: Deployment) -> Iterator[tuple[str, tuple[str, int, str | None]]]:
+    """Name what speaks TLS: the variable that says so, host, port, and who vouches for it."""
     url = urlsplit(deployment.gateway_url)
     if url.scheme == "https":
-        yield "GATEWAY_URL", (url.hostname or "", url.port or 443)
+        yield "GATEWAY_URL", (url.hostname or "", url.port or 443, deployment.authority)
+    settings = deployment.settings
+    authority = settings.services_ca_file or None
+    if settings.minio_tls:
+        host, _, port = settings.minio_endpoint.rpartition(":")
+        yield "MINIO_ENDPOINT", (host.strip("[]"), int(port), authority)
+    url = urlsplit(settings.redis_url)
+    if url.scheme == "rediss":
+        yield "REDIS_URL", (url.hostname or "", url.port or 6379, authority)
 
 
 def examined(name: str, host: str, port: int, authority: str | None) -> list[Wrong]:
@@ -56,7 +59,8 @@ def examined(name: str, host: str, port: int, authority: str | None) -> list[Wro
         ):
             told = channel.getpeercert() or {}
     except ssl.SSLCertVerificationError as error:
-        change = "renew the certificate, or let TLS_CA_FILE name who made it"
+        variable = "TLS_CA_FILE" if name == "GATEWAY_URL" else "SERVICES_CA_FILE"
+        change = f"renew the certificate, or let {variable} name who made it"
         found = f"{where}: {error.verify_message}"
         return [Wrong(found, "a certificate of a known authority, for this name", change)]
     except OSError as error:

@@ -21,12 +21,14 @@ _KAFKA_SECONDS = 10.0
 def examine(deployment: Deployment) -> list[Finding]:
     """Compare the clocks of those that tell it with ours."""
     settings = deployment.settings
+    scheme = "https" if settings.minio_tls else "http"
     urls = {
         "gateway": f"{deployment.gateway_url}/healthz",
         "provider": f"{settings.openfaas_url.rstrip('/')}/healthz",
-        "minio": f"http://{settings.minio_endpoint}/minio/health/live",
+        "minio": f"{scheme}://{settings.minio_endpoint}/minio/health/live",
     }
-    told = {name: _of_http(url, deployment.authority) for name, url in urls.items()}
+    vouching = {"minio": settings.services_ca_file or None, "gateway": deployment.authority}
+    told = {name: _of_http(url, vouching.get(name)) for name, url in urls.items()}
     told["kafka"] = _of_kafka(settings)
     seen = {name: seconds for name, seconds in told.items() if seconds is not None}
     silent = [name for name in told if name not in seen]

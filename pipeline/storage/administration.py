@@ -20,7 +20,7 @@ from minio.error import MinioAdminException, MinioException, S3Error
 from urllib3 import PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
-from pipeline import telemetry
+from pipeline import telemetry, trust
 from pipeline.access import accounts
 from pipeline.access.accounts import MINIO, SETUP, Account
 from pipeline.access.login import Login, names_of
@@ -70,9 +70,9 @@ class Users:
         self._admin = MinioAdmin(
             endpoint=settings.minio_endpoint,
             credentials=StaticProvider(login.name, login.password),
-            secure=False,
+            secure=bool(settings.minio_tls),
             region=REGION,
-            http_client=_pool(),
+            http_client=_pool(settings),
         )
         with _told():
             self._policies: dict[str, Any] = json.loads(self._admin.policy_list())
@@ -129,14 +129,18 @@ def _client(settings: Settings, login: Login) -> Minio:
         settings.minio_endpoint,
         access_key=login.name,
         secret_key=login.password,
-        secure=False,
+        secure=bool(settings.minio_tls),
         region=REGION,
-        http_client=_pool(),
+        http_client=_pool(settings),
     )
 
 
-def _pool() -> PoolManager:
-    return PoolManager(timeout=Timeout(_TIMEOUT_SECONDS), retries=Retry(3, backoff_factor=0.2))
+def _pool(settings: Settings) -> PoolManager:
+    return PoolManager(
+        timeout=Timeout(_TIMEOUT_SECONDS),
+        retries=Retry(3, backoff_factor=0.2),
+        ssl_context=trust.of_pool(settings),
+    )
 
 
 def _canonical(told: Mapping[str, Any] | None) -> object:
@@ -163,7 +167,8 @@ def _told() -> Iterator[None]:
     try:
         yield
     except (MinioException, MinioAdminException, HTTPError) as error:
-        reason = error.code if isinstance(error, S3Error) else f"{type(error).__name__}: {error}"
+        told = error.code if isinstance(error, S3Error) else f"{type(error).__name__}: {error}"
+        reason = trust.said(error, "MINIO_ENDPOINT") or told
         raise Unavailable(f"MinIO does not answer: {reason}") from error
 
 

@@ -13,6 +13,7 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 
+from pipeline import trust
 from pipeline.access.accounts import REDIS
 from pipeline.access.login import Login, LoginFile
 from pipeline.settings import Settings
@@ -41,6 +42,7 @@ class Client:
             socket_connect_timeout=settings.cache_timeout_seconds,
             retry=Retry(NoBackoff(), 0),
             credential_provider=_Credentials(self._login),
+            **trust.of_redis(settings),
         )
         self._ttl_seconds = settings.cache_ttl_seconds
         self._clock = clock
@@ -66,7 +68,10 @@ class Client:
             return command()
         except RedisError as error:
             self._rests_until = self._clock() + _REST_SECONDS
-            logger.warning("redis does not answer", extra={"reason": str(error)})
+            logger.warning(
+                "redis does not answer",
+                extra={"reason": trust.said(error, "REDIS_URL") or str(error)},
+            )
             return otherwise
 
 

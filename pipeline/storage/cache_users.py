@@ -5,6 +5,7 @@ from __future__ import annotations
 from redis import Redis
 from redis.exceptions import RedisError
 
+from pipeline import trust
 from pipeline.access import redis_users
 from pipeline.access.accounts import REDIS, Account
 from pipeline.access.login import Login, names_of
@@ -29,6 +30,7 @@ class CacheUsers:
             password=login.password,
             socket_timeout=_TIMEOUT_SECONDS,
             socket_connect_timeout=_TIMEOUT_SECONDS,
+            **trust.of_redis(settings),
         )
 
     def have(self, account: Account, login: Login) -> None:
@@ -48,4 +50,5 @@ class CacheUsers:
         try:
             self._redis.execute_command(*words)  # type: ignore[no-untyped-call]
         except RedisError as error:
-            raise Unavailable(f"Redis does not change its users: {error}") from error
+            reason = trust.said(error, "REDIS_URL") or error
+            raise Unavailable(f"Redis does not change its users: {reason}") from error

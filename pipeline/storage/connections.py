@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 import threading
 import weakref
 from collections.abc import Sequence
@@ -55,12 +56,16 @@ class Connections:
     Args:
         endpoint: host:port.
         timeout_seconds: for connecting, and for each wait within an exchange.
+        context: whose certificates are believed; None: in clear.
     """
 
-    def __init__(self, endpoint: str, timeout_seconds: float) -> None:
+    def __init__(
+        self, endpoint: str, timeout_seconds: float, context: ssl.SSLContext | None = None
+    ) -> None:
         host, _, port = endpoint.rpartition(":")
         self._address = host.strip("[]"), int(port)
         self._timeout_seconds = timeout_seconds
+        self._context = context
         self._idle: list[_Connection] = []
         self._lock = threading.Lock()
         weakref.finalize(self, _close, self._idle)
@@ -72,6 +77,7 @@ class Connections:
         must do no harm: the server may have closed a kept-alive connection, and the others with it.
 
         Raises:
+            ssl.SSLCertVerificationError: it is not who it should be; nothing was sent.
             TimeoutError: the server said nothing for too long; nothing is sent again.
             OSError: the server cannot be reached, or what it says is no HTTP.
         """
@@ -80,7 +86,7 @@ class Connections:
         except OSError as error:
             # What ended one, as a restart or a change of address does, has ended the idle ones too.
             self._forget_idle()
-            if isinstance(error, TimeoutError):
+            if isinstance(error, TimeoutError | ssl.SSLCertVerificationError):
                 raise
             return self._try(requests)
 
@@ -98,7 +104,17 @@ class Connections:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        return _Connection(socket.create_connection(self._address, self._timeout_seconds))
+        return _Connection(self._connected())
+
+    def _connected(self) -> socket.socket:
+        plain = socket.create_connection(self._address, self._timeout_seconds)
+        if self._context is None:
+            return plain
+        try:
+            return self._context.wrap_socket(plain, server_hostname=self._address[0])
+        except BaseException:
+            plain.close()
+            raise
 
     def _forget_idle(self) -> None:
         with self._lock:
@@ -139,6 +155,7 @@ class _Connection:
         self._socket.sendall(request.head[:-2] + b"expect: 100-continue\r\n\r\n")
         answered = select.poll()
         answered.register(self._socket, select.POLLIN)
+        # Over TLS, what the channel says of itself ends this wait as well; S3 answers the question.
         if answered.poll(_CONTINUE_SECONDS * 1000):
             answer = self._read(request.method)
             if answer.status != _CONTINUE:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from urllib.parse import quote
 
+from pipeline import trust
 from pipeline.access.accounts import MINIO
 from pipeline.access.login import Login
 from pipeline.errors import Refused, Unavailable
@@ -29,7 +30,11 @@ class ObjectStore:
 
     def __init__(self, settings: Settings) -> None:
         self._login = settings.login(MINIO)
-        self._connections = Connections(settings.minio_endpoint, settings.store_timeout_seconds)
+        context = trust.context(settings) if settings.minio_tls else None
+        self._connections = Connections(
+            settings.minio_endpoint, settings.store_timeout_seconds, context
+        )
+        self._speaks_tls = context is not None
         self._endpoint = settings.minio_endpoint
         self._signs = self._signer_of(self._login.now())
         # Whether several objects fit in one request, as the first answer tells.
@@ -210,13 +215,16 @@ class ObjectStore:
         try:
             answers = self._connections.exchange(requests)
         except OSError as error:
-            raise Unavailable(f"MinIO does not answer: {type(error).__name__}") from error
+            reason = trust.said(error, "MINIO_ENDPOINT") or type(error).__name__
+            raise Unavailable(f"MinIO does not answer: {reason}") from error
         if self._extracts is None:
             self._extracts = answers[0].headers.get("server", "").startswith("MinIO")
         for request, answer in zip(requests, answers, strict=True):
             # 404 of a missing bucket is no answer about an object.
             if answer.status not in expected or b"<Code>NoSuchBucket<" in answer.body[:300]:
                 said = answer.body[:300].decode(errors="replace")
+                if answer.status == 400 and not (said or self._speaks_tls):
+                    said = "see whether it speaks TLS, which MINIO_TLS=1 says"
                 meaning = Refused if is_final(answer.status, answer.body) else Unavailable
                 raise meaning(f"MinIO answered {answer.status} to {request.name}: {said}")
         return answers
