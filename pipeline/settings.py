@@ -56,13 +56,15 @@ class Settings:
         accounts.OPERATOR, "name", "as whom imagectl asks MinIO and Kafka; other processes know"
     )
     kafka_security_protocol: str = _setting(
-        "SASL_PLAINTEXT", "protocol", "how Kafka is spoken to; `PLAINTEXT`: it knows no users"
+        "SASL_PLAINTEXT",
+        "protocol",
+        "how Kafka is spoken to; `SASL_SSL`: over TLS; `PLAINTEXT`, `SSL`: it knows no users",
     )
     minio_tls: int = _setting(0, "0 or 1", "1: MinIO is spoken to over TLS", 0, 1)
     services_ca_file: str = _setting(
         "",
         "file",
-        "who vouches for the certificates of MinIO and Redis; if empty, whom the machine trusts",
+        "who vouches for MinIO, Kafka and Redis over TLS; if empty, whom the machine trusts",
     )
     model_id: str = _setting("current", "model id", "model; `current`: the one published last")
     listen_host: str = _setting(

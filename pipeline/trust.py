@@ -1,4 +1,4 @@
-"""TLS to MinIO and Redis: whose certificates are believed, and what is said of one that is not.
+"""TLS to MinIO, Kafka and Redis: who is believed, and what is said of an error.
 
 Certificates are looked at whenever TLS is spoken, and so are the names in them: no setting takes
 that away.

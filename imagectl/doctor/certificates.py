@@ -22,11 +22,17 @@ _WARN_DAYS = 21
 
 def examine(deployment: Deployment) -> list[Finding]:
     """Shake hands with everything that is configured to speak TLS."""
-    places = dict(_places(deployment))
-    wrong = [each for name, place in places.items() for each in examined(name, *place)]
+    places = list(_places(deployment))
+    wrong = [each for name, place in places for each in examined(name, *place)]
     if not places:
         return [of("certificates", [], "none is configured")]
-    return [of("certificates", wrong, f"{', '.join(places)}: chain, name and dates are good")]
+    return [
+        of(
+            "certificates",
+            wrong,
+            f"{', '.join(name for name, _ in places)}: chain, name and dates are good",
+        )
+    ]
 
 
 def _places(deployment: Deployment) -> Iterator[tuple[str, tuple[str, int, str | None]]]:
@@ -39,6 +45,10 @@ def _places(deployment: Deployment) -> Iterator[tuple[str, tuple[str, int, str |
     if settings.minio_tls:
         host, _, port = settings.minio_endpoint.rpartition(":")
         yield "MINIO_ENDPOINT", (host.strip("[]"), int(port), authority)
+    if settings.kafka_security_protocol.endswith("SSL"):
+        for broker in settings.kafka_bootstrap_servers.split(","):
+            host, _, port = broker.strip().rpartition(":")
+            yield "KAFKA_BOOTSTRAP_SERVERS", (host.strip("[]"), int(port), authority)
     url = urlsplit(settings.redis_url)
     if url.scheme == "rediss":
         yield "REDIS_URL", (url.hostname or "", url.port or 6379, authority)

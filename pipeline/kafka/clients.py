@@ -9,31 +9,50 @@ from typing import Any
 import confluent_kafka
 from confluent_kafka import admin
 
+from pipeline import trust
 from pipeline.access.accounts import KAFKA, SETUP
 from pipeline.access.login import Login, LoginFile
+from pipeline.errors import SettingsError
 from pipeline.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 PLAINTEXT = "PLAINTEXT"
+_OVER_TLS = ("SSL", "SASL_SSL")
+_PROTOCOLS = (PLAINTEXT, "SASL_PLAINTEXT", *_OVER_TLS)
 # Set-up's login must work before there is anything in Kafka, so that it is not kept there.
 _MECHANISM, _SETUP_MECHANISM = "SCRAM-SHA-256", "PLAIN"
 
 
 class Access:
-    """Where the brokers are, and the login of this process there; None where none is needed."""
+    """Where the brokers are, and the login of this process there; None where none is needed.
+
+    Over TLS chain, dates and name of a broker's certificate are always looked at.
+
+    Raises:
+        SettingsError: there is no such protocol, or no certificate in SERVICES_CA_FILE.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.servers = settings.kafka_bootstrap_servers
         self.protocol = settings.kafka_security_protocol
         self.mechanism = _SETUP_MECHANISM if settings.account == SETUP else _MECHANISM
+        if self.protocol not in _PROTOCOLS:
+            allowed = ", ".join(_PROTOCOLS)
+            raise SettingsError(f"KAFKA_SECURITY_PROTOCOL={self.protocol!r}: expected {allowed}")
+        self.authority = ""
+        if self.protocol in _OVER_TLS:
+            trust.context(settings)  # says what is wrong with the file
+            self.authority = settings.services_ca_file
         self.login: LoginFile | None = None
-        if self.protocol != PLAINTEXT:
+        if self.protocol.startswith("SASL"):
             self.login = settings.login(KAFKA)
 
     def for_librdkafka(self) -> dict[str, Any]:
         """Write it as librdkafka's properties."""
         found = {"bootstrap.servers": self.servers, "security.protocol": self.protocol}
+        if self.authority:
+            found["ssl.ca.location"] = self.authority
         if self.login is None:
             return found
         login = self.login.now()
@@ -49,6 +68,7 @@ class Access:
         found: dict[str, Any] = {
             "bootstrap_servers": self.servers.split(","),
             "security_protocol": self.protocol,
+            **({"ssl_cafile": self.authority} if self.authority else {}),
         }
         if self.login is None:
             return found
