@@ -32,6 +32,7 @@ SAFE = {
     "x-call-id",
     "x-forwarded-for",
     "x-forwarded-host",
+    "x-forwarded-proto",
     "x-start-time",
     "x-request-id",
 }
