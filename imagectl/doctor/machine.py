@@ -52,7 +52,12 @@ def free_ports(deployment: Deployment) -> list[Finding]:
     """Whether a stack that does not run yet could listen."""
     if deployment.run_file("supervisor"):
         return [of("free ports", [], "the stack runs, and has its own")]
-    given = {name: deployment.environment.get(name) or str(port) for name, port in PORTS.items()}
+    with_tls = deployment.environment.get("TLS") == "1"
+    given = {
+        name: deployment.environment.get(name) or str(port)
+        for name, port in PORTS.items()
+        if with_tls or name != "GATEWAY_HTTP_PORT"
+    }
     wrong = [
         Wrong(f"{name}={text} is taken", "a free port", f"end who has it, or change {name}")
         for name, text in given.items()
