@@ -20,7 +20,7 @@ from local.services.servers import nginx
 from local.services.settings import Stack
 from tests.ports import free_ports
 from tests.provider import PATIENCE_SECONDS, Provider, stop
-from tests.stack import ROOT, until
+from tests.stack import OF_TESTS, ROOT, until
 
 # Answers what it was given: what has reached a function can be looked at.
 MIRROR = """
@@ -124,6 +124,7 @@ class Gateway:
         self.provider = provider
         self.port, self.http_port = free_ports(2)
         environment = {
+            "WRONG_KEYS_AT_ONCE": OF_TESTS["WRONG_KEYS_AT_ONCE"],
             **settings,
             "STATE_DIR": str(provider.state_dir),
             "GATEWAY_PORT": str(self.port),

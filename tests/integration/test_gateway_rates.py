@@ -31,13 +31,16 @@ HOUR = 3600
 PARTS = 20
 TARGET = "/function/image-upload"
 WITHOUT = "none", None
+FUNCTIONS = ("image-upload", "image-results", "guest")
+# Other gateways of tests take more wrong keys.
+REAL = {"WRONG_KEYS_AT_ONCE": "100"}
 
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[Gateway]:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        with running_gateway(Path(folder), "image-upload", "image-results", "guest") as running:
+        with running_gateway(Path(folder), *FUNCTIONS, **REAL) as running:
             yield running
 
 
@@ -187,7 +190,7 @@ def across_reloads(gateway: Gateway, key: str) -> None:
 
 
 def at_two_gateways(gateway: Gateway, key: str) -> None:
-    second = Gateway(gateway.provider)
+    second = Gateway(gateway.provider, **REAL)
     second.start()
     try:
         for number in range(REQUESTS):
@@ -198,7 +201,7 @@ def at_two_gateways(gateway: Gateway, key: str) -> None:
 
 def at_one_that_starts_anew(gateway: Gateway, key: str) -> None:
     for _ in range(3):
-        second = Gateway(gateway.provider)
+        second = Gateway(gateway.provider, **REAL)
         second.start()
         try:
             for _ in range(REQUESTS // 3):
@@ -444,7 +447,7 @@ def test_a_gateway_may_have_a_rate_for_all_keys_that_say_none(
     with monkeypatch.context() as patch:
         patch.setenv("KEY_RATE", "2/h")
         patch.setenv("KEY_BURST", "2")
-        second = Gateway(gateway.provider)
+        second = Gateway(gateway.provider, **REAL)
         second.start()
     try:
         found = [[ask(second, key).status for _ in range(3)] for key in (usual, own)]
