@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,27 @@ from tests.stack import Stack, until
 # For an image-upload of which every answer counts: none is 503 because the machine is busy.
 PATIENT = {"STORE_TIMEOUT_SECONDS": "30", "PRODUCE_TIMEOUT_SECONDS": "30"}
 
+# What a stack says that is too busy just now.
+BUSY = (429, 503)
+
 _ACKNOWLEDGED_SECONDS = 60.0
+
+
+def answered(ask: Callable[[], requests.Response]) -> requests.Response:
+    """Ask until the answer is not that the stack is too busy for one."""
+    return asked(ask)[-1]
+
+
+def asked(ask: Callable[[], requests.Response]) -> list[requests.Response]:
+    """Ask likewise; every answer: a busy one may have done a part of what was asked for."""
+    answers: list[requests.Response] = []
+
+    def is_answered() -> bool:
+        answers.append(ask())
+        return answers[-1].status_code not in BUSY
+
+    until(is_answered)
+    return answers
 
 
 def accepted(stack: Stack, data: bytes, seconds: float = 180.0) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 import requests
 
@@ -11,23 +12,24 @@ from pipeline.kafka import topics
 from tests import pictures
 from tests.chaos import evidence
 from tests.kafka import events_of
-from tests.sending import accepted
+from tests.sending import accepted, answered, asked
 from tests.stack import Stack, until
 
 
 def ask(stack: Stack, job_id: str, what: str, **headers: str) -> requests.Response:
     """Ask for it, again while a busy stack says so."""
+    return asked(lambda: once(stack, job_id, what, **headers))[-1]
+
+
+def once(stack: Stack, job_id: str, what: str, **headers: str) -> requests.Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-
-    def answer() -> requests.Response | None:
-        found = stack.request("POST", f"/api/v1/jobs/{job_id}/{what}", headers=named)
-        return None if found.status_code in (429, 503) else found
-
-    return until(answer)
+    return stack.request("POST", f"/api/v1/jobs/{job_id}/{what}", headers=named)
 
 
 def state(stack: Stack, job_id: str) -> str:
-    return str(until(lambda: stack.get(f"/api/v1/jobs/{job_id}").json().get("status")))
+    answer = answered(lambda: stack.get(f"/api/v1/jobs/{job_id}"))
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["status"])
 
 
 def test_a_job_that_is_given_up_stays_so_and_the_other_of_its_image_goes_on(stack: Stack) -> None:
@@ -67,16 +69,19 @@ def test_a_failed_job_is_tried_anew_and_its_letter_is_closed(stack: Stack) -> No
     until(lambda: evidence.lag(stack) == 0)
     stack.store.put("input-images", key, photo, "image/jpeg")
 
-    answer = ask(stack, job["jobId"], "retry")
+    answers = asked(lambda: once(stack, job["jobId"], "retry"))
 
-    assert (answer.status_code, answer.json()["jobId"]) == (202, job["jobId"])
+    *busy, last = answers
+    # What a busy stack gave up half way goes on, and may have ended when it is asked again.
+    assert last.status_code == 202 or (busy and last.json()["found"] == "completed"), last.text
+    assert last.status_code != 202 or last.json()["jobId"] == job["jobId"]
     until(lambda: state(stack, job["jobId"]) == "completed")
     marks = [
         event
         for event in events_of(stack, topics.FAILURES.name, job["imageId"])
         if event["type"] == "ImageReplayed"
     ]
-    assert len(marks) == 1
+    assert 1 <= len(marks) <= len(answers)
     again = ask(stack, job["jobId"], "retry")
     assert (again.status_code, again.json()["found"]) == (409, "completed")
 
@@ -88,4 +93,5 @@ def test_nobody_decides_about_the_job_of_another(stack: Stack) -> None:
     for what in ("cancel", "retry"):
         assert ask(stack, job_id, what, X_Api_Key=other).status_code == 404
         assert ask(stack, job_id, what, X_Api_Key="wrong").status_code == 401
-        assert stack.get(f"/api/v1/jobs/{job_id}/{what}").status_code == 405
+        got = answered(partial(stack.get, f"/api/v1/jobs/{job_id}/{what}"))
+        assert got.status_code == 405

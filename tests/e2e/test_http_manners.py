@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests import pictures
+from tests import pictures, sending
 from tests.sending import accepted
 from tests.stack import Stack, until
 
@@ -35,12 +35,8 @@ def _send(stack: Stack, name: str, data: bytes) -> requests.Response:
 def answered(stack: Stack, method: str, path: str, **headers: str) -> requests.Response:
     """An answer; again while a busy store says so."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-
-    def ask() -> requests.Response | None:
-        answer = stack.request(method, path, headers={"Accept-Encoding": "identity", **named})
-        return None if answer.status_code in (429, 503) else answer
-
-    return until(ask)
+    told = {"Accept-Encoding": "identity", **named}
+    return sending.answered(lambda: stack.request(method, path, headers=told))
 
 
 @pytest.mark.parametrize("kind", ["job", "image"])

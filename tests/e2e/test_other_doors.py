@@ -5,17 +5,18 @@ from __future__ import annotations
 import requests
 
 from tests import pictures
+from tests.sending import answered
 from tests.stack import Stack, until
 
 
 def send(stack: Stack, path: str, photo: bytes, **fields: str) -> requests.Response:
     """Post a form, again while a busy stack says so."""
+    files = {"file": ("a.jpg", photo)}
+    return answered(lambda: stack.request("POST", path, files=files, data=fields))
 
-    def ask() -> requests.Response | None:
-        answer = stack.request("POST", path, files={"file": ("a.jpg", photo)}, data=fields)
-        return None if answer.status_code in (429, 503) else answer
 
-    return until(ask)
+def get(stack: Stack, path: str, method: str = "GET") -> requests.Response:
+    return answered(lambda: stack.request(method, path))
 
 
 def test_an_upload_waits_for_its_result_and_keeps_the_name_of_its_workflow(stack: Stack) -> None:
@@ -27,7 +28,7 @@ def test_an_upload_waits_for_its_result_and_keeps_the_name_of_its_workflow(stack
 
     body = answer.json()
     assert (body["status"], body["dagId"]) == ("completed", "nightly")
-    assert body["result"] == stack.get(answer.headers["Location"]).json()["result"]
+    assert body["result"] == get(stack, answer.headers["Location"]).json()["result"]
 
 
 def test_what_is_wrong_with_it_is_said(stack: Stack) -> None:
@@ -36,7 +37,7 @@ def test_what_is_wrong_with_it_is_said(stack: Stack) -> None:
     assert send(stack, "/upload/", b"a text").status_code == 415
     assert send(stack, "/upload/", b"GIF89a" + bytes(50)).json()["allowed"] == "JPEG or PNG"
     assert send(stack, "/upload/", photo, dag_id="no name").json()["found"] == "no name"
-    assert stack.get("/upload/").status_code == 405
+    assert get(stack, "/upload/").status_code == 405
 
 
 def test_classify_answers_the_job_at_once_and_results_tell_of_it(stack: Stack) -> None:
@@ -48,13 +49,13 @@ def test_classify_answers_the_job_at_once_and_results_tell_of_it(stack: Stack) -
     job_id = answer.json()["jobId"]
     state = stack.finished(job_id)
     assert state["status"] == "completed"
-    older, ours = (stack.get(f"{path}/{job_id}") for path in ("/api/results", "/api/v1/jobs"))
+    older, ours = (get(stack, f"{path}/{job_id}") for path in ("/api/results", "/api/v1/jobs"))
     assert older.json() == ours.json() == state
     assert older.headers["ETag"] == ours.headers["ETag"]
-    assert stack.request("HEAD", f"/api/results/{job_id}").status_code == 200
+    assert get(stack, f"/api/results/{job_id}", "HEAD").status_code == 200
 
 
 def test_a_result_of_no_job_is_404(stack: Stack) -> None:
-    answer = stack.get("/api/results/none")
+    answer = get(stack, "/api/results/none")
 
     assert (answer.status_code, answer.json()["found"]) == (404, "none")

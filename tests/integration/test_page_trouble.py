@@ -160,7 +160,8 @@ def test_jobs_that_do_not_end_are_asked_for_less_and_less(
         tab.page.clock.install()
         tab.drop(*made(tmp_path, *(f"{number}.jpg" for number in range(MANY))))
         expect(tab.page.locator(".card[data-state=pending]")).to_have_count(MANY)
-        tab.page.clock.pause_at(tab.page.evaluate("Date.now() + 1000"))
+        # Far enough ahead that it is not over before the clock stands still.
+        tab.page.clock.pause_at(tab.page.evaluate("Date.now() + 60_000"))
         pass_a_minute(tab)
         before = len(tab.asked("/api/v1/jobs"))
 
@@ -202,14 +203,19 @@ def test_how_much_of_a_file_has_gone_is_told(tab: Visit, tmp_path: Path) -> None
     path.write_bytes(pictures.fresh("large") + bytes(600_000))
     network = tab.page.context.new_cdp_session(tab.page)
     network.send("Network.enable")
-    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 200_000}
-    network.send("Network.emulateNetworkConditions", slow)
 
+    def upload_at_most(speed: int) -> None:
+        told = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": speed}
+        network.send("Network.emulateNetworkConditions", told)
+
+    # So slow that it is still on its way when both were seen.
+    upload_at_most(10_000)
     tab.choose(path)
 
     some = re.compile(r"[1-9]\d* kB of 60\d kB sent")
     expect(tab.card("large.jpg")).to_contain_text(some)
     expect(tab.page.get_by_role("progressbar", name="Sent of large.jpg")).to_be_visible()
+    upload_at_most(-1)
     tab.ended(1)
 
 
