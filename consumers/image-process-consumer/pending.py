@@ -110,15 +110,21 @@ class _Queues:
         self.alone += delivery.alone
 
     def remove(self, delivery: Delivery) -> None:
+        """Take one out, as its tenant's turn: that one comes last in the next batch."""
         queue = self._queues[delivery.tenant]
         queue.remove(delivery)
+        self._queues.move_to_end(delivery.tenant)
         if not queue:
             del self._queues[delivery.tenant]
         self._note_gone([delivery])
 
     def drop(self, partitions: Collection[Partition]) -> None:
+        turns = list(self._queues)
         for delivery in [each for each in self if each.place in partitions]:
             self.remove(delivery)
+        for tenant in turns:  # nobody had one
+            if tenant in self._queues:
+                self._queues.move_to_end(tenant)
 
     def take(self, most: int, is_ready: Callable[[Delivery], bool]) -> list[Delivery]:
         """Take one of each tenant in turn; who had a turn comes last in the next batch."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from deliveries import Delivery, read
@@ -100,6 +102,26 @@ def test_one_by_one_the_others_are_not_forgotten_either(pending: Pending) -> Non
     one_by_one = [pending.take_alone(float("inf"))[0].origin.topic for _ in range(8)]
 
     assert one_by_one == [URGENT, URGENT, URGENT, BULK] * 2
+
+
+def test_one_by_one_tenants_take_turns_too(pending: Pending) -> None:
+    add(pending, BULK, "a", 4)
+    add(pending, BULK, "b", 2)
+
+    one_by_one = [pending.take_alone(float("inf")) for _ in range(6)]
+
+    assert "".join(map(tenants, one_by_one)) == "ababaa"
+    assert [each.origin.offset for (each,) in one_by_one if each.tenant == "a"] == [0, 1, 2, 3]
+
+
+def test_what_is_lost_costs_a_tenant_no_turn(pending: Pending) -> None:
+    for tenant in "ab":
+        add(pending, BULK, tenant, 2)
+    pending.add(replace(delivery(BULK, "a", 9), origin=Origin(BULK, 1, 9)))
+
+    pending.drop({(BULK, 1)})
+
+    assert tenants(pending.take(4, float("inf"), is_urgent=False)) == "abab"
 
 
 def test_what_is_of_a_lost_partition_is_dropped_from_every_queue(pending: Pending) -> None:
