@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pipeline.errors import OverQuota, Unavailable
+from pipeline.errors import OverQuota, PipelineError
 from pipeline.ids import INPUT_BUCKET, TENANT_BUCKET
 from pipeline.kafka import topics
 from pipeline.kafka.backlog import Reading
@@ -33,6 +33,7 @@ _DAY_SECONDS = 24 * 3600
 _FLIGHT_SECONDS, _STORED_SECONDS = 5, 3600
 # A place in Kafka as one number, which Redis keeps exactly: topic, partition, offset.
 _PARTITIONS, _OFFSETS = 1 << 7, 1 << 40
+_STORED = ("stored_images", "stored_bytes")
 _WHAT = {
     "images_a_day": "images were accepted today, this one included; the quota is {} a day",
     "bytes_a_day": "bytes were accepted today, these included; the quota is {} a day",
@@ -105,8 +106,13 @@ class QuotaGate:
         self.tell()
 
     @contextmanager
-    def one(self, tenant: str, size: int) -> Iterator[Taken]:
+    def one(
+        self, tenant: str, size: int, is_stored: Callable[[], bool] = lambda: False
+    ) -> Iterator[Taken]:
         """Take room for one image; what became of it is to be said within the block.
+
+        Args:
+            is_stored: tells whether the image is; asked where there is no room to store another.
 
         Raises:
             OverQuota: there is none.
@@ -117,7 +123,9 @@ class QuotaGate:
             return
         now, member = self._clock(), os.urandom(8).hex()
         day = _day(now)
-        used = self._usage.take(tenant, quota, day, now, member, size)
+        used, adds = self._usage.take(tenant, quota, day, now, member, size), True
+        if used and used.refused in _STORED and is_stored():
+            used, adds = self._usage.take(tenant, quota, day, now, member, size, adds=False), False
         if used is None:
             yield taken
             return
@@ -128,7 +136,8 @@ class QuotaGate:
         try:
             yield taken
         finally:
-            self._untold.append(_settled(tenant, day, member, size, quota, taken))
+            adds_nothing = adds and quota.is_stored_limited and not taken.created
+            self._untold.append(_settled(tenant, day, member, size, quota, taken, adds_nothing))
             self._is_wanted.set()
 
     def note(self, reading: Reading) -> None:
@@ -141,7 +150,7 @@ class QuotaGate:
         """Read the quotas now; those that are known stand where they cannot be read."""
         try:
             self._quotas = Quotas.parse(self._store.get(TENANT_BUCKET, KEY))
-        except (Unavailable, ValueError) as error:
+        except (PipelineError, ValueError) as error:
             if self._is_read:
                 logger.warning("quotas are not known", extra={"reason": str(error)})
             self._is_read = False
@@ -155,9 +164,10 @@ class QuotaGate:
             self._usage.settle(settled)
         reading, self._reading = self._reading, None
         if reading:
-            spans = _finished(reading)
-            for tenant in list(self._in_flight):
-                self._usage.finish(tenant, spans)
+            tenants = list(self._in_flight)
+            # Before it is counted: whoever takes one from now on is added again.
+            self._in_flight.difference_update(tenants)
+            self._in_flight.update(self._usage.finish(tenants, _finished(reading)))
         while self._uncounted:
             self._count(self._uncounted.pop())
 
@@ -178,7 +188,7 @@ class QuotaGate:
             for stored in self._store.listed(INPUT_BUCKET, f"{tenant}/"):
                 if stored.stored_at < began:
                     images, size = images + 1, size + stored.size
-        except Unavailable as error:
+        except PipelineError as error:
             logger.warning("stored images not counted", extra={"reason": str(error)})
             return
         self._usage.counted(tenant, images, size)
@@ -199,7 +209,9 @@ def _day(now: float) -> str:
     return datetime.fromtimestamp(now, UTC).date().isoformat()
 
 
-def _settled(tenant: str, day: str, member: str, size: int, quota: Quota, taken: Taken) -> Settled:
+def _settled(
+    tenant: str, day: str, member: str, size: int, quota: Quota, taken: Taken, adds_nothing: bool
+) -> Settled:
     score = None
     if taken.place and quota.images_in_flight:
         topic, written = taken.place
@@ -210,7 +222,7 @@ def _settled(tenant: str, day: str, member: str, size: int, quota: Quota, taken:
         member,
         size,
         is_given_back=taken.place is None,
-        is_stored_before=quota.is_stored_limited and not taken.created,
+        is_stored_before=adds_nothing,
         score=score,
     )
 

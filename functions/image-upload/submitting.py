@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import idempotency
 from admission import Admission
@@ -14,7 +15,7 @@ from pipeline import telemetry
 from pipeline.errors import InvalidImage, PipelineError, Refused, Unavailable
 from pipeline.http.web import Call
 from pipeline.ids import Job, image_id
-from quota_gate import QuotaGate
+from quota_gate import QuotaGate, Taken
 from upload import Uploads
 
 # An accepted job, or why there is none.
@@ -131,18 +132,16 @@ class _One:
     def accept(self, number: int, sent: SentFile, *, is_alone: bool = False) -> Outcome:
         call = self.call
         try:
-            with self.quotas.one(self.tenant, len(sent.data)) as taken:
-                job = self.uploads.accept(
-                    self.tenant,
-                    sent,
-                    call.trace_id,
-                    call.names,
-                    self.turn,
-                    number,
-                    is_awaited=self.is_awaited,
-                    taken=taken,
-                )
-                self.headers.update(taken.headers or {})
+            job = self.uploads.accept(
+                self.tenant,
+                sent,
+                call.trace_id,
+                call.names,
+                self.turn,
+                number,
+                is_awaited=self.is_awaited,
+                room=partial(self._room, len(sent.data)),
+            )
         except (InvalidImage, Unavailable, Refused) as error:
             if is_alone:
                 raise
@@ -150,3 +149,9 @@ class _One:
             return error
         telemetry.UPLOADS.labels("accepted").inc()
         return job
+
+    @contextmanager
+    def _room(self, size: int, is_stored: Callable[[], bool]) -> Iterator[Taken]:
+        with self.quotas.one(self.tenant, size, is_stored) as taken:
+            yield taken
+            self.headers.update(taken.headers or {})

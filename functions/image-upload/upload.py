@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -21,6 +22,13 @@ from pipeline.storage.object_store import ObjectStore
 from quota_gate import Taken
 
 logger = logging.getLogger(__name__)
+
+# Gives one image room, or raises OverQuota; asks whether it is stored where that may matter.
+Room = Callable[[Callable[[], bool]], AbstractContextManager[Taken]]
+
+
+def _as_much_as_comes(_: Callable[[], bool]) -> AbstractContextManager[Taken]:
+    return nullcontext(Taken())
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class Uploads:
         number: int = 0,
         *,
         is_awaited: bool = False,
-        taken: Taken | None = None,
+        room: Room = _as_much_as_comes,
     ) -> Job:
         """Make one submission durable; when this returns, the object and its event are.
 
@@ -53,11 +61,12 @@ class Uploads:
             turn: the request's, if it has an Idempotency-Key.
             number: of the image in its request.
             is_awaited: a client waits for the result.
-            taken: told what becomes of the room that the image was given.
+            room: of the tenant's quota; not asked for what an earlier request has done.
 
         Raises:
             KeyReused: the key came with other images before.
             InvalidImage: nothing was stored and no event sent.
+            OverQuota: likewise.
             Unavailable: MinIO or Kafka did not confirm; the event may still land.
         """
         info = decoding.inspect(sent.data, self.limits)
@@ -70,7 +79,6 @@ class Uploads:
             job = turn.job(number, image)
             if turn.is_done:
                 return job
-        taken = taken or Taken()
         event = cloudevents.ImageUploaded(
             tenant_id=tenant,
             job_id=job.job_id,
@@ -85,15 +93,16 @@ class Uploads:
             redelivered=turn is not None and turn.is_repeated,
             traceparent=telemetry.child_traceparent(trace_id),
         )
-        taken.created = self.store.create(
-            INPUT_BUCKET, key, sent.data, event.mime_type, metadata_of(event)
-        )
-        crashes.point("upload.stored")
-        event = replace(event, duplicate=not taken.created)
-        with self.lanes.one(tenant, is_awaited=is_awaited) as lane:
-            lane.written = self.publisher.publish(lane.topic.name, image, event.encode())
-        taken.place = (lane.topic, lane.written)
-        crashes.point("upload.acknowledged")
+        with room(lambda: self.store.exists(INPUT_BUCKET, key)) as taken:
+            taken.created = self.store.create(
+                INPUT_BUCKET, key, sent.data, event.mime_type, metadata_of(event)
+            )
+            crashes.point("upload.stored")
+            event = replace(event, duplicate=not taken.created)
+            with self.lanes.one(tenant, is_awaited=is_awaited) as lane:
+                lane.written = self.publisher.publish(lane.topic.name, image, event.encode())
+            taken.place = (lane.topic, lane.written)
+            crashes.point("upload.acknowledged")
         known = {"image_id": image, "job_id": event.job_id, "trace_id": trace_id}
         logger.info("accepted", extra={**known, **(names or {})})
         return job

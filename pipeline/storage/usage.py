@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from functools import partial
 from typing import Any, cast
 
 from pipeline.quotas import NAMES, Quota
@@ -15,6 +16,8 @@ _RESERVED_SECONDS = 120
 # Longer than an event may wait.
 _FLIGHT_DAYS_SECONDS = 8 * 24 * 3600
 _COUNTING_SECONDS = 600
+# In one round trip: whoever sends meanwhile waits for no more.
+_TENANTS_AT_ONCE = 20
 
 # One round trip, and nobody else in between: looks whether all fits, and takes it.
 _TAKE = """
@@ -30,9 +33,10 @@ if limit[3] > 0 then
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '(-' .. now, '(0')
   used[3] = redis.call('ZCARD', KEYS[2])
 end
-local more = {1, size, 1, 1, size}
+local adds = tonumber(ARGV[12])
+local more = {1, size, 1, adds, adds * size}
 for i = 1, 5 do
-  if limit[i] > 0 and used[i] + more[i] > limit[i] and (i < 4 or u[6]) then
+  if limit[i] > 0 and more[i] > 0 and used[i] + more[i] > limit[i] and (i < 4 or u[6]) then
     return {i, used[1], used[2], used[3], used[4], used[5], u[6] and 1 or 0}
   end
 end
@@ -42,12 +46,13 @@ if limit[3] > 0 then
   redis.call('EXPIRE', KEYS[2], ARGV[11])
 end
 if counts_stored then
-  redis.call('HINCRBY', KEYS[1], 'stored_images', 1)
-  redis.call('HINCRBY', KEYS[1], 'stored_bytes', size)
+  redis.call('HINCRBY', KEYS[1], 'stored_images', more[4])
+  redis.call('HINCRBY', KEYS[1], 'stored_bytes', more[5])
 elseif u[6] then
   redis.call('HDEL', KEYS[1], 'known', 'stored_images', 'stored_bytes')
 end
-return {0, used[1] + 1, used[2] + size, used[3] + 1, used[4] + 1, used[5] + size, u[6] and 1 or 0}
+for i = 1, 5 do used[i] = used[i] + more[i] end
+return {0, used[1], used[2], used[3], used[4], used[5], u[6] and 1 or 0}
 """
 # What was taken is kept, given back, or told where it waits.
 _SETTLE = """
@@ -61,7 +66,10 @@ if ARGV[5] == '1' and redis.call('HEXISTS', KEYS[1], 'stored_images') == 1 then
   redis.call('HINCRBY', KEYS[1], 'stored_bytes', -size)
 end
 redis.call('ZREM', KEYS[2], member)
-if ARGV[6] ~= '' then redis.call('ZADD', KEYS[2], ARGV[6], member) end
+if ARGV[6] ~= '' then
+  redis.call('ZADD', KEYS[2], ARGV[6], member)
+  redis.call('EXPIRE', KEYS[2], ARGV[7])
+end
 """
 
 
@@ -111,11 +119,23 @@ class Usage(Client):
         self._settle_script = self._redis.register_script(_SETTLE)
 
     def take(
-        self, tenant: str, quota: Quota, day: str, now: float, member: str, size: int
+        self,
+        tenant: str,
+        quota: Quota,
+        day: str,
+        now: float,
+        member: str,
+        size: int,
+        *,
+        adds: bool = True,
     ) -> Used | None:
-        """Take one image and its bytes, if there is room for both; None: Redis does not answer."""
-        limits = astuple(quota)
-        asked = [int(now), day, member, size, *limits, _RESERVED_SECONDS, _FLIGHT_DAYS_SECONDS]
+        """Take one image and its bytes, if there is room for both; None: Redis does not answer.
+
+        Args:
+            adds: more will be stored by it.
+        """
+        limits = (*astuple(quota), _RESERVED_SECONDS, _FLIGHT_DAYS_SECONDS, int(adds))
+        asked = [int(now), day, member, size, *limits]
         told = self._try(lambda: self._take_script(_keys(tenant), asked), None)
         if told is None:
             return None
@@ -134,9 +154,17 @@ class Usage(Client):
         """Say what became of what was taken."""
         self._try(lambda: self._settle(settled), None)
 
-    def finish(self, tenant: str, spans: Sequence[tuple[int, int]]) -> None:
-        """Forget what is in flight no longer: scores from one of each pair to before the other."""
-        self._try(lambda: self._finish(tenant, spans), None)
+    def finish(self, tenants: Sequence[str], spans: Sequence[tuple[int, int]]) -> set[str]:
+        """Forget what is in flight no longer: scores from one of each pair to before the other.
+
+        Returns:
+            The tenants that have something in flight, or may have.
+        """
+        open_ones: set[str] = set()
+        for first in range(0, len(tenants), _TENANTS_AT_ONCE):
+            some = tenants[first : first + _TENANTS_AT_ONCE]
+            open_ones |= self._try(partial(self._finish, some, spans), set(some))
+        return open_ones
 
     def of(self, tenant: str, day: str) -> Used | None:
         """Tell what a tenant has used; None: Redis does not answer."""
@@ -154,14 +182,18 @@ class Usage(Client):
         for each in settled:
             flags = [int(each.is_given_back), int(each.is_stored_before)]
             score = "" if each.score is None else each.score
-            told = [each.day, each.member, each.size, *flags, score]
+            told = [each.day, each.member, each.size, *flags, score, _FLIGHT_DAYS_SECONDS]
             self._settle_script(_keys(each.tenant), told)
 
-    def _finish(self, tenant: str, spans: Sequence[tuple[int, int]]) -> None:
+    def _finish(self, tenants: Sequence[str], spans: Sequence[tuple[int, int]]) -> set[str]:
         with self._redis.pipeline(transaction=False) as pipe:
-            for first, end in spans:
-                pipe.zremrangebyscore(_keys(tenant)[1], first, f"({end}")
-            pipe.execute()
+            for tenant in tenants:
+                _, flight = _keys(tenant)
+                for first, end in spans:
+                    pipe.zremrangebyscore(flight, first, f"({end}")
+                pipe.zcard(flight)
+            counts = pipe.execute()[len(spans) :: len(spans) + 1]
+        return {tenant for tenant, count in zip(tenants, counts, strict=True) if count}
 
     def _of(self, tenant: str, day: str) -> Used:
         counts, flight = _keys(tenant)

@@ -15,9 +15,10 @@ from pipeline.kafka.backlog import Reading
 from pipeline.kafka.broker import Written
 from pipeline.quotas import KEY, Quota, Quotas
 from pipeline.storage.usage import Usage
-from quota_gate import QuotaGate, Taken
+from quota_gate import QuotaGate, Taken, _finished
 from tests.fakes import MemoryStore
 from tests.nowhere import unanswered
+from tests.redis_client import redis_of
 from tests.stack import Stack
 
 NOON = 1_800_014_400.0
@@ -156,6 +157,45 @@ def test_in_flight_is_what_the_consumer_has_not_finished(usage: Usage) -> None:
     assert door.used()["images_in_flight"] == 1
     assert door.sends(5) == 2
     assert door.looks > 0
+
+
+def test_what_is_in_flight_is_forgotten_some_day_whatever_becomes_of_it(
+    stack: Stack, usage: Usage
+) -> None:
+    door = Door(usage, images_in_flight=3)
+    door.sends()
+    door.gate.tell()
+
+    with redis_of(stack) as redis:
+        assert redis.ttl(f"quota:{{{door.tenant}}}:flight") > 0
+
+
+def test_of_many_tenants_those_are_looked_for_that_have_something_in_flight(usage: Usage) -> None:
+    doors = [Door(usage, images_in_flight=3) for _ in range(50)]
+    for number, door in enumerate(doors):
+        door.offset = number
+        door.sends()
+        door.gate.tell()
+    tenants = [door.tenant for door in doors]
+    first = _finished(Reading(0, 0, {(LANE.name, 2): 30}))
+
+    assert usage.finish(tenants, first) == set(tenants[30:])
+    assert all(door.used()["images_in_flight"] for door in doors[30:])
+
+
+def test_at_a_full_store_the_same_image_comes_in_and_no_other(usage: Usage) -> None:
+    door = Door(usage, stored_images=2)
+    door.sends()
+    door.now += 1
+    door.gate.tell()
+    door.sends()
+
+    assert door.refusal().found == 3
+    with door.gate.one(door.tenant, SIZE, lambda: True) as taken:
+        taken.place = (LANE, Written(2, door.offset))
+
+    assert (door.used()["stored_images"], door.used()["stored_bytes"]) == (2, 2 * SIZE)
+    assert door.refusal().found == 3
 
 
 def test_what_was_begun_and_never_ended_is_forgotten(usage: Usage) -> None:

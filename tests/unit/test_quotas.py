@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
-from pipeline.quotas import Quota, Quotas
+from pipeline.errors import OverQuota
+from pipeline.kafka import topics
+from pipeline.kafka.backlog import Reading
+from pipeline.kafka.broker import Written
+from pipeline.quotas import KEY, Quota, Quotas
 from pipeline.settings import Settings
-from pipeline.storage.usage import Usage
+from pipeline.storage.usage import Settled, Usage, Used
 from quota_gate import QuotaGate
 from tests.fakes import MemoryStore
 
@@ -43,6 +50,78 @@ def test_a_tenant_has_its_own_limits_and_the_settings_for_the_rest() -> None:
 def test_what_is_no_quota_is_refused_by_name(text: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         Quotas.parse(text)
+
+
+class Counts(Usage):
+    """A Redis of one tenant, where as much is stored as may be; what it was told."""
+
+    def __init__(self, in_flight: int = 0) -> None:
+        self.settled: list[Settled] = []
+        self.in_flight = in_flight
+        self.asked: list[str] = []
+        self.is_counting = False
+
+    def take(self, *_: Any, adds: bool = True) -> Used | None:
+        return Used(1, 1, 1, 1, 1, "stored_images" if adds else None, is_stored_known=True)
+
+    def settle(self, settled: Sequence[Settled]) -> None:
+        self.settled += settled
+
+    def finish(self, tenants: Sequence[str], spans: Sequence[tuple[int, int]]) -> set[str]:
+        self.asked += tenants
+        return set(tenants) if self.in_flight else set()
+
+    def begin_counting(self, tenant: str) -> bool:
+        self.is_counting = True
+        return True
+
+
+def test_at_a_full_store_what_is_stored_already_comes_in_and_is_not_counted() -> None:
+    usage = Counts()
+    gate = QuotaGate(MemoryStore(), usage, Quota(stored_images=1))
+
+    with gate.one("one", 1000, lambda: True) as taken:
+        taken.place = (topics.UPLOADS, Written(0, 0))
+    with pytest.raises(OverQuota), gate.one("one", 1000, lambda: False):
+        pass
+    gate.tell()
+
+    assert [each.is_stored_before for each in usage.settled] == [False]
+
+
+@pytest.mark.parametrize(("in_flight", "asked"), [(0, 1), (1, 2)])
+def test_who_has_nothing_in_flight_is_not_looked_for(in_flight: int, asked: int) -> None:
+    usage = Counts(in_flight)
+    gate = QuotaGate(MemoryStore(), usage, Quota(images_in_flight=2))
+    with gate.one("one", 1000, lambda: True) as taken:
+        taken.place = (topics.UPLOADS, Written(0, 0))
+
+    for position in (1, 2):
+        gate.note(Reading(0, 0, {(topics.UPLOADS.name, 0): position}))
+        gate.tell()
+
+    assert usage.asked == ["one"] * asked
+
+
+def test_a_store_that_refuses_for_good_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    class Unknown(Counts):
+        def take(self, *_: Any, adds: bool = True) -> Used | None:
+            return Used()
+
+    store, usage = MemoryStore(), Unknown()
+    gate = QuotaGate(store, usage, Quota(stored_images=1))
+    with gate.one("one", 1000):
+        pass
+    store.refused = {KEY, ""}
+
+    gate.read()
+    gate.tell()
+
+    assert usage.is_counting
+    assert [each.message for each in caplog.records] == [
+        "quotas are not known",
+        "stored images not counted",
+    ]
 
 
 def test_a_tenant_without_a_quota_costs_nothing() -> None:

@@ -18,14 +18,14 @@ from doors import Door
 from form import Form, SentFile
 from idempotency import Keys
 from pipeline import ids
-from pipeline.errors import Conflict, InvalidImage, KeyReused, Rejected, Unavailable
+from pipeline.errors import Conflict, InvalidImage, KeyReused, OverQuota, Rejected, Unavailable
 from pipeline.http.web import Call
 from pipeline.images import decoding
 from pipeline.kafka import topics
 from pipeline.quotas import Quota
 from pipeline.settings import Settings
 from pipeline.storage.results import Found
-from pipeline.storage.usage import Usage
+from pipeline.storage.usage import Usage, Used
 from quota_gate import QuotaGate
 from submitting import Submissions, Submitted
 from tests import pictures
@@ -54,14 +54,22 @@ class Room(Admission):
         yield
 
 
+class UsedUp(Usage):
+    """What any tenant may send was sent."""
+
+    def take(self, tenant: str, quota: Quota, *_: Any, **__: Any) -> Used | None:
+        return Used(images_a_day=quota.images_a_day, refused="images_a_day")
+
+
 class Bench:
-    """Submissions over fakes."""
+    """Submissions over fakes; a `quota` is used up."""
 
     def __init__(self) -> None:
         self.store, self.broker, self.marks = MemoryStore(), StubBroker(), MemoryMarks()
         self.now = datetime(2026, 1, 2, tzinfo=UTC)
         self.room = 1000
         self.model = MODEL
+        self.quota = Quota()
 
     def send(
         self,
@@ -83,7 +91,7 @@ class Bench:
         )
         uploads = Uploads(limits, self.store, self.broker, job_ids, self.model)
         call = Call("POST", "/", {}, {"X-Call-Id": call_id, **(headers or {})}, b"", TRACE)
-        quotas = QuotaGate(self.store, Usage(Settings()), Quota())
+        quotas = QuotaGate(self.store, UsedUp(Settings()), self.quota)
         submissions = Submissions(uploads, keys, Room(self.room), quotas)
         return submissions.submit(tenant, call, lambda: Form(list(sent), {}))
 
@@ -121,6 +129,20 @@ def test_several_images_have_an_entry_each_in_their_order(bench: Bench) -> None:
     assert told[1]["problem"]["type"].endswith(":unsupported-format")
     assert told[1]["problem"]["traceId"] == TRACE
     assert [each["data"]["originalFileName"] for each in bench.events] == ["0.jpg", "1.jpg"]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_was_accepted_before_takes_no_room_of_a_quota(bench: Bench, count: int) -> None:
+    first = bench.send(*GOOD[:count], headers=KEY)
+    bench.quota = Quota(images_a_day=count)
+
+    again = bench.send(*GOOD[:count], headers=KEY)
+
+    assert again.is_repeated
+    assert job_ids_of(again) == job_ids_of(first)
+    assert len(bench.events) == count
+    with pytest.raises(OverQuota):
+        bench.send(GOOD[3])
 
 
 def test_one_image_is_answered_as_it_is(bench: Bench) -> None:
