@@ -34,8 +34,8 @@ BUCKETS = (
 FAILURES_PREFIX = "failures/"
 CANCELLED_PREFIX = "cancelled/"
 
-# `failures` begins the keys of failures, where results of a tenant of that name would lie, too.
-TENANT_PATTERN = re.compile(r"(?!failures$)[a-z0-9][a-z0-9-]{0,62}")
+# Two names begin keys of ours, where results of a tenant of that name would lie, too.
+TENANT_PATTERN = re.compile(r"(?!(?:failures|cancelled)$)[a-z0-9][a-z0-9-]{0,62}")
 IMAGE_ID_PATTERN = re.compile(r"[0-9a-f]{64}")
 MODEL_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 

@@ -79,9 +79,3 @@ class Turn:
     @property
     def _is_owed(self) -> bool:
         return self._urgent_in_a_row >= _URGENT_IN_A_ROW
-
-    def _count(self, is_urgent: bool, change: int) -> None:
-        if is_urgent:
-            self._urgent_waiting += change
-        else:
-            self._others_waiting += change

@@ -199,7 +199,7 @@ def _tenant(text: str) -> str:
     if not TENANT_PATTERN.fullmatch(text):
         raise Rejected(
             f"the tenant is {text[:100]!r}; allowed: 1 to 63 of a-z, 0-9 and -, not - first, and"
-            " not failures",
+            " neither failures nor cancelled",
             found=text[:100],
         )
     return text

@@ -103,6 +103,7 @@ def test_a_long_answer_is_packed_for_who_asks_for_it(stack: Stack, job: dict[str
         assert "Accept-Encoding" in answer.headers["Vary"]
     again = answered(stack, "GET", path, If_None_Match=packed.headers["ETag"], **PACKED)
     assert (again.status_code, again.content) == (304, b"")
+    assert "Accept-Encoding" in again.headers["Vary"]
 
 
 def test_a_short_one_is_not(stack: Stack) -> None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+import requests
 
 from tests.gateway import Answer, Gateway, running_gateway
 from tests.stack import ROOT, until
@@ -109,7 +110,8 @@ def test_a_listed_origin_may_read_the_answer_whatever_it_is(gateway: Gateway, na
     answer = ask(gateway, name, f"Origin: {LISTED}")
 
     assert answer.headers["access-control-allow-origin"] == LISTED
-    assert "X-Trace-Id" in answer.headers["access-control-expose-headers"]
+    exposed = answer.headers["access-control-expose-headers"].split(", ")
+    assert {"RateLimit", "RateLimit-Policy", "X-Trace-Id"} <= {*exposed}
     assert "access-control-allow-credentials" not in answer.headers
     assert answer.headers["vary"] == "Origin"
 
@@ -170,6 +172,22 @@ def test_openfaas_own_api_is_read_by_no_page(gateway: Gateway) -> None:
 @pytest.mark.parametrize("name", [name for name in TARGETS if TARGETS[name][2] >= 400])
 def test_no_store_keeps_a_problem(gateway: Gateway, name: str) -> None:
     assert ask(gateway, name).headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("target", ["/healthz", "/api/v1/key"])
+def test_no_store_keeps_what_the_gateway_says_itself(gateway: Gateway, target: str) -> None:
+    assert gateway.ask(target, "GET").headers["cache-control"] == "no-store"
+
+
+def test_what_is_unchanged_says_what_it_varies_by(gateway: Gateway) -> None:
+    url, asks = f"http://127.0.0.1:{gateway.port}/", {"Accept-Encoding": "gzip"}
+    packed = requests.get(url, headers=asks, timeout=60)
+
+    again = requests.get(url, headers={**asks, "If-None-Match": packed.headers["ETag"]}, timeout=60)
+
+    assert (packed.status_code, again.status_code) == (200, 304)
+    varies = [{*each.headers["Vary"].split(", ")} for each in (packed, again)]
+    assert varies == [{"Accept-Encoding", "Origin"}] * 2
 
 
 def test_what_a_function_says_of_caching_and_packing_is_left_to_it(gateway: Gateway) -> None:

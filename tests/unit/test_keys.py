@@ -88,6 +88,7 @@ def test_a_key_opens_until_it_expires_or_is_revoked(
     [
         ({"tenant": "Press"}, "tenant is 'Press'"),
         ({"tenant": "failures"}, "tenant is 'failures'"),
+        ({"tenant": "cancelled"}, "tenant is 'cancelled'"),
         ({"scopes": []}, "scopes is"),
         ({"scopes": ["root"]}, r"scopes is \['root'\]; allowed: a list of upload, read, admin"),
         ({"scopes": "upload"}, "scopes is 'upload'"),
@@ -166,6 +167,7 @@ def test_a_key_is_printed_alone_and_kept_nowhere(stack: Stack) -> None:
     [
         ("--tenant", "Press", "the tenant is 'Press'; allowed: 1 to 63 of a-z, 0-9 and -"),
         ("--tenant", "failures", "the tenant is 'failures'"),
+        ("--tenant", "cancelled", "the tenant is 'cancelled'"),
         ("--tenant", "a/b", "the tenant is 'a/b'"),
         ("--tenant", "a" * 64, "the tenant is "),
         ("--scopes", "upload,root", "the scopes are 'upload,root'; allowed: upload, read, admin"),
