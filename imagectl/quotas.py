@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from imagectl.settings import settings_of
-from pipeline.errors import Rejected
+from pipeline.errors import Conflict, Rejected
 from pipeline.ids import TENANT_BUCKET
 from pipeline.quotas import KEY, NAMES, Quota, Quotas, check, most
 from pipeline.settings import Settings
@@ -20,6 +20,7 @@ from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.usage import Usage
 
 _UNSET = "default"
+_MOST_TRIES = 20
 
 
 class _Limit(click.ParamType[int | str]):
@@ -52,7 +53,8 @@ def quotas() -> None:
 def list_quotas(as_json: bool) -> None:
     """List the tenants that have a quota of their own, and what they have used."""
     settings = settings_of(os.environ)
-    known, usual = _read(ObjectStore(settings)), Quota.from_settings(settings)
+    known = _parse(ObjectStore(settings).get(TENANT_BUCKET, KEY))
+    usual = Quota.from_settings(settings)
     rows = [_row(tenant, known.of(tenant, usual), settings) for tenant in sorted(known.own)]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
@@ -72,8 +74,29 @@ def set_quota(tenant: str, **limits: int | str | None) -> None:
     given = {name: value for name, value in limits.items() if value is not None}
     if not given:
         raise Rejected(f"nothing is set; allowed: {', '.join(map(_option, NAMES))}")
-    store = ObjectStore(settings_of(os.environ))
-    known = _read(store)
+    change(ObjectStore(settings_of(os.environ)), tenant, given)
+
+
+def change(store: ObjectStore, tenant: str, given: Mapping[str, int | str]) -> None:
+    """Set these limits; what others set meanwhile stands.
+
+    Raises:
+        Conflict: others did so again and again.
+        Rejected: a limit, or what is kept, is none.
+        Unavailable: MinIO does not answer.
+    """
+    for _ in range(_MOST_TRIES):
+        text, tag = store.tagged(TENANT_BUCKET, KEY)
+        changed = _changed(_parse(text), tenant, given)
+        if store.replace(TENANT_BUCKET, KEY, changed, "application/json", tag):
+            return
+    raise Conflict(
+        f"others changed quotas {_MOST_TRIES} times meanwhile; nothing is set: try again",
+        allowed="one change at a time",
+    )
+
+
+def _changed(known: Quotas, tenant: str, given: Mapping[str, int | str]) -> bytes:
     own = {**known.own.get(tenant, {}), **given}
     kept = {name: value for name, value in own.items() if isinstance(value, int)}
     try:
@@ -81,7 +104,7 @@ def set_quota(tenant: str, **limits: int | str | None) -> None:
         known.own[tenant] = kept
         if not kept:
             del known.own[tenant]
-        store.put(TENANT_BUCKET, KEY, known.document(), "application/json")
+        return known.document()
     except ValueError as error:
         raise Rejected(str(error)) from error
 
@@ -99,9 +122,9 @@ def _with_limits(command: Callable[..., None]) -> Callable[..., None]:
 _with_limits(set_quota)
 
 
-def _read(store: ObjectStore) -> Quotas:
+def _parse(text: bytes | None) -> Quotas:
     try:
-        return Quotas.parse(store.get(TENANT_BUCKET, KEY))
+        return Quotas.parse(text)
     except ValueError as error:
         raise Rejected(f"{TENANT_BUCKET}/{KEY} cannot be read: {error}") from error
 

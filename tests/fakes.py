@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from invoke import ClassifierClient
@@ -56,6 +57,18 @@ class MemoryStore(ObjectStore):
             self._write(bucket, key, data, content_type, metadata or {})
             return True
 
+    def replace(self, bucket: str, key: str, data: bytes, content_type: str, tag: str) -> bool:
+        self._answer(key)
+        with self._creating:
+            if self._tag(bucket, key) != tag:
+                return False
+            self._write(bucket, key, data, content_type, {})
+            return True
+
+    def tagged(self, bucket: str, key: str) -> tuple[bytes | None, str]:
+        self._answer(key)
+        return self.objects.get((bucket, key)), self._tag(bucket, key)
+
     def put_many(self, bucket: str, objects: Mapping[str, bytes], content_type: str) -> None:
         for key, data in objects.items():
             self.put(bucket, key, data, content_type)
@@ -94,6 +107,10 @@ class MemoryStore(ObjectStore):
     def folders(self, bucket: str, prefix: str) -> Iterator[str]:
         rests = (each.key.removeprefix(prefix) for each in self.listed(bucket, prefix))
         yield from sorted({f"{prefix}{rest.split('/')[0]}/" for rest in rests if "/" in rest})
+
+    def _tag(self, bucket: str, key: str) -> str:
+        data = self.objects.get((bucket, key))
+        return "" if data is None else sha256(data).hexdigest()
 
     def _write(
         self, bucket: str, key: str, data: bytes, content_type: str, metadata: Mapping[str, str]

@@ -99,6 +99,30 @@ class ObjectStore:
         answers = self._exchange({200, 412}, requests)
         return {key: it.status == 200 for key, it in zip(objects, answers, strict=True)}
 
+    def replace(self, bucket: str, key: str, data: bytes, content_type: str, tag: str) -> bool:
+        """Write an object in the place of the one that `tagged` read; True when this call did.
+
+        Args:
+            tag: of the one that was read; empty: there was none.
+
+        Raises:
+            Unavailable: the store did not confirm it.
+        """
+        condition = {"if-match": tag} if tag else _CREATE
+        headers = {"content-type": content_type, **condition}
+        # 404: the one that was read has gone.
+        request = self._request("PUT", bucket, key, data, headers)
+        return self._send({200, 404, 412}, request).status == 200
+
+    def tagged(self, bucket: str, key: str) -> tuple[bytes | None, str]:
+        """Read an object and the tag of this version; None and an empty tag when there is none.
+
+        Raises:
+            Unavailable: the store did not answer.
+        """
+        answer = self._send({200, 404}, self._request("GET", bucket, key))
+        return (answer.body, answer.headers["etag"]) if answer.status == 200 else (None, "")
+
     def get(self, bucket: str, key: str) -> bytes | None:
         """Read an object; None when there is none.
 

@@ -66,6 +66,34 @@ def test_put_overwrites_and_create_does_not(store: ObjectStore, key: str, size: 
     assert store.get(BUCKET, key) == b"third"
 
 
+def test_only_what_was_read_is_replaced(store: ObjectStore, key: str) -> None:
+    none = store.tagged(BUCKET, key)
+    assert none == (None, "")
+    assert store.replace(BUCKET, key, b"first", TYPE, "")
+    first, tag = store.tagged(BUCKET, key)
+    assert first == b"first"
+
+    assert not store.replace(BUCKET, key, b"late", TYPE, "")
+    assert store.replace(BUCKET, key, b"second", TYPE, tag)
+    assert not store.replace(BUCKET, key, b"late", TYPE, tag)
+    assert not store.replace(BUCKET, f"{key}/gone", b"late", TYPE, tag)
+    assert store.get(BUCKET, key) == b"second"
+
+
+def test_of_many_that_replace_at_once_one_wins(store: ObjectStore, key: str) -> None:
+    store.put(BUCKET, key, b"first", TYPE)
+    _, tag = store.tagged(BUCKET, key)
+
+    def replace(number: int) -> bool:
+        return store.replace(BUCKET, key, b"%d" % number, TYPE, tag)
+
+    with ThreadPoolExecutor(16) as pool:
+        won = list(pool.map(replace, range(64)))
+
+    assert sum(won) == 1
+    assert store.get(BUCKET, key) == b"%d" % won.index(True)
+
+
 def test_of_many_that_create_at_once_one_wins(store: ObjectStore, key: str) -> None:
     with ThreadPoolExecutor(16) as pool:
         won = list(pool.map(lambda n: store.create(BUCKET, key, b"%d" % n, TYPE), range(64)))

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import OverQuota
+from imagectl import quotas
+from pipeline.errors import Conflict, OverQuota
+from pipeline.ids import TENANT_BUCKET
 from pipeline.kafka import topics
 from pipeline.kafka.backlog import Reading
 from pipeline.kafka.broker import Written
@@ -26,10 +28,10 @@ def test_what_is_written_is_read() -> None:
 
 def test_a_tenant_has_its_own_limits_and_the_settings_for_the_rest() -> None:
     usual = Quota.from_settings(Settings(quota_images_a_day=10, quota_stored_bytes=7))
-    quotas = Quotas({"one": {"images_a_day": 0, "bytes_a_day": 9}})
+    known = Quotas({"one": {"images_a_day": 0, "bytes_a_day": 9}})
 
-    assert quotas.of("one", usual) == Quota(bytes_a_day=9, stored_bytes=7)
-    assert quotas.of("two", usual) == usual
+    assert known.of("one", usual) == Quota(bytes_a_day=9, stored_bytes=7)
+    assert known.of("two", usual) == usual
 
 
 @pytest.mark.parametrize(
@@ -122,6 +124,41 @@ def test_a_store_that_refuses_for_good_ends_nothing(caplog: pytest.LogCaptureFix
         "quotas are not known",
         "stored images not counted",
     ]
+
+
+class Crowded(MemoryStore):
+    """Between a reading and the writing after it others come in, so often."""
+
+    def __init__(self, often: int) -> None:
+        super().__init__()
+        self.often = often
+
+    def tagged(self, bucket: str, key: str) -> tuple[bytes | None, str]:
+        read = super().tagged(bucket, key)
+        if self.often:
+            self.often -= 1
+            quotas.change(self, f"other-{self.often}", {"images_a_day": 7})
+        return read
+
+
+@pytest.mark.parametrize("often", [0, 1, 5])
+def test_what_others_set_meanwhile_stands(often: int) -> None:
+    store = Crowded(often)
+
+    quotas.change(store, "one", {"images_a_day": 5})
+    quotas.change(store, "one", {"images_a_day": "default", "bytes_a_day": 9})
+
+    others = {f"other-{number}": {"images_a_day": 7} for number in range(often)}
+    assert Quotas.parse(store.get(TENANT_BUCKET, KEY)).own == {"one": {"bytes_a_day": 9}, **others}
+
+
+def test_who_never_has_a_turn_is_told_so() -> None:
+    class Busy(MemoryStore):
+        def replace(self, *_: Any) -> bool:
+            return False
+
+    with pytest.raises(Conflict, match="nothing is set: try again"):
+        quotas.change(Busy(), "one", {"images_a_day": 5})
 
 
 def test_a_tenant_without_a_quota_costs_nothing() -> None:
