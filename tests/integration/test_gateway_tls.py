@@ -198,7 +198,9 @@ def test_what_cannot_be_read_gets_a_problem_at_the_other_port(
 
 
 def test_the_other_port_says_that_the_gateway_lives(gateway: Gateway) -> None:
-    assert exchange(gateway.http_port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
+    answer = exchange(gateway.http_port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    assert (answer.status, answer.headers["cache-control"]) == (200, "no-store")
 
 
 def test_browsers_are_not_told_to_keep_to_https_by_a_certificate_of_our_own(
