@@ -143,14 +143,18 @@ class Gateway:
         return self.stack.api_key_file.read_text(encoding="utf-8")
 
     def start(self) -> None:
-        folders = {"KEYS_DIR": self.stack.keys_dir, "API_KEYS_DIR": self.stack.state_dir}
-        first.main({name: str(folder) for name, folder in folders.items()})
+        self.take_up_keys()
         nginx.prepare(self.stack)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 nginx.command(self.stack), cwd=ROOT, stdout=log, stderr=log
             )
         until(self._is_up)
+
+    def take_up_keys(self) -> None:
+        """Make the key in the stack's file one that is known."""
+        folders = {"KEYS_DIR": self.stack.keys_dir, "API_KEYS_DIR": self.stack.state_dir}
+        first.main({name: str(folder) for name, folder in folders.items()})
 
     def stop(self) -> None:
         if self.process and self.process.poll() is None:

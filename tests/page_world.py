@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.services.servers import nginx
 from tests.gateway import Gateway
 from tests.provider import Provider
-from tests.stack import until
 
 _UPLOAD = """
     import hashlib
@@ -78,10 +75,8 @@ class World:
         """Make another key the one that is known; the one before is known no more."""
         key = secrets.token_urlsafe(32)
         self.gateway.stack.api_key_file.write_text(key, encoding="utf-8")
-        nginx.prepare(self.gateway.stack)
-        assert self.gateway.process is not None
-        self.gateway.process.send_signal(signal.SIGHUP)
-        until(lambda: self.gateway.ask("/api/v1/key").status == 200)
+        self.gateway.take_up_keys()
+        assert self.gateway.ask("/api/v1/key").status == 200
         return key
 
 
