@@ -142,25 +142,41 @@ class MemoryCache(ResultCache):
 
 
 class MemoryMarks(Marks):
-    """Marks in a dict; `down` makes none be there, and none be set."""
+    """Marks in a dict; `down` makes none be there, and none be set.
+
+    Attributes:
+        failing: so many of the next commands fail; after one that did Redis rests.
+    """
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
         self.down = False
+        self.failing = 0
+        self.rested = 0
+
+    @property
+    def rests(self) -> bool:
+        return self.down
+
+    def wait_for_rest(self) -> None:
+        self.rested += 1
 
     def take(self, name: str, value: str, seconds: int) -> str | None:
         if self.down or name not in self.values:
-            self.put(name, value, seconds)
+            self.swap(name, value, value, seconds)
             return None
         return self.values[name]
 
-    def put(self, name: str, value: str, seconds: int) -> None:
-        if not self.down:
-            self.values[name] = value
-
-    def remove(self, name: str) -> None:
-        if not self.down:
-            self.values.pop(name, None)
+    def swap(self, name: str, own: str, value: str, seconds: int) -> bool | None:
+        if self.down or self.failing:
+            self.failing = max(0, self.failing - 1)
+            return None
+        if self.values.get(name, own) != own:
+            return False
+        self.values[name] = value
+        if not value:
+            del self.values[name]
+        return True
 
 
 class StubBroker(Publisher):

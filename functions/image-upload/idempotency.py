@@ -28,7 +28,8 @@ _MOST_CHARACTERS = 255
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])+)"')
 _BARE = re.compile(r"[!#-+\--~]+")
 _NONCES = 1 << 64
-_DONE = "done"
+# What a mark says: who works on the key, or which submission is done.
+_BUSY, _DONE = "busy:", "done:"
 
 
 def key_of(call: Call) -> str | None:
@@ -51,6 +52,11 @@ def key_of(call: Call) -> str | None:
             allowed=f'1 to {_MOST_CHARACTERS} printable ASCII characters, such as "8e03978e-40d5"',
         )
     return key
+
+
+def name_of(tenant: str, key: str) -> str:
+    """Name a key's object, and its mark."""
+    return submission_key(tenant, hashlib.sha256(key.encode()).hexdigest())
 
 
 @dataclass(frozen=True)
@@ -82,12 +88,14 @@ class Turn:
         is_repeated: there was an earlier one, which may have done something.
     """
 
-    def __init__(self, keys: Keys, tenant: str, name: str, *, is_done: bool) -> None:
+    def __init__(self, keys: Keys, tenant: str, key: str, own: str, found: str | None) -> None:
         self._keys = keys
         self._tenant = tenant
-        self._name = name
+        self._key = key
+        self._own = own
+        self._found = found or own
         self._submission: Submission | None = None
-        self.is_done = is_done
+        self.is_done = False
         self.is_repeated = False
         self.is_finished = False
 
@@ -96,12 +104,18 @@ class Turn:
 
         Raises:
             KeyReused: it stands for others.
+            Conflict: another request has begun to use it anew.
             Unavailable: MinIO does not answer.
         """
         if self._submission is None:
             fingerprint = hashlib.sha256("\n".join(images).encode()).hexdigest()
-            self._submission, self.is_repeated = self._keys.submission(self._name, fingerprint)
-            self.is_done = self.is_done and self.is_repeated
+            found, self.is_repeated = self._keys.submission(
+                name_of(self._tenant, self._key), fingerprint, self._hold
+            )
+            self._submission = found
+            self.is_done = self.is_repeated and self._found == _done(found)
+            if not self.is_done:
+                self._hold()
 
     def job(self, number: int, image: str) -> Job:
         """Name the job of one of the images: the same each time."""
@@ -115,6 +129,18 @@ class Turn:
     def finish(self) -> None:
         """Note that every image is accepted, or refused for good."""
         self.is_finished = True
+
+    def last_mark(self) -> str | None:
+        """Tell what is to take the place of this request's mark; None: it has none."""
+        if self._found != self._own:
+            return None
+        return _done(self._submission) if self.is_finished and self._submission else ""
+
+    def _hold(self) -> None:
+        """Work on the key as the only one: the mark that is there is of an older submission."""
+        if self._found != self._own:
+            self._keys.take_over(self._tenant, self._key, self._found, self._own)
+            self._found = self._own
 
 
 class Keys:
@@ -149,29 +175,38 @@ class Keys:
         Raises:
             Conflict: another request with this key is being worked on.
         """
-        name = submission_key(tenant, hashlib.sha256(key.encode()).hexdigest())
-        other = self._marks.take(name, call_id, self._busy_seconds)
-        if other not in (None, call_id, _DONE):
-            raise Conflict(
-                f"a request with this {HEADER} is being worked on; send it again in a second",
-                code="idempotency-key-in-use",
-                found=key[:MAX_FOUND_CHARACTERS],
-                allowed="one request at a time",
-            )
-        turn = Turn(self, tenant, name, is_done=other == _DONE)
+        name, own = name_of(tenant, key), _BUSY + call_id
+        is_marked = not self._marks.rests
+        other = self._marks.take(name, own, self._busy_seconds)
+        if other not in (None, own) and not str(other).startswith(_DONE):
+            raise _in_use(key)
+        turn = Turn(self, tenant, key, own, other)
         try:
             yield turn
         finally:
-            if turn.is_finished:
-                self._marks.put(name, _DONE, self._ttl_seconds)
-            elif other != _DONE:
-                self._marks.remove(name)
+            if (last := turn.last_mark()) is not None:
+                self._end(name, own, last, is_marked=is_marked)
 
-    def submission(self, name: str, fingerprint: str) -> tuple[Submission, bool]:
+    def take_over(self, tenant: str, key: str, old: str, own: str) -> None:
+        """Set a request's mark in the place of an old one.
+
+        Raises:
+            Conflict: another request has done so.
+        """
+        if self._marks.swap(name_of(tenant, key), old, own, self._busy_seconds) is False:
+            raise _in_use(key)
+
+    def submission(
+        self, name: str, fingerprint: str, hold: Callable[[], None]
+    ) -> tuple[Submission, bool]:
         """Tell what a key stands for, and whether it did before.
+
+        Args:
+            hold: called before it is to stand for something new.
 
         Raises:
             KeyReused: it stands for other images.
+            Conflict: another request has begun to use it anew.
             Unavailable: MinIO does not answer.
         """
         now_ms = int(self._clock().timestamp() * 1000)
@@ -184,6 +219,7 @@ class Keys:
             raise Unavailable("what the Idempotency-Key stands for cannot be read")
         found = Submission.from_json(stored)
         if now_ms - found.accepted_ms > self._ttl_seconds * 1000:
+            hold()
             self._store.put(KEY_BUCKET, name, new.to_json(), "application/json")
             return new, False
         if found.fingerprint != fingerprint:
@@ -194,3 +230,28 @@ class Keys:
                 allowed=found.fingerprint,
             )
         return found, True
+
+    def _end(self, name: str, own: str, value: str, *, is_marked: bool) -> None:
+        """Put an end to a request's mark, which else would keep the next ones away for long.
+
+        Args:
+            is_marked: Redis was asked for the mark: if it does not answer now, it is asked again.
+        """
+        ended = self._marks.swap(name, own, value, self._ttl_seconds)
+        if ended is None and is_marked:
+            self._marks.wait_for_rest()
+            self._marks.swap(name, own, value, self._ttl_seconds)
+
+
+def _done(submission: Submission) -> str:
+    """Mark one submission as done: a later one with the same key is another."""
+    return f"{_DONE}{submission.nonce:016x}"
+
+
+def _in_use(key: str) -> Conflict:
+    return Conflict(
+        f"a request with this {HEADER} is being worked on; send it again in a second",
+        code="idempotency-key-in-use",
+        found=key[:MAX_FOUND_CHARACTERS],
+        allowed="one request at a time",
+    )

@@ -13,7 +13,8 @@ _KEYS = {"get": "%R~", "put": "%W~", "remove": "%W~", "count": "~", "look": "%R~
 _COMMANDS = {
     "get": ("+get", "+mget"),
     "put": ("+set",),
-    "remove": ("+del",),
+    # Of one that is still the own: by a script.
+    "remove": ("+del", "+evalsha", "+script|load"),
     # By a script, which may do what its user may.
     "count": (
         *("+evalsha", "+script|load", "+multi", "+exec", "+set", "+del", "+expire"),

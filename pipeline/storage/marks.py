@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+import time
 from typing import cast
 
+from pipeline.settings import Settings
 from pipeline.storage.cache import Client
 
 _PREFIX = "mark:"
+# Sets or removes a mark unless there is one that is not the caller's.
+_SWAP = """
+local found = redis.call('GET', KEYS[1])
+if found and found ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then
+  redis.call('DEL', KEYS[1])
+else
+  redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+end
+return 1
+"""
 
 
 class Marks(Client):
     """Marks by name, each with its end; without Redis there are none, and none can be set."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._swap_script = self._redis.register_script(_SWAP)
+
+    @property
+    def rests(self) -> bool:
+        """Redis failed a moment ago, and is not asked."""
+        return self._clock() < self._rests_until
+
+    def wait_for_rest(self) -> None:
+        """Wait, a second at most, until Redis is asked again."""
+        time.sleep(max(0.0, self._rests_until - self._clock()))
 
     def take(self, name: str, value: str, seconds: int) -> str | None:
         """Set a mark unless there is one.
@@ -20,13 +46,14 @@ class Marks(Client):
         """
         return self._try(lambda: self._take(_PREFIX + name, value, seconds), None)
 
-    def put(self, name: str, value: str, seconds: int) -> None:
-        """Set a mark, in the place of one that may be there."""
-        self._try(lambda: bool(self._redis.set(_PREFIX + name, value, ex=seconds)), False)
+    def swap(self, name: str, own: str, value: str, seconds: int) -> bool | None:
+        """Put a mark in the place of one's own, or of none; an empty one takes it away.
 
-    def remove(self, name: str) -> None:
-        """Take a mark away."""
-        self._try(lambda: bool(self._redis.delete(_PREFIX + name)), False)
+        Returns:
+            False: the mark that is there is another's, and stays. None: Redis does not answer.
+        """
+        asked: list[str | int] = [own, value, seconds]
+        return self._try(lambda: bool(self._swap_script([_PREFIX + name], asked)), None)
 
     def _take(self, name: str, value: str, seconds: int) -> str | None:
         with self._redis.pipeline(transaction=False) as pipe:

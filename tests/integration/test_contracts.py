@@ -15,7 +15,8 @@ from pipeline.kafka import administration, topics
 from pipeline.kafka.broker import Publisher, Written
 from pipeline.settings import Settings
 from pipeline.storage.cache import ResultCache
-from tests.fakes import MemoryCache, StubBroker
+from pipeline.storage.marks import Marks
+from tests.fakes import MemoryCache, MemoryMarks, StubBroker
 from tests.kafka import read_topic
 from tests.nowhere import unanswered
 from tests.stack import Stack
@@ -29,6 +30,8 @@ KINDS = pytest.mark.parametrize("kind", ["fake", "real"])
 def make(request: pytest.FixtureRequest, stack: Stack) -> Callable[[str, str], Any]:
     """Make the fake or the real one of a part; what is closable is closed."""
     makers: dict[tuple[str, str], Callable[[], Any]] = {
+        ("marks", "fake"): MemoryMarks,
+        ("marks", "real"): lambda: Marks(replace(_patient(stack), account="image-upload")),
         ("cache", "fake"): MemoryCache,
         ("cache", "real"): lambda: ResultCache(_patient(stack)),
         ("broker", "fake"): StubBroker,
@@ -68,6 +71,20 @@ def test_a_cached_result_is_read_back(make: Any, kind: str, key: str) -> None:
     assert cache.get("default", key, "m") == b"result"
     assert cache.get("default", key, "other model") is None
     assert cache.get("other", key, "m") is None
+
+
+@KINDS
+def test_a_mark_is_changed_by_its_owner_alone(make: Any, kind: str, key: str) -> None:
+    marks = make("marks", kind)
+
+    assert marks.take(key, "own", 60) is None
+    assert marks.take(key, "other", 60) == "own"
+    assert marks.swap(key, "other", "", 60) is False
+    assert marks.swap(key, "own", "new", 60) is True
+    assert marks.take(key, "own", 60) == "new"
+    assert marks.swap(key, "new", "", 60) is True
+    assert marks.swap(key, "own", "another", 60) is True
+    assert marks.take(key, "own", 60) == "another"
 
 
 @KINDS

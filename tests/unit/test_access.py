@@ -133,7 +133,7 @@ def test_a_key_may_be_removed_and_a_login_may_be_good_for_nothing_but_an_answer(
     marks = rules(Account("some", redis=("put a:*", "remove a:*")), login)
     nothing = rules(Account("some", redis=("ping",)), login)
 
-    assert marks[3:] == ["%W~a:*", "+ping", "+set", "+del"]
+    assert marks[3:] == ["%W~a:*", "+ping", "+set", "+del", "+evalsha", "+script|load"]
     assert nothing[3:] == ["+ping"]
 
 

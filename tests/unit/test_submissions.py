@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +21,7 @@ from pipeline.errors import Conflict, InvalidImage, KeyReused, OverQuota, Reject
 from pipeline.http.web import Call
 from pipeline.images import decoding
 from pipeline.kafka import topics
+from pipeline.kafka.broker import Written
 from pipeline.quotas import Quota
 from pipeline.settings import Settings
 from pipeline.storage.results import Found
@@ -37,6 +37,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 KEY = {"Idempotency-Key": '"a key"'}
 GOOD = [SentFile(pictures.with_nonce(pictures.jpeg(), b"%d" % n), f"{n}.jpg") for n in range(4)]
 BAD = SentFile(b"a text", "a.txt")
+NAME = idempotency.name_of("default", "a key")
 TTL_SECONDS = 3600
 
 
@@ -258,13 +259,12 @@ def test_an_image_that_is_refused_leaves_its_key_free(bench: Bench) -> None:
         bench.send(BAD, headers=KEY)
 
     assert bench.send(GOOD[0], headers=KEY).jobs
-    assert not [name for name, value in bench.marks.values.items() if value != "done"]
+    assert [value[:5] for value in bench.marks.values.values()] == ["done:"]
 
 
 def test_a_key_may_be_used_anew_when_its_time_is_over(bench: Bench) -> None:
     bench.send(GOOD[0], headers=KEY)
     bench.now += timedelta(seconds=TTL_SECONDS + 1)
-    bench.marks.values.clear()  # they end by themselves
 
     later = bench.send(GOOD[1], headers=KEY)
 
@@ -272,21 +272,99 @@ def test_a_key_may_be_used_anew_when_its_time_is_over(bench: Bench) -> None:
     assert bench.send(GOOD[1], headers=KEY).jobs == later.jobs
 
 
+@pytest.mark.parametrize("part", ["store", "broker"])
+def test_what_was_done_under_a_key_says_nothing_of_its_next_use(bench: Bench, part: str) -> None:
+    bench.send(GOOD[0], headers=KEY)
+    bench.now += timedelta(seconds=TTL_SECONDS - 1)
+    bench.send(GOOD[0], headers=KEY)
+    bench.now += timedelta(seconds=5)
+    getattr(bench, part).down = True
+    with pytest.raises(Unavailable):
+        bench.send(GOOD[1], headers=KEY, call_id="call-2")
+    getattr(bench, part).down = False
+
+    again = bench.send(GOOD[1], headers=KEY, call_id="call-3")
+
+    assert [event["data"]["jobId"] for event in bench.events][1:] == job_ids_of(again)
+
+
+def test_of_two_that_use_a_key_anew_one_does(bench: Bench) -> None:
+    bench.send(GOOD[0], headers=KEY)
+    bench.now += timedelta(seconds=TTL_SECONDS + 1)
+    marked, swap = dict(bench.marks.values), bench.marks.swap
+
+    def late(name: str, own: str, value: str, seconds: int) -> bool | None:
+        bench.marks.values[NAME] = "busy:call-2"
+        return swap(name, own, value, seconds)
+
+    bench.marks.swap = late  # type: ignore[method-assign]
+    with pytest.raises(Conflict):
+        bench.send(GOOD[1], headers=KEY, call_id="call-3")
+
+    assert marked != bench.marks.values == {NAME: "busy:call-2"}
+    assert len(bench.events) == 1
+
+
+def test_a_slow_request_leaves_the_mark_of_its_successor(bench: Bench) -> None:
+    bench.broker.down = True
+    publish = bench.broker.publish
+
+    def slow(topic: str, key: str, value: bytes) -> Written:
+        bench.marks.values[NAME] = "busy:call-2"
+        return publish(topic, key, value)
+
+    bench.broker.publish = slow  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        bench.send(GOOD[0], headers=KEY)
+    assert bench.marks.values == {NAME: "busy:call-2"}
+    bench.broker.down = False
+    bench.send(GOOD[0], headers=KEY, call_id="call-2")
+    bench.send(GOOD[0], headers=KEY, call_id="call-2")
+
+    assert len(bench.events) == 1
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_mark_that_redis_did_not_change_is_changed_after_its_rest(
+    bench: Bench, works: bool
+) -> None:
+    publish = bench.broker.publish
+
+    def failing(topic: str, key: str, value: bytes) -> Written:
+        bench.marks.failing = 1
+        if not works:
+            raise Unavailable("no")
+        return publish(topic, key, value)
+
+    bench.broker.publish = failing  # type: ignore[method-assign]
+    with suppress(Unavailable):
+        bench.send(GOOD[0], headers=KEY)
+
+    assert [value[:5] for value in bench.marks.values.values()] == ["done:"] * works
+    assert bench.marks.rested == 1
+
+
+def test_nobody_waits_for_a_redis_that_did_not_answer_before(bench: Bench) -> None:
+    bench.marks.down = True
+
+    bench.send(GOOD[0], headers=KEY)
+
+    assert bench.marks.rested == 0
+
+
 def test_a_request_that_is_worked_on_is_not_begun_twice(bench: Bench) -> None:
-    name = ids.submission_key("default", hashlib.sha256(b"a key").hexdigest())
-    bench.marks.values[name] = "call-0"
+    bench.marks.values[NAME] = "busy:call-0"
 
     with pytest.raises(Conflict) as refused:
         bench.send(GOOD[0], headers=KEY)
 
     assert (refused.value.status, refused.value.code) == (409, "idempotency-key-in-use")
-    assert bench.marks.values[name] == "call-0"
+    assert bench.marks.values[NAME] == "busy:call-0"
     assert bench.store.objects == {}
 
 
 def test_a_call_that_is_handed_to_another_replica_goes_on(bench: Bench) -> None:
-    name = ids.submission_key("default", hashlib.sha256(b"a key").hexdigest())
-    bench.marks.values[name] = "call-1"
+    bench.marks.values[NAME] = "busy:call-1"
 
     assert bench.send(GOOD[0], headers=KEY, call_id="call-1").jobs
 
