@@ -66,6 +66,7 @@ class Function:
         self.quotas = QuotaGate(
             store, Usage(settings), Quota.from_settings(settings), self.admission.look_soon
         )
+        marks = Marks(settings)
         self.submissions = Submissions(
             Uploads(
                 Limits.from_settings(settings),
@@ -77,7 +78,7 @@ class Function:
             ),
             Keys(
                 store,
-                Marks(settings),
+                marks,
                 job_ids,
                 model_id,
                 ttl_seconds=settings.idempotency_ttl_seconds,
@@ -92,6 +93,8 @@ class Function:
             self.publisher,
             job_ids,
             self.admission,
+            self.quotas,
+            marks,
             Cancellations(store),
             timedelta(days=settings.job_retention_days),
             lanes=self.lanes,

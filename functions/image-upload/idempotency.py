@@ -59,6 +59,11 @@ def name_of(tenant: str, key: str) -> str:
     return submission_key(tenant, hashlib.sha256(key.encode()).hexdigest())
 
 
+def call_id_of(call: Call) -> str:
+    """Name a request as OpenFaaS does: one that is handed to another replica keeps its name."""
+    return call.headers.get("X-Call-Id") or call.trace_id
+
+
 @dataclass(frozen=True)
 class Submission:
     """What a key stands for: of which images, and what their job ids are made of."""
@@ -185,7 +190,8 @@ class Keys:
             yield turn
         finally:
             if (last := turn.last_mark()) is not None:
-                self._end(name, own, last, is_marked=is_marked)
+                # Else it would keep the next ones away for long.
+                self._marks.end(name, own, last, self._ttl_seconds, is_marked=is_marked)
 
     def take_over(self, tenant: str, key: str, old: str, own: str) -> None:
         """Set a request's mark in the place of an old one.
@@ -230,17 +236,6 @@ class Keys:
                 allowed=found.fingerprint,
             )
         return found, True
-
-    def _end(self, name: str, own: str, value: str, *, is_marked: bool) -> None:
-        """Put an end to a request's mark, which else would keep the next ones away for long.
-
-        Args:
-            is_marked: Redis was asked for the mark: if it does not answer now, it is asked again.
-        """
-        ended = self._marks.swap(name, own, value, self._ttl_seconds)
-        if ended is None and is_marked:
-            self._marks.wait_for_rest()
-            self._marks.swap(name, own, value, self._ttl_seconds)
 
 
 def _done(submission: Submission) -> str:

@@ -6,14 +6,16 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from admission import Admission
+from idempotency import call_id_of
 from lanes import Lanes
-from pipeline.errors import Conflict, Gone, NotFound, Refused
+from pipeline.errors import Conflict, Gone, NotFound, Refused, Unavailable
 from pipeline.events import dead_letters
 from pipeline.events.cloudevents import ImageUploaded, parse_uploaded
 from pipeline.events.provenance import recall
@@ -21,13 +23,21 @@ from pipeline.http import web
 from pipeline.ids import INPUT_BUCKET, Job, JobIds, input_key
 from pipeline.kafka.broker import Publisher
 from pipeline.storage.cancellations import CANCELLED, Cancellations, Look
+from pipeline.storage.marks import Marks
 from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.results import Results
+from quota_gate import QuotaGate
 
 logger = logging.getLogger(__name__)
 
 _PATH = re.compile(r"/jobs/([^/]+)/(cancel|retry)/?")
 _COMPLETED, _FAILED, _PENDING = "completed", "failed", "pending"
+# Each time that a job was tried anew costs those who ask for it a look.
+MOST_REPLAYS = 20
+# Marks: who begins a job again, and that it has begun. Longer than any request; and so long no
+# event is sent again for whoever asks once more.
+_BEGINNING, _BEGUN = "busy:", "done"
+_BEGINNING_SECONDS, _BEGUN_SECONDS = 75, 600
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,8 @@ class Jobs:
     publisher: Publisher
     job_ids: JobIds
     admission: Admission
+    quotas: QuotaGate
+    marks: Marks
     cancellations: Cancellations
     retention: timedelta
     clock: Callable[[], float] = time.time
@@ -51,7 +63,8 @@ class Jobs:
             NotFound: the job was never issued to this tenant.
             Gone: it is past its retention.
             Conflict: its state does not allow it.
-            Unavailable: MinIO or Kafka does not answer; asked again, it goes on.
+            Unavailable: MinIO or Kafka does not answer, or there is no room; asked for again, it
+                goes on.
         """
         about = _PATH.fullmatch(call.path)
         if about is None:
@@ -60,7 +73,7 @@ class Jobs:
         if about[2] == "cancel":
             self.cancel(job)
         else:
-            self.retry(job)
+            self.retry(job, call_id_of(call))
         logger.info(about[2], extra={"job_id": job.job_id, **call.names})
         if about[2] == "cancel":
             return web.respond(200, {**_head(job), "status": CANCELLED})
@@ -80,11 +93,11 @@ class Jobs:
                 allowed=_PENDING,
             )
 
-    def retry(self, job: Job) -> None:
+    def retry(self, job: Job, call_id: str) -> None:
         """Begin a failed job again: the same job, with all attempts, as a replay does.
 
-        First its state, then its event, then the mark of its dead letter. Killed in between, it is
-        asked for again, and nothing of it is done in vain.
+        It is an image more for its tenant's quota. Who asks again is told the same, and for a while
+        no further event is sent.
         """
         failure = self._failure(job)
         state = self._state(job, failure)
@@ -96,7 +109,25 @@ class Jobs:
                 found=state,
                 allowed=_FAILED,
             )
-        with self.admission.one():
+        replays = dead_letters.replays_of(failure) + (state == _FAILED)
+        if replays > MOST_REPLAYS:
+            raise Conflict(
+                f"the job was tried anew {replays - 1} times; send its image again",
+                code="job-not-failed",
+                found=replays - 1,
+                allowed=f"up to {MOST_REPLAYS} times",
+            )
+        with self._alone(f"{job.job_id}.{replays}", call_id) as begun:
+            if state == _FAILED or not begun:
+                self._begin(job, state, said)
+
+    def _begin(self, job: Job, state: str, said: dict[str, Any]) -> None:
+        """Send the event of a job again.
+
+        First its state, then its event, then the mark of its dead letter. Killed in between, it is
+        asked for again, and nothing of it is done in vain.
+        """
+        with self.admission.one(), self.quotas.one(job.tenant, 0) as taken:
             if state == _FAILED:
                 event = self._event(job, said)
                 again = event.replayed()
@@ -108,11 +139,34 @@ class Jobs:
             with self.lanes.one(job.tenant, is_awaited=False) as lane:
                 sent = self.publisher.publish(lane.topic.name, job.image_id, again.encode())
                 lane.written = sent
+            taken.place = (lane.topic, sent)
+        self._mark_letter(job, event)
+
+    def _mark_letter(self, job: Job, event: ImageUploaded) -> None:
         try:
             self.publisher.publish(*dead_letters.mark_retried(event))
         except Refused as error:
             # The job goes on; its letter stays open for whoever looks after them.
             logger.error("not marked", extra={"job_id": job.job_id, "reason": str(error)})
+
+    @contextmanager
+    def _alone(self, name: str, call_id: str) -> Iterator[bool]:
+        """Begin a job again as the only one that does; tells whether somebody has a moment ago.
+
+        Raises:
+            Unavailable: somebody does.
+        """
+        name, own, is_marked = f"retry/{name}", _BEGINNING + call_id, not self.marks.rests
+        other = self.marks.take(name, own, _BEGINNING_SECONDS)
+        if other not in (None, own, _BEGUN):
+            raise Unavailable("the job is being begun again; ask again", retry_after_seconds=1)
+        last = ""
+        try:
+            yield other == _BEGUN
+            last = _BEGUN
+        finally:
+            if other != _BEGUN:
+                self.marks.end(name, own, last, _BEGUN_SECONDS, is_marked=is_marked)
 
     def is_cancelled(self, job: Job) -> bool:
         """Tell whether a job is cancelled."""

@@ -21,9 +21,6 @@ from upload import Uploads
 # An accepted job, or why there is none.
 Outcome = Job | PipelineError
 
-# As OpenFaaS names a call, also when it is handed to another replica.
-_CALL_ID = "X-Call-Id"
-
 
 @dataclass(frozen=True)
 class Submitted:
@@ -74,7 +71,7 @@ class Submissions:
         key = idempotency.key_of(call)
         if key is None:
             return self._submit(self._one(tenant, call, None, is_awaited), read)
-        call_id = call.headers.get(_CALL_ID) or call.trace_id
+        call_id = idempotency.call_id_of(call)
         with self.keys.turn(tenant, key, call_id) as turn:
             return self._submit(self._one(tenant, call, turn, is_awaited), read)
 

@@ -55,6 +55,16 @@ class Marks(Client):
         asked: list[str | int] = [own, value, seconds]
         return self._try(lambda: bool(self._swap_script([_PREFIX + name], asked)), None)
 
+    def end(self, name: str, own: str, value: str, seconds: int, *, is_marked: bool) -> None:
+        """Swap one's own mark, once more after a rest if Redis does not answer.
+
+        Args:
+            is_marked: Redis was asked for the mark, and may have it.
+        """
+        if self.swap(name, own, value, seconds) is None and is_marked:
+            self.wait_for_rest()
+            self.swap(name, own, value, seconds)
+
     def _take(self, name: str, value: str, seconds: int) -> str | None:
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.set(name, value, ex=seconds, nx=True)

@@ -154,6 +154,7 @@ class Pipeline(RuleBasedStateMachine):
     @rule()
     def lose_the_cache(self) -> None:
         self.world.cache.values.clear()
+        self.world.marks.values.clear()
 
     @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 10.0, 100.0]))
     def let_time_pass(self, seconds: float) -> None:

@@ -35,11 +35,14 @@ from pipeline.hooks import crashes
 from pipeline.ids import Job, JobIds
 from pipeline.images.decoding import Limits
 from pipeline.kafka import topics
+from pipeline.quotas import Quota
 from pipeline.settings import Settings
 from pipeline.storage.cancellations import Cancellations
 from pipeline.storage.results import Results
+from pipeline.storage.usage import Usage
 from process import Processor
 from published import PublishedModels
+from quota_gate import QuotaGate
 from states import States
 from tests.chaos.moments import Clock, Killed, Moments
 from tests.chaos.puppet import Batch, Puppet, finish, leave_unfinished
@@ -54,6 +57,7 @@ from tests.chaos.stand_ins import (
 )
 from tests.chaos.stub_engine import MANIFEST, StubEngine
 from tests.chaos.watch import Watch, picture, readable
+from tests.fakes import MemoryMarks
 from upload import Uploads
 
 _SOURCES = tuple(topic.name for topic in topics.READ)
@@ -97,6 +101,7 @@ class World:
         self.kafka = WatchedKafka(
             {each.name: each.partitions for each in topics.TOPICS}, self.watch
         )
+        self.marks = MemoryMarks()
         self.puppets: list[Puppet] = []
         self._unanswered: set[Job] = set()
         self.patience = self.commits_land = True
@@ -121,6 +126,8 @@ class World:
             self._publisher,
             job_ids,
             Unlimited(),
+            QuotaGate(self.store, Usage(SETTINGS), Quota()),
+            self.marks,
             self._cancellations(),
             timedelta(days=_KEPT_DAYS),
         )
@@ -166,7 +173,7 @@ class World:
         self._unanswered.add(job)
         with suppress(Unavailable, Killed):
             with suppress(Conflict):
-                self._jobs.retry(job)
+                self._jobs.retry(job, "call")
             self._unanswered.discard(job)
 
     def _job(self, which: int) -> Job | None:

@@ -11,16 +11,19 @@ import pytest
 from admission import Admission
 from jobs import Jobs
 from pipeline import ids
-from pipeline.errors import Conflict, NotFound, Rejected, Unavailable
+from pipeline.errors import Conflict, NotFound, OverQuota, Rejected, Unavailable
 from pipeline.events import dead_letters
 from pipeline.events.cloudevents import ImageUploaded, Origin, decode_uploaded
 from pipeline.http.web import Call
 from pipeline.kafka import topics
+from pipeline.quotas import Quota
 from pipeline.storage.cancellations import Cancellations
 from pipeline.storage.results import Results
+from pipeline.storage.usage import Usage, Used
 from published import PublishedModels
+from quota_gate import QuotaGate
 from states import States
-from tests.fakes import MemoryCache, MemoryStore, StubBroker
+from tests.fakes import MemoryCache, MemoryMarks, MemoryStore, StubBroker
 from tests.samples import TRACEPARENT
 
 MODEL = "demonstration-0123456789ab"
@@ -36,11 +39,26 @@ class Open(Admission):
         self._limit = 0
 
 
+class Room(Usage):
+    """Has room for so many images of each tenant."""
+
+    def __init__(self) -> None:
+        self.images = 1
+
+    def take(self, *_: object) -> Used:
+        self.images -= 1
+        return Used(images_a_day=1, refused="images_a_day" if self.images < 0 else None)
+
+    def settle(self, *_: object) -> None:
+        """Count nothing."""
+
+
 class Bench:
     """One job, what a client may do about it, and two replicas that tell of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, quota: Quota | None = None) -> None:
         self.store, self.broker, self.cache = MemoryStore(), StubBroker(), MemoryCache()
+        self.quota, self.usage, self.marks = quota or Quota(), Room(), MemoryMarks()
         self.seconds = NOW.timestamp()
         self.results = Results(self.store, self.cache)
         self.job_ids = ids.JobIds("key")
@@ -52,6 +70,8 @@ class Bench:
             self.broker,
             self.job_ids,
             Open(),
+            QuotaGate(self.store, self.usage, self.quota),
+            self.marks,
             self.cancellations(),
             timedelta(days=30),
             lambda: self.seconds,
@@ -331,6 +351,56 @@ def test_a_retry_that_found_no_answer_is_asked_for_again(bench: Bench, part: str
     (value,) = bench.broker.values(topics.UPLOADS.name)
     assert decode_uploaded(value).replays == 1
     assert bench.state == "pending"
+
+
+def test_who_asks_again_and_again_is_told_the_same_and_sends_one_event(bench: Bench) -> None:
+    bench.fail()
+
+    answers = [bench.ask("retry")["statusCode"] for _ in range(50)]
+
+    assert answers == [202] * 50
+    assert len(bench.broker.values(topics.UPLOADS.name)) == 1
+    assert len(bench.broker.values(topics.FAILURES.name)) == 1
+
+
+def test_of_two_that_ask_at_once_one_begins(bench: Bench) -> None:
+    bench.fail()
+    bench.marks.values[f"retry/{bench.job.job_id}.1"] = "busy:other"
+
+    with pytest.raises(Unavailable, match="being begun"):
+        bench.ask("retry")
+
+    assert bench.broker.sent == []
+    assert bench.state == "failed"
+
+
+def test_a_job_is_tried_anew_within_its_tenants_quota() -> None:
+    bench, other = Bench(Quota(images_a_day=1)), Bench(Quota(images_a_day=1))
+    other.usage.images = 0
+    bench.fail()
+    other.fail()
+
+    bench.ask("retry")
+    with pytest.raises(OverQuota):
+        other.ask("retry")
+
+    assert other.state == "failed"
+    assert other.broker.sent == []
+
+
+def test_a_job_is_tried_anew_so_often_and_no_more(bench: Bench) -> None:
+    event = bench.event
+    for _ in range(20):
+        bench.fail(event)
+        bench.ask("retry")
+        event = event.replayed()
+    bench.fail(event)
+
+    with pytest.raises(Conflict, match="20 times") as refused:
+        bench.ask("retry")
+
+    assert (refused.value.found, refused.value.allowed) == (20, "up to 20 times")
+    assert bench.state == "failed"
 
 
 def test_an_older_failure_is_tried_anew_by_what_the_image_says(bench: Bench) -> None:
