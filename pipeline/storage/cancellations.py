@@ -29,6 +29,8 @@ _OLDEST_LIST_SECONDS = 2.5
 _ANNOUNCED_SECONDS = 3.0
 # Longer than any request: whoever asked and did not decide was killed, and has to ask again.
 _ASKED_SECONDS = 300.0
+# Clocks may differ, and the decision takes its time, too.
+_DECIDE_WITHIN_SECONDS = 240.0
 
 
 class Look(Enum):
@@ -55,12 +57,12 @@ class Cancellations:
         self._pause = pause
         self._lock = threading.Lock()
         self._tenants: frozenset[str] = frozenset()
-        self._listed_at = -_OLDEST_LIST_SECONDS
+        self._listed_at = self._tried_at = -_OLDEST_LIST_SECONDS
 
     def has_any(self, tenant: str) -> bool:
         """Tell whether a tenant has ever cancelled a job; asked after its end was looked for.
 
-        While MinIO does not answer nobody can cancel either: what is known stands.
+        Where there is no list that is young enough it may have: look at the job's own objects.
         """
         age_seconds = self._monotonic() - self._listed_at
         if tenant in self._tenants or age_seconds < _LIST_EVERY_SECONDS:
@@ -70,7 +72,8 @@ class Cancellations:
                 self._list()
             finally:
                 self._lock.release()
-        return tenant in self._tenants
+        is_known = self._monotonic() - self._listed_at < _OLDEST_LIST_SECONDS
+        return tenant in self._tenants or not is_known
 
     def look(self, tenant: str, job: str, replays: int, *, has_ended: bool) -> Look:
         """Tell whether a job is cancelled.
@@ -105,7 +108,8 @@ class Cancellations:
             None: it is cancelled, now or before. Otherwise how it has ended.
 
         Raises:
-            Unavailable: MinIO does not answer; whoever asks again goes on.
+            Unavailable: MinIO does not answer, or so late that the question counts no more; whoever
+                asks again goes on.
         """
         decision = cancelled_key(tenant, job, replays, "decided")
         decisions = self._store.get_many(RESULT_BUCKET, _decisions(tenant, job, replays))
@@ -115,8 +119,11 @@ class Cancellations:
         if stored is None:
             self._announce(tenant)
             question = cancelled_key(tenant, job, replays, "asked")
+            asked_at = self._monotonic()
             self._store.put(RESULT_BUCKET, question, repr(self._clock()).encode(), _JSON)
             said = json.dumps({"state": ended() or CANCELLED}).encode()
+            if self._monotonic() - asked_at > _DECIDE_WITHIN_SECONDS:
+                raise Unavailable("what was asked of the job is too old to be decided")
             self._store.create(RESULT_BUCKET, decision, said, _JSON)
             stored = self._store.get(RESULT_BUCKET, decision)
         if stored is None:
@@ -125,14 +132,14 @@ class Cancellations:
 
     def _list(self) -> None:
         now = self._monotonic()
-        if now - self._listed_at < _LIST_EVERY_SECONDS:
-            return  # another one has
+        if now - max(self._listed_at, self._tried_at) < _LIST_EVERY_SECONDS:
+            return  # another one has, or its timeout was waited for a moment ago
         try:
             folders = self._store.folders(RESULT_BUCKET, CANCELLED_PREFIX)
             self._tenants = frozenset(each.split("/")[1] for each in folders)
             self._listed_at = now
         except Unavailable:
-            self._listed_at = self._monotonic()  # so that its timeout is waited for seldom
+            self._tried_at = self._monotonic()
 
     def _announce(self, tenant: str) -> None:
         """Let everybody know that this tenant cancels, before it does so for the first time."""

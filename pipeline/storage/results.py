@@ -113,7 +113,8 @@ class Results:
     def save_failure(self, tenant: str, job: str, body: bytes) -> None:
         """Store why a job failed; only another reason, as a replayed job may have, replaces one.
 
-        A dead letter that is not acknowledged is made again: its failure is not written twice.
+        A dead letter that is not acknowledged is made again: its failure is not written twice, and
+        not at all when the job is tried anew by then.
         A failure is no result, which would never be overwritten, and a result beats it.
 
         Raises:
@@ -123,6 +124,8 @@ class Results:
         if self._store.create(RESULT_BUCKET, key, body, JSON):
             return
         stored = self._store.get(RESULT_BUCKET, key)
+        if stored and _replays(stored) > _replays(body):
+            return
         if stored is None or _reason(stored) != _reason(body):
             self._store.put(RESULT_BUCKET, key, body, JSON)
 
@@ -141,3 +144,11 @@ def _reason(failure: bytes) -> object:
         return strict_json.parse(failure, _MAX_FAILURE_BYTES)["error"]["code"]
     except (ValueError, TypeError, KeyError):
         return None
+
+
+def _replays(failure: bytes) -> int:
+    """Take out how often the job was tried anew; what says nothing of it was not."""
+    try:
+        return int(strict_json.parse(failure, _MAX_FAILURE_BYTES)["event"]["replays"])
+    except (ValueError, TypeError, KeyError):
+        return 0

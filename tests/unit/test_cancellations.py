@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -256,6 +257,44 @@ def test_a_tenant_that_never_cancels_costs_its_readers_nothing(bench: Bench) -> 
     assert bench.state == "completed"
 
 
+def test_a_replica_without_a_young_list_looks_at_the_job_itself(bench: Bench) -> None:
+    """Its listing fails as a tenant cancels for the first time."""
+    store, folders = bench.store, bench.store.folders
+    assert bench.state == "pending"
+    told: list[str] = []
+
+    def failing(bucket: str, prefix: str) -> Iterator[str]:
+        raise Unavailable("no list")
+
+    def pause(seconds: float) -> None:
+        store.folders = failing  # type: ignore[method-assign]
+        for _ in range(10):
+            bench.wait(seconds / 10)
+            told.append(bench.state)
+        store.folders = folders  # type: ignore[method-assign]
+
+    bench.jobs.cancellations._pause = pause
+    bench.ask("cancel")
+    bench.complete()
+
+    assert told == ["pending"] * 10
+    assert bench.state == "cancelled"
+
+
+def test_a_decision_that_comes_too_late_is_none(bench: Bench) -> None:
+    """Whoever asked stood still, and a reader no longer waited."""
+
+    def ended() -> None:
+        bench.wait(301)
+        bench.complete()
+        assert bench.state == "completed"
+
+    with pytest.raises(Unavailable, match="too old"):
+        bench.jobs.cancellations.cancel("default", bench.job.job_id, 0, ended)
+
+    assert bench.state == "completed"
+
+
 def test_the_first_question_of_a_tenant_waits_until_everybody_knows(bench: Bench) -> None:
     before = bench.seconds
     bench.ask("cancel")
@@ -321,6 +360,20 @@ def test_when_it_fails_again_it_says_so_and_may_be_tried_again(bench: Bench) -> 
     assert decode_uploaded(bench.broker.values(topics.UPLOADS.name)[-1]).replays == 2
     bench.complete()
     assert bench.state == "completed"
+
+
+def test_what_failed_before_a_job_was_tried_anew_says_nothing_of_it_any_more(
+    bench: Bench,
+) -> None:
+    """Its consumer was killed before the commit, and the event is read again."""
+    bench.fail()
+    bench.ask("retry")
+
+    bench.fail()
+
+    assert bench.state == "pending"
+    bench.fail(bench.event.replayed())
+    assert bench.state == "failed"
 
 
 def test_a_job_that_is_tried_anew_may_be_cancelled_though_it_could_not_before(
