@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pipeline.errors import NotFound
+from pipeline.errors import NotFound, Unavailable
 
 INPUT_BUCKET = "input-images"
 PROCESSED_BUCKET = "processed-images"
@@ -132,16 +132,39 @@ class JobIds:
         model: str,
         accepted_at: datetime,
         nonce: bytes | None = None,
+        signer: str | None = None,
     ) -> str:
-        """Make the id of a new job; with a nonce of eight bytes, the same id every time."""
+        """Make the id of a new job; with a nonce of eight bytes and a signer, the same every time.
+
+        Args:
+            signer: one that `signer` told, and `knows`; None: the key that signs now.
+
+        Raises:
+            Unavailable: the signer is known no more.
+        """
         if nonce is None:
             nonce = os.urandom(_NONCE_BYTES)
-        return self._issue(tenant, image, model, accepted_at, nonce)
+        key = self._key_of(signer) if signer else self._keys()[0]
+        if key is None:
+            raise Unavailable("the key that signed these jobs was just rotated away")
+        return self._issue(tenant, image, model, accepted_at, nonce, key)
+
+    def signer(self) -> str:
+        """Name the key that signs now, without telling it."""
+        return _fingerprint(self._keys()[0])
+
+    def knows(self, signer: str) -> bool:
+        """Tell whether what this key has signed is still an id."""
+        return self._key_of(signer) is not None
+
+    def _key_of(self, signer: str) -> str | None:
+        return next((key for key in self._keys() if _fingerprint(key) == signer), None)
 
     def reissue(self, tenant: str, image: str, model: str, stored_at: float) -> Job:
         """Make a job for a stored image that nobody remembers one of: the same one every time."""
         accepted_at = datetime.fromtimestamp(stored_at, UTC)
-        return self.read(self._issue(tenant, image, model, accepted_at, _NO_NONCE), tenant)
+        key = self._keys()[0]
+        return self.read(self._issue(tenant, image, model, accepted_at, _NO_NONCE, key), tenant)
 
     def read(self, job_id: str, tenant: str) -> Job:
         """Open a job id.
@@ -165,7 +188,7 @@ class JobIds:
         )
 
     def _issue(
-        self, tenant: str, image: str, model: str, accepted_at: datetime, nonce: bytes
+        self, tenant: str, image: str, model: str, accepted_at: datetime, nonce: bytes, key: str
     ) -> str:
         milliseconds = int(accepted_at.timestamp() * 1000)
         payload = (
@@ -175,7 +198,12 @@ class JobIds:
             + bytes.fromhex(image)
             + model.encode()
         )
-        return _encode(payload + _mac(self._keys()[0], tenant, payload))
+        return _encode(payload + _mac(key, tenant, payload))
+
+
+def _fingerprint(key: str) -> str:
+    # Keyed like an id, and of no tenant's: as little is told of the key as an id tells.
+    return _mac(key, "", b"fingerprint").hex()
 
 
 def _mac(key: str, tenant: str, payload: bytes) -> bytes:

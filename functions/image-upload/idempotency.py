@@ -66,23 +66,40 @@ def call_id_of(call: Call) -> str:
 
 @dataclass(frozen=True)
 class Submission:
-    """What a key stands for: of which images, and what their job ids are made of."""
+    """What a key stands for: of which images, and what their job ids are made of.
+
+    Attributes:
+        signer: the name of the key that signs them; that is told to nobody.
+    """
 
     fingerprint: str
     accepted_ms: int
     nonce: int
     model_id: str
+    signer: str
 
     @classmethod
     def from_json(cls, text: bytes) -> Submission:
         """Read what `to_json` wrote."""
         said = json.loads(text)
-        return cls(said["fingerprint"], said["acceptedMs"], said["nonce"], said["modelId"])
+        return cls(
+            said["fingerprint"],
+            said["acceptedMs"],
+            said["nonce"],
+            said["modelId"],
+            said["signer"],
+        )
 
     def to_json(self) -> bytes:
         """Write it; the job ids themselves are told to the client alone."""
-        said = {"fingerprint": self.fingerprint, "acceptedMs": self.accepted_ms}
-        return json.dumps({**said, "nonce": self.nonce, "modelId": self.model_id}).encode()
+        said = {
+            "fingerprint": self.fingerprint,
+            "acceptedMs": self.accepted_ms,
+            "nonce": self.nonce,
+            "modelId": self.model_id,
+            "signer": self.signer,
+        }
+        return json.dumps(said).encode()
 
 
 class Turn:
@@ -129,7 +146,7 @@ class Turn:
         accepted_at = datetime.fromtimestamp(submission.accepted_ms / 1000, UTC)
         nonce = ((submission.nonce + number) % _NONCES).to_bytes(8, "big")
         about = (self._tenant, image, submission.model_id, accepted_at)
-        return Job(self._keys.job_ids.issue(*about, nonce), *about)
+        return Job(self._keys.job_ids.issue(*about, nonce, submission.signer), *about)
 
     def finish(self) -> None:
         """Note that every image is accepted, or refused for good."""
@@ -217,25 +234,26 @@ class Keys:
         """
         now_ms = int(self._clock().timestamp() * 1000)
         nonce = int.from_bytes(os.urandom(8), "big")
-        new = Submission(fingerprint, now_ms, nonce, self._model_id)
+        new = Submission(fingerprint, now_ms, nonce, self._model_id, self.job_ids.signer())
         if self._store.create(KEY_BUCKET, name, new.to_json(), "application/json"):
             return new, False
         stored = self._store.get(KEY_BUCKET, name)
         if stored is None:
             raise Unavailable("what the Idempotency-Key stands for cannot be read")
         found = Submission.from_json(stored)
-        if now_ms - found.accepted_ms > self._ttl_seconds * 1000:
-            hold()
-            self._store.put(KEY_BUCKET, name, new.to_json(), "application/json")
-            return new, False
-        if found.fingerprint != fingerprint:
+        is_over = now_ms - found.accepted_ms > self._ttl_seconds * 1000
+        if not is_over and found.fingerprint != fingerprint:
             raise KeyReused(
                 f"this {HEADER} stands for other images, sent in the last"
                 f" {self._ttl_seconds} seconds; send these with another one",
                 found=fingerprint,
                 allowed=found.fingerprint,
             )
-        return found, True
+        if not is_over and self.job_ids.knows(found.signer):
+            return found, True
+        hold()  # also where its jobs are none any more, as their key was rotated away
+        self._store.put(KEY_BUCKET, name, new.to_json(), "application/json")
+        return new, False
 
 
 def _done(submission: Submission) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from tests.redis_client import redis_of
 from tests.sending import PATIENT, accepted, answered
 from tests.stack import Stack, run_module, until
 
+KEY = {"Idempotency-Key": f'"{os.urandom(8).hex()}"'}
 CLIENTS = 3
 # Before and after: what was under way shows, too.
 UPLOADS = 10
@@ -91,9 +93,14 @@ def before(stack: Stack) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def job(stack: Stack) -> str:
     """One that was accepted before anything was rotated."""
-    job_id = str(accepted(stack, fresh("before the rotation"))["jobId"])
+    job_id = until(lambda: sent_with_key(stack))
     stack.finished(job_id)
     return job_id
+
+
+def sent_with_key(stack: Stack) -> str | None:
+    answer = stack.upload(fresh("before the rotation"), **KEY)
+    return str(answer.json()["jobId"]) if answer.status_code == 202 else None
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +181,12 @@ def test_a_job_id_of_the_key_before_is_still_one(
     assert keys[1] == before["job-signing-key"].split()[0]
     found = answered(lambda: stack.get(f"/api/v1/jobs/{job}"))
     assert found.json()["status"] == "completed"
+
+
+def test_a_request_that_is_sent_again_is_the_same_job_as_before(
+    stack: Stack, job: str, rotated: Counter[str]
+) -> None:
+    assert until(lambda: sent_with_key(stack)) == job
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ class Bench:
         self.room = 1000
         self.model = MODEL
         self.quota = Quota()
+        self.signing_keys: tuple[str, ...] = ("key",)
 
     def send(
         self,
@@ -79,7 +80,7 @@ class Bench:
         tenant: str = "default",
         call_id: str = "call-1",
     ) -> Submitted:
-        job_ids = ids.JobIds("key")
+        job_ids = ids.JobIds(lambda: self.signing_keys)
         limits = decoding.Limits.from_settings(Settings())
         keys = Keys(
             self.store,
@@ -220,6 +221,38 @@ def test_another_name_of_the_file_or_another_model_is_the_same_request(bench: Be
     again = bench.send(SentFile(GOOD[0].data, "other.jpg"), headers=KEY)
 
     assert job_ids_of(again) == job_ids_of(first)
+
+
+@pytest.mark.parametrize("keys", [("key", "new"), ("new", "key"), ("third", "new", "key")])
+def test_under_another_signing_key_the_same_request_is_the_same_job(
+    bench: Bench, keys: tuple[str, ...]
+) -> None:
+    first = bench.send(*GOOD[:2], headers=KEY)
+    bench.signing_keys = keys
+
+    again = bench.send(*GOOD[:2], headers=KEY, call_id="call-2")
+
+    assert job_ids_of(again) == job_ids_of(first)
+    assert again.is_repeated
+    assert len(bench.events) == 2
+
+
+def test_when_the_signing_key_is_gone_the_jobs_are_and_the_request_is_a_new_one(
+    bench: Bench,
+) -> None:
+    first = bench.send(GOOD[0], headers=KEY)
+    bench.signing_keys = ("new",)
+    with pytest.raises(KeyReused):
+        bench.send(GOOD[1], headers=KEY)
+
+    later = bench.send(GOOD[0], headers=KEY)
+
+    assert not later.is_repeated
+    assert [each["data"]["jobId"] for each in bench.events] == [
+        *job_ids_of(first),
+        *job_ids_of(later),
+    ]
+    assert bench.send(GOOD[0], headers=KEY).jobs == later.jobs
 
 
 @pytest.mark.parametrize(
