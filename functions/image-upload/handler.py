@@ -123,7 +123,7 @@ class Function:
         jobs = submitted.jobs
         if submitted.is_repeated:  # of which one may have been cancelled meanwhile
             jobs = [job for job in jobs if not self.jobs.is_cancelled(job)]
-        found = self.waiter.wait(jobs, seconds)
+        found = self.jobs.told_of(jobs, self.waiter.wait(jobs, seconds))
         return replies.of(submitted, found, call.trace_id, door)
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ from pipeline.kafka.broker import Publisher
 from pipeline.storage.cancellations import CANCELLED, Cancellations, Look
 from pipeline.storage.marks import Marks
 from pipeline.storage.object_store import ObjectStore
-from pipeline.storage.results import Results
+from pipeline.storage.results import Found, Results
 from quota_gate import QuotaGate
 
 logger = logging.getLogger(__name__)
@@ -168,6 +168,21 @@ class Jobs:
             if other != _BEGUN:
                 self.marks.end(name, own, last, _BEGUN_SECONDS, is_marked=is_marked)
 
+    def told_of(self, jobs: Sequence[Job], found: Mapping[str, Found]) -> dict[str, Found]:
+        """Leave those results, by job id, that are their jobs' ends: none of them was cancelled.
+
+        Where that is not known, or not decided, nothing is told: the client asks for the job.
+        """
+        return {job.job_id: found[job.job_id] for job in jobs if self._is_end(job, found)}
+
+    def _is_end(self, job: Job, found: Mapping[str, Found]) -> bool:
+        if job.job_id not in found:
+            return False
+        try:
+            return self._look(job, has_ended=True) is Look.NOTHING
+        except Unavailable:
+            return False
+
     def is_cancelled(self, job: Job) -> bool:
         """Tell whether a job is cancelled."""
         return self._state(job, self._failure(job)) == CANCELLED
@@ -197,16 +212,17 @@ class Jobs:
 
     def _state(self, job: Job, failure: bytes | None) -> str:
         ended = self._ended(job)
-        if self.cancellations.has_any(job.tenant):
-            replays = dead_letters.replays_of(failure)
-            look = self.cancellations.look(
-                job.tenant, job.job_id, replays, has_ended=ended is not None
-            )
-            if look is Look.CANCELLED:
-                return CANCELLED
-            if look is Look.UNDECIDED:
-                return _PENDING
-        return ended or _PENDING
+        look = self._look(job, failure, has_ended=ended is not None)
+        if look is Look.CANCELLED:
+            return CANCELLED
+        return _PENDING if look is Look.UNDECIDED else ended or _PENDING
+
+    def _look(self, job: Job, failure: bytes | None = None, *, has_ended: bool) -> Look:
+        """Look whether a job is cancelled, if any of its tenant's ever was."""
+        if not self.cancellations.has_any(job.tenant):
+            return Look.NOTHING
+        replays = dead_letters.replays_of(failure or self._failure(job))
+        return self.cancellations.look(job.tenant, job.job_id, replays, has_ended=has_ended)
 
     def _event(self, job: Job, failure: dict[str, Any]) -> ImageUploaded:
         """Make the event that failed; of an older failure, from what its image says of itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import requests
@@ -45,6 +46,24 @@ def test_a_job_that_is_given_up_stays_so_and_the_other_of_its_image_goes_on(stac
     assert state(stack, given_up) == "cancelled"
     assert ask(stack, given_up, "cancel").json() == answer.json()
     assert ask(stack, given_up, "retry").json()["found"] == "cancelled"
+
+
+def test_who_waits_for_a_job_that_is_given_up_is_told_no_result(stack: Stack) -> None:
+    photo, key = pictures.fresh("waited for and given up"), os.urandom(8).hex()
+
+    def send(**headers: str) -> dict[str, object] | None:
+        answer = stack.upload(photo, Idempotency_Key=key, **headers)
+        return answer.json() if answer.status_code in (200, 202) else None
+
+    with ThreadPoolExecutor(1) as pool:
+        with stack.frozen("image-process-consumer"):
+            job_id = str(until(send)["jobId"])
+            waiting = pool.submit(until, lambda: send(Prefer="wait=30"))
+            assert ask(stack, job_id, "cancel").status_code == 200
+        told = waiting.result()
+
+    assert (told["jobId"], told["status"]) == (job_id, "accepted")
+    assert state(stack, job_id) == "cancelled"
 
 
 def test_a_job_that_has_ended_is_not_given_up(stack: Stack) -> None:

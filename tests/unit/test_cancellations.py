@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,13 +20,14 @@ from pipeline.http.web import Call
 from pipeline.kafka import topics
 from pipeline.quotas import Quota
 from pipeline.storage.cancellations import Cancellations
-from pipeline.storage.results import Results
+from pipeline.storage.results import Found, Results
 from pipeline.storage.usage import Usage, Used
 from published import PublishedModels
 from quota_gate import QuotaGate
 from states import States
 from tests.fakes import MemoryCache, MemoryMarks, MemoryStore, StubBroker
 from tests.samples import TRACEPARENT
+from waiting import Waiter
 
 MODEL = "demonstration-0123456789ab"
 IMAGE = ids.image_id(b"bytes")
@@ -150,6 +152,41 @@ def test_the_image_has_its_result_all_the_same_and_so_have_its_other_jobs(bench:
     states = bench.replicas[0]
     assert states.job("default", other).body["status"] == "completed"
     assert states.image("default", IMAGE, MODEL).body == {"labels": []}
+
+
+def waited_for(bench: Bench) -> dict[str, Found]:
+    """What a client is told that waited for the job and for another one of its image."""
+    other = replace(bench.job, job_id=bench.job_ids.issue("default", IMAGE, MODEL, NOW))
+    found = Waiter(bench.results, 1).wait([bench.job, other], 5)
+    assert len(found) == 2
+    told = bench.jobs.told_of([bench.job, other], found)
+    assert other.job_id in told or bench.store.down
+    return {name: each for name, each in told.items() if name == bench.job.job_id}
+
+
+def test_who_waits_is_told_a_result_unless_the_job_was_cancelled(bench: Bench) -> None:
+    bench.complete()
+    assert waited_for(bench).keys() == {bench.job.job_id}
+
+    other = Bench()
+    other.ask("cancel")
+    other.complete()
+    assert waited_for(other) == {}
+
+
+def test_who_waits_is_told_nothing_while_it_is_not_decided(bench: Bench) -> None:
+    told: list[dict[str, Found]] = []
+
+    def ended() -> None:
+        bench.complete()
+        told.append(waited_for(bench))
+        bench.store.down = True
+        told.append(waited_for(bench))
+        bench.store.down = False
+
+    bench.jobs.cancellations.cancel("default", bench.job.job_id, 0, ended)
+
+    assert told == [{}, {}]
 
 
 def test_a_job_that_fails_after_it_was_cancelled_stays_so(bench: Bench) -> None:
