@@ -7,6 +7,8 @@ does not grow with the number of images.
 
 from __future__ import annotations
 
+import heapq
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,12 +18,14 @@ from pathlib import Path
 from imagectl.positions import Positions
 from imagectl.sorting import Cursor, Sorted
 from pipeline.errors import MalformedEvent
-from pipeline.events.cloudevents import ImageUploaded, decode_uploaded
+from pipeline.events.checks import moment
+from pipeline.events.cloudevents import ImageUploaded, decode_uploaded, parse_uploaded
 from pipeline.events.provenance import image_of
 from pipeline.ids import (
     FAILURES_PREFIX,
     INPUT_BUCKET,
     RESULT_BUCKET,
+    failure_key,
     image_and_model,
     result_key,
 )
@@ -80,12 +84,34 @@ class Jobs:
         return jobs
 
 
+@dataclass(frozen=True)
+class Note:
+    """That a failed job is to be tried anew, by this event; see `Results.replace_failure`."""
+
+    event: ImageUploaded
+    retried_at: float
+
+
+@dataclass(frozen=True)
+class _States:
+    """Where jobs are looked for, side by side."""
+
+    results: Cursor
+    failures: Cursor
+    in_flight: Cursor
+
+    def begin(self, image: str) -> bool:
+        """Tell whether any knows an image."""
+        return any(each.begins(image) for each in (self.results, self.failures, self.in_flight))
+
+
 @dataclass
 class Audit:
     """One comparison of what was accepted with what became of it.
 
     Attributes:
         missing: lines of jobs that are in no state, the first so many.
+        notes: of jobs that are to be tried anew, and are not waiting; the first so many.
         images: how many stored images were looked at.
         spread_seconds: how much longer the listings take, so that MinIO hardly notices them.
     """
@@ -95,6 +121,7 @@ class Audit:
     folder: Path
     balance: Balance = field(default_factory=Balance)
     missing: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     images: int = 0
     spread_seconds: float = 0.0
 
@@ -106,35 +133,59 @@ class Audit:
         Raises:
             Unavailable: MinIO stopped answering.
         """
-        accepted = Cursor(self.jobs.accepted if self.jobs else ())
-        in_flight = Cursor(self.jobs.in_flight if self.jobs else ())
-        failures, results = Cursor(self._failures()), Cursor(self._results())
-        states = (results, failures, in_flight)
+        jobs = self.jobs or Jobs(Sorted(self.folder), Sorted(self.folder))
+        failed, retried = self._failures()
+        states = _States(Cursor(self._results()), Cursor(failed), Cursor(jobs.in_flight))
+        lines = Cursor(heapq.merge(jobs.accepted, retried))
+        marks = Cursor(jobs.accepted), Cursor(retried)
         for stored in self._listed(INPUT_BUCKET):
             named = image_of(stored.key)
             if named is None:
                 continue  # nothing that an upload stored
             self.images += 1
             image = image_prefix(*named[:2])
-            self._settle(accepted.before(image), *states)
-            if not any(each.begins(image) for each in (accepted, *states)):
+            self._settle(lines.before(image), *marks, states)
+            if not (lines.begins(image) or states.begin(image)):
                 yield stored
-        self._settle(accepted.before(None), *states)
+        self._settle(lines.before(None), *marks, states)
 
     def _settle(
-        self, lines: Iterator[str], results: Cursor, failures: Cursor, in_flight: Cursor
+        self, lines: Iterator[str], accepted: Cursor, retried: Cursor, states: _States
     ) -> None:
+        before = None
         for line in lines:
-            if results.holds(line.partition(" ")[0]):
-                self.balance.completed += 1
-            elif failures.holds(line):
-                self.balance.failed += 1
-            elif in_flight.holds(line):
-                self.balance.in_flight += 1
-            else:
-                self.balance.missing += 1
-                if len(self.missing) < MOST_MISSING:
+            if line == before:
+                continue  # it is in both
+            before = line
+            is_accepted, is_retried = accepted.holds(line), retried.holds(line)
+            state = self._state(line, states, is_retried=is_retried)
+            if is_accepted:
+                setattr(self.balance, state, getattr(self.balance, state) + 1)
+                if state == "missing" and len(self.missing) < MOST_MISSING:
                     self.missing.append(line)
+
+    def _state(self, line: str, states: _States, *, is_retried: bool) -> str:
+        """Tell where a job is counted; one with a note waits, if only to be sent."""
+        if states.results.holds(line.partition(" ")[0]):
+            return "completed"
+        is_in_flight = states.in_flight.holds(line)
+        if states.failures.holds(line):
+            note = self._note(line) if is_retried else None
+            if note and not is_in_flight and len(self.notes) < MOST_MISSING:
+                self.notes.append(note)
+            return "in_flight" if note else "failed"
+        return "in_flight" if is_in_flight else "missing"
+
+    def _note(self, line: str) -> Note | None:
+        """Read what a failure says; None where the job has failed again."""
+        key = failure_key(line.partition("/")[0], line.partition(" ")[2])
+        try:
+            said = json.loads(self.store.get(RESULT_BUCKET, key) or b"{}")
+            if said.get("status") != "pending":
+                return None
+            return Note(parse_uploaded(said["event"]), moment(said["retriedAt"], "retriedAt"))
+        except (ValueError, TypeError, KeyError, AttributeError, MalformedEvent):
+            return None
 
     def _results(self) -> Iterator[str]:
         """List the results' keys; those of failures have a part less."""
@@ -152,14 +203,18 @@ class Audit:
                 time.sleep(self.spread_seconds / (2 * _FOLDERS * len(tenants)))
                 yield from self.store.listed(bucket, folder)
 
-    def _failures(self) -> Sorted:
-        """List the failures, by image as all else: a job's id says what it is about."""
-        failures = Sorted(self.folder)
+    def _failures(self) -> tuple[Sorted, Sorted]:
+        """List the failures, and which of these jobs were ever tried anew.
+
+        They are by image as all else: a job's id says what it is about.
+        """
+        found = {"json": Sorted(self.folder), "retried": Sorted(self.folder)}
         for key in self.store.keys(RESULT_BUCKET, FAILURES_PREFIX):
-            tenant, _, job = key.removeprefix(FAILURES_PREFIX).removesuffix(".json").partition("/")
-            if about := image_and_model(job):
-                failures.add(f"{result_key(tenant, *about)} {job}")
-        return failures
+            tenant, _, name = key.removeprefix(FAILURES_PREFIX).partition("/")
+            job, _, kind = name.partition(".")
+            if kind in found and (about := image_and_model(job)):
+                found[kind].add(f"{result_key(tenant, *about)} {job}")
+        return found["json"], found["retried"]
 
 
 def image_prefix(tenant: str, image: str) -> str:

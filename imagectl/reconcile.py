@@ -59,8 +59,9 @@ _NAMES = {
 def reconcile(dry_run: bool, as_json: bool, every: float | None, grace: float) -> None:
     """Account for every accepted image, and send again what was lost.
 
-    accepted = completed + failed + in flight + missing. Sent again are missing jobs, and stored
-    images of which no event, result or failure knows, when they are older than all that is waiting.
+    accepted = completed + failed + in flight + missing. Sent again are missing jobs, stored images
+    of which no event, result or failure knows, and failed jobs that were to be tried anew and wait
+    nowhere, when they are older than all that is waiting.
     Nothing that waits for its turn is sent again, so this may run at any time.
     """
     settings = patient(settings_of(os.environ))
@@ -105,6 +106,9 @@ class Reconciliation:
                 self._send(self._images.event(stored))
         for event in read_again(self.reader, taken, audit.missing):
             self._send(event)
+        for note in audit.notes:
+            if self._is_older(note.retried_at, taken):
+                self._send(note.event)
         balance = audit.balance
         return {
             "accepted": balance.accepted,
@@ -119,7 +123,7 @@ class Reconciliation:
         }
 
     def is_needed(self, spread_seconds: float = 0.0) -> bool:
-        """Tell whether a stored image may be lost; costs three listings and no event.
+        """Tell whether an image or a retry may be lost; costs three listings and no event.
 
         Args:
             spread_seconds: how much longer the listings may take, for the load of those that work.
@@ -129,7 +133,9 @@ class Reconciliation:
         """
         taken = positions.take(self.reader)
         audit = Audit(self.store, None, self.folder, spread_seconds=spread_seconds)
-        return any(self._is_old(stored, taken) for stored in audit.unknown_images())
+        if any(self._is_old(stored, taken) for stored in audit.unknown_images()):
+            return True
+        return any(self._is_older(note.retried_at, taken) for note in audit.notes)
 
     @property
     def _images(self) -> Images:
@@ -139,7 +145,10 @@ class Reconciliation:
         )
 
     def _is_old(self, stored: Listed, taken: Positions) -> bool:
-        return stored.stored_at < taken.frontier - self.grace_seconds
+        return self._is_older(stored.stored_at, taken)
+
+    def _is_older(self, moment: float, taken: Positions) -> bool:
+        return moment < taken.frontier - self.grace_seconds
 
     def _send(self, event: ImageUploaded | None) -> None:
         if event is None:

@@ -73,6 +73,11 @@ def failure_key(tenant: str, job: str) -> str:
     return f"{FAILURES_PREFIX}{tenant}/{job}.json"
 
 
+def retried_key(tenant: str, job: str) -> str:
+    """Name what says in a listing that a failed job was ever tried anew."""
+    return f"{FAILURES_PREFIX}{tenant}/{job}.retried"
+
+
 def cancelled_key(tenant: str, job: str, replays: int, what: str) -> str:
     """Name what is asked or decided of a job's end in `classification-results`."""
     return f"{CANCELLED_PREFIX}{tenant}/{job}.{replays}.{what}"

@@ -102,6 +102,11 @@ class Jobs:
         failure = self._failure(job)
         state = self._state(job, failure)
         said: dict[str, Any] = json.loads(failure) if failure else {}
+        if state == _COMPLETED and said.get("status") == _PENDING:
+            # Whoever was killed before the mark left the letter open.
+            with self._alone(f"{job.job_id}.{dead_letters.replays_of(failure)}", call_id) as begun:
+                if not begun:
+                    self._mark_letter(job, _before(parse_uploaded(said["event"])))
         if state != _FAILED and not (state == _PENDING and said.get("status") == _PENDING):
             raise Conflict(
                 f"the job is {state}; only a failed one is tried anew",
@@ -135,7 +140,7 @@ class Jobs:
                 self.results.replace_failure(job.tenant, job.job_id, retried)
             else:
                 again = parse_uploaded(said["event"])
-                event = replace(again, replays=again.replays - 1)
+                event = _before(again)
             with self.lanes.one(job.tenant, is_awaited=False) as lane:
                 sent = self.publisher.publish(lane.topic.name, job.image_id, again.encode())
                 lane.written = sent
@@ -234,6 +239,11 @@ class Jobs:
                 event = recall(key, described, self.job_ids, lambda: job.model_id)
                 return replace(event, job_id=job.job_id, model_id=job.model_id)
         raise NotFound("the image is gone", code="image-not-found", found=job.image_id)
+
+
+def _before(again: ImageUploaded) -> ImageUploaded:
+    """Make the event that failed, of the one by which its job is tried anew."""
+    return replace(again, replays=again.replays - 1)
 
 
 def _head(job: Job) -> dict[str, str]:

@@ -145,6 +145,8 @@ ACCOUNTS = (
             f"list {_INPUTS}",
             f"get {_INPUTS}/*",
             f"list {_RESULTS}",
+            # Which of them are to be tried anew.
+            f"get {_RESULTS}/failures/*",
             f"get {_MODELS}/current",
         ),
         kafka=(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline import strict_json
 from pipeline.hooks import crashes
-from pipeline.ids import RESULT_BUCKET, failure_key, result_key
+from pipeline.ids import RESULT_BUCKET, failure_key, result_key, retried_key
 from pipeline.storage.cache import ResultCache, ResultKey
 from pipeline.storage.object_store import ObjectStore
 
@@ -132,9 +132,13 @@ class Results:
     def replace_failure(self, tenant: str, job: str, body: bytes) -> None:
         """Store that a failed job is tried anew, in the place of why it failed.
 
+        Who is killed before the event is sent leaves this alone behind: where to look for that is
+        written first, as a listing does not tell a note from a failure.
+
         Raises:
             Unavailable: the store did not confirm it.
         """
+        self._store.create(RESULT_BUCKET, retried_key(tenant, job), b"{}", JSON)
         self._store.put(RESULT_BUCKET, failure_key(tenant, job), body, JSON)
 
 

@@ -48,6 +48,8 @@ def collect(stack: Stack, evidence: Evidence) -> None:
     evidence.processed = {_image(key) for key in _keys(minio, PROCESSED_BUCKET)}
     versions = Counter(_keys(minio, RESULT_BUCKET, include_version=True))
     for key, body in _bodies(stack, list(versions)):
+        if key.startswith(_FAILURES) and key.endswith(".retried"):
+            continue
         if key.startswith(_FAILURES):
             _, tenant, job = key.removesuffix(".json").split("/")
             evidence.failures[job] = _failure(tenant, body, versions[key])

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline import ids
 from pipeline.errors import MalformedEvent
 from pipeline.events.cloudevents import ImageUploaded, Origin, decode_uploaded
-from pipeline.events.dead_letters import REPLAYED
+from pipeline.events.dead_letters import REPLAYED, replays_of
 from pipeline.ids import INPUT_BUCKET, RESULT_BUCKET, Job
 from pipeline.kafka import topics
 from tests.pictures import jpeg, with_nonce
@@ -92,7 +92,11 @@ class Watch:
             if key.endswith(".decided") and old:
                 self._break(f"{key} was decided again")
             return
+        if key.endswith(".retried"):
+            return
         if key.startswith("failures/"):
+            if replays_of(old) > replays_of(new):
+                self._break(f"{key} forgets that its job is tried anew")
             if body["status"] == "pending":
                 return
             self._check_failure(key.split("/")[1], body)

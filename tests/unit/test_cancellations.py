@@ -493,6 +493,23 @@ def test_a_job_is_tried_anew_so_often_and_no_more(bench: Bench) -> None:
     assert bench.state == "failed"
 
 
+def test_a_letter_that_a_killed_request_left_open_is_closed_by_the_next(bench: Bench) -> None:
+    """The event was sent, and the job is completed by now."""
+    bench.fail()
+    bench.broker.refused.add(topics.FAILURES.name)
+    bench.ask("retry")
+    bench.broker.refused.clear()
+    bench.marks.values.clear()
+    bench.complete()
+
+    for _ in range(3):
+        with pytest.raises(Conflict, match="completed"):
+            bench.ask("retry")
+
+    assert len(bench.broker.values(topics.FAILURES.name)) == 1
+    assert len(bench.broker.values(topics.UPLOADS.name)) == 1
+
+
 def test_an_older_failure_is_tried_anew_by_what_the_image_says(bench: Bench) -> None:
     body = json.dumps({"status": "failed", "error": {**REASON, "attempts": 1}}).encode()
     bench.results.save_failure("default", bench.job.job_id, body)

@@ -9,6 +9,8 @@ import pytest
 
 from form import SentFile
 from pipeline import ids
+from pipeline.events import dead_letters
+from pipeline.events.cloudevents import ImageUploaded
 from pipeline.kafka import topics
 from tests import pictures
 from tests.fakes import MemoryStore
@@ -209,3 +211,74 @@ def test_a_timer_spreads_its_listings(house: House, monkeypatch: pytest.MonkeyPa
     # A folder of each bucket for each first byte of an id: 256 of them when there are many.
     assert set(pauses) == {1.0}
     assert 20 < len(pauses) <= 2 * 20
+
+
+def begun_again(house: House, name: str) -> ImageUploaded:
+    """Leave what a request leaves that is killed before it has sent the event."""
+    job = house.upload(name)
+    event = house.events()[-1]
+    failure = dead_letters.encode_failure(event, {"code": "a", "detail": "b"}, 1000.0)
+    house.results.save_failure(job.tenant, job.job_id, failure)
+    house.commit()
+    again = event.replayed()
+    note = dead_letters.encode_retried(again, {}, 1000.0)
+    house.results.replace_failure(job.tenant, job.job_id, note)
+    return again
+
+
+@pytest.mark.parametrize("is_old", [True, False])
+def test_a_job_that_was_to_be_tried_anew_is_sent_when_nobody_did(
+    house: House, is_old: bool
+) -> None:
+    """Long after, its first event is in no topic any more."""
+    house.complete(house.upload("another"))
+    again = begun_again(house, "a")
+    if is_old:
+        house.lose()
+        house.commit()
+
+    assert house.work().is_needed()
+    figures = house.figures()
+
+    before = {} if is_old else {"accepted": 2, "completed": 1, "inFlight": 1}
+    assert figures == {**before, "reEmitted": 1}
+    assert house.events()[-1] == again
+    assert "reEmitted" not in house.figures()
+
+
+def test_a_job_that_is_tried_anew_is_in_flight(house: House) -> None:
+    again = begun_again(house, "a")
+    house.broker.publish(UPLOADS, again.image_id, again.encode())
+
+    assert house.figures() == {"accepted": 1, "inFlight": 1}
+
+
+def test_a_job_that_is_being_begun_again_is_left_alone(house: House) -> None:
+    begun_again(house, "a")
+
+    assert not house.work(grace_seconds=1e12).is_needed()
+    assert house.figures(grace_seconds=1e12) == {"accepted": 1, "inFlight": 1}
+
+
+@pytest.mark.parametrize("end", ["completed", "failed"])
+def test_a_job_that_was_tried_anew_and_has_ended_is_left_alone(house: House, end: str) -> None:
+    again = begun_again(house, "a")
+    job = house.job_ids.read(again.job_id, "default")
+    if end == "completed":
+        house.complete(job)
+    else:
+        failure = dead_letters.encode_failure(again, {"code": "a", "detail": "b"}, 1000.0)
+        house.results.save_failure("default", again.job_id, failure)
+
+    assert not house.work().is_needed()
+    assert house.figures() == {"accepted": 1, end: 1}
+
+
+def test_what_stands_at_a_note_and_is_none_is_a_failure(house: House) -> None:
+    again = begun_again(house, "a")
+    for body in (b"", b"[]", b"{}", b'{"status":"pending"}', b'{"status":"pending","event":{}}'):
+        house.store.put(
+            "classification-results", ids.failure_key("default", again.job_id), body, "a/b"
+        )
+
+        assert house.figures() == {"accepted": 1, "failed": 1}
