@@ -25,7 +25,7 @@ from pipeline.storage.signing import REGION
 from tests.imagectl import imagectl
 from tests.pictures import fresh
 from tests.redis_client import redis_of
-from tests.sending import PATIENT, accepted, answered
+from tests.sending import PATIENT, answered
 from tests.stack import Stack, run_module, until
 
 KEY = {"Idempotency-Key": f'"{os.urandom(8).hex()}"'}
