@@ -132,7 +132,7 @@ class Jobs:
         First its state, then its event, then the mark of its dead letter. Killed in between, it is
         asked for again, and nothing of it is done in vain.
         """
-        with self.admission.one(), self.quotas.one(job.tenant, 0) as taken:
+        with self.admission.one(), self.quotas.one(job.tenant, 0, lambda: True) as taken:
             if state == _FAILED:
                 event = self._event(job, said)
                 again = event.replayed()

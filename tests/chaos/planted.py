@@ -140,8 +140,8 @@ BUGS = (
         (
             Edit(
                 "imagectl/conservation.py",
-                "                self.balance.completed += 1\n",
-                "                self.balance.completed += 2\n",
+                "getattr(self.balance, state) + 1)\n",
+                "getattr(self.balance, state) + 2)\n",
             ),
         ),
     ),

@@ -48,7 +48,7 @@ class Room(Usage):
     def __init__(self) -> None:
         self.images = 1
 
-    def take(self, *_: object) -> Used:
+    def take(self, *_: object, **__: object) -> Used:
         self.images -= 1
         return Used(images_a_day=1, refused="images_a_day" if self.images < 0 else None)
 
