@@ -49,7 +49,7 @@ def examine(deployment: Deployment) -> list[Finding]:
             wrong += _differences(each, there[each.name])
     for name in (name for name in FUNCTIONS if name in there):
         wrong += _timeouts(name, there[name])
-        wrong += _version(name, settings.openfaas_url)
+        wrong += _version(name, deployment)
     return [of("deployed", wrong, f"{', '.join(sorted(there))}: all replicas are there")]
 
 
@@ -82,9 +82,13 @@ def _timeouts(name: str, function: Function) -> list[Wrong]:
     return [Wrong(f"{name}: {text}", "a chain that holds", change) for text in broken]
 
 
-def _version(name: str, openfaas_url: str) -> list[Wrong]:
+def _version(name: str, deployment: Deployment) -> list[Wrong]:
+    """Ask a replica on this machine; else OpenFaaS, whose gateway passes metrics on."""
+    replicas = deployment.replica_urls(name)
+    openfaas_url = deployment.settings.openfaas_url.rstrip("/")
+    url = replicas[0] if replicas else f"{openfaas_url}/function/{name}"
     try:
-        answer = asking.get(f"{openfaas_url.rstrip('/')}/function/{name}/metrics")
+        answer = asking.get(f"{url}/metrics")
     except Unavailable as error:
         return [Wrong(f"{name}: {error}", "its metrics", f"`make logs s={name}` says why")]
     found = _VERSION.search(answer.body.decode(errors="replace"))
