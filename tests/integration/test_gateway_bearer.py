@@ -69,15 +69,20 @@ def test_a_good_token_comes_in_as_its_tenant_with_its_scopes(
     [
         {"aud": ["others", "image-pipeline"]},
         {"scope": ["read", "upload", 7, {"admin": 1}]},
-        {"exp": time.time() - 5},
-        {"nbf": time.time() + 5, "iat": time.time() + 5},
+        {"exp": -1},
+        {"nbf": 5},
         {"tenant": "a" * 63},
         {"scope": "upload  read \x00 email"},
         {"iat": None},
     ],
 )
 def test_what_an_issuer_may_write_is_taken(door: BearerGateway, claims: dict[str, Any]) -> None:
-    caller = told(door, door.bearer(door.issuer.token(**claims)))
+    now = time.time()
+    named = {
+        name: now + value if name in ("exp", "nbf") else value for name, value in claims.items()
+    }
+
+    caller = told(door, door.bearer(door.issuer.token(**named)))
 
     assert caller.scopes == {"upload", "read"}
 

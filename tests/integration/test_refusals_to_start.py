@@ -21,7 +21,7 @@ PROCESSES = {
     "classifier-autoscaler": ["consumers/classifier-autoscaler/autoscaler.py"],
     "reconciler": ["-m", "imagectl", "reconcile"],
     "topics": ["-m", "pipeline.kafka.administration"],
-    "buckets": ["-m", "pipeline.storage.object_store"],
+    "buckets": ["-m", "pipeline.storage.administration"],
     "provider": ["-m", "local.provider"],
     "provider in a container": ["-m", "local.containers.composed", "provider"],
     "rollout in a container": ["-m", "local.containers.composed", "rollout"],
