@@ -82,6 +82,8 @@ def api_key_of(environment: Mapping[str, str], given: str | None) -> str:
             f"cannot read the API key in {path}: {error.strerror}; --api-key-file or"
             " API_KEY_FILE says where one is, and a local stack makes one at its start"
         ) from error
+    if len(key.split()) != 1:
+        raise SettingsError(f"{path} holds {len(key.split())} words; expected one, the API key")
     return key
 
 

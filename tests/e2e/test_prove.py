@@ -46,7 +46,7 @@ def test_without_faults_what_cannot_be_seen_is_said(stack: Stack) -> None:
 
 
 def test_an_unknown_key_is_said_and_nothing_is_tried(stack: Stack) -> None:
-    wrong = Path(stack.settings.secrets_dir) / "job-signing-key"
+    wrong = Path(stack.settings.secrets_dir) / "async-call-key"
 
     done = imagectl(stack, "prove", "--api-key-file", str(wrong))
 

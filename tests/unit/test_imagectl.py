@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from imagectl.served_model import Function, NotSwitched, ServedModel, model_of
-from imagectl.settings import settings_of
+from imagectl.settings import api_key_of, settings_of
 from imagectl.switch import model_ids, switch
 from models import bundle, publish
 from models.prepare import DEMONSTRATION
-from pipeline.errors import ModelRefused, Unavailable
+from pipeline.errors import ModelRefused, SettingsError, Unavailable
 from pipeline.version import VERSION
 from tests.fakes import MemoryStore
 from tests.stack import ROOT
@@ -160,3 +160,12 @@ def test_the_command_that_is_installed_tells_the_version() -> None:
     told = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
 
     assert told.stdout == f"imagectl, version {VERSION}\n"
+
+
+@pytest.mark.parametrize(("text", "words"), [("", 0), ("one\ntwo\n", 2)])
+def test_a_file_of_no_key_is_named(text: str, words: int, tmp_path: Path) -> None:
+    file = tmp_path / "no-key"
+    file.write_text(text)
+
+    with pytest.raises(SettingsError, match=f"no-key holds {words} words; expected one"):
+        api_key_of({}, str(file))
