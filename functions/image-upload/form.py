@@ -56,11 +56,6 @@ class Form:
     texts: Mapping[str, str]
 
 
-def read_files(call: Call, most: int = 1) -> list[SentFile]:
-    """Take the files out of the request, as `read_form` does."""
-    return read_form(call, most).files
-
-
 def read_form(call: Call, most: int) -> Form:
     """Take files and texts out of the request.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from form import SentFile, read_files
+from form import SentFile, read_form
 from pipeline.errors import Rejected
 from pipeline.http.web import Call, problem
 
@@ -114,7 +114,7 @@ def _read(body: bytes, content_type: str, disposition: str, figures: Figures) ->
     headers = {"Content-Type": content_type, "Content-Disposition": disposition}
     began = time.thread_time()
     try:
-        (sent,) = read_files(Call("POST", "/", {}, headers, body, "trace"))
+        (sent,) = read_form(Call("POST", "/", {}, headers, body, "trace"), 1).files
     except Rejected as error:
         figures.refused += 1
         figures.statuses.add(error.status)

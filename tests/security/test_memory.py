@@ -15,11 +15,15 @@ from tests.template_server import Server
 READING = f"""
     import sys
     sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "functions" / "image-upload")!r}]
-    from form import read_files
+    from form import read_form
     from pipeline.http import web
 
     def handle(event, context):
-        return web.answer(event, lambda call: web.respond(200, len(read_files(call)[0].data)))
+        def answer(call):
+            (sent,) = read_form(call, 1).files
+            return web.respond(200, len(sent.data))
+
+        return web.answer(event, answer)
 """
 ENVIRONMENT = yaml.safe_load((ROOT / "stack.yml").read_text())["functions"]["image-upload"][
     "environment"

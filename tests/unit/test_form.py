@@ -8,7 +8,7 @@ import tracemalloc
 
 import pytest
 
-from form import SentFile, read_files
+from form import SentFile, read_form
 from pipeline.errors import Rejected
 from pipeline.http.web import Call
 from tests import pictures
@@ -26,7 +26,7 @@ def call(body: bytes, content_type: str = FORM, **headers: str) -> Call:
 
 def read_file(request: Call) -> SentFile:
     """The one file of a request."""
-    (sent,) = read_files(request)
+    (sent,) = read_form(request, 1).files
     return sent
 
 
@@ -231,7 +231,7 @@ def many(count: int) -> Call:
 
 
 def test_files_are_taken_in_their_order() -> None:
-    sent = read_files(many(3), 3)
+    sent = read_form(many(3), 3).files
 
     assert sent == [SentFile(JPEG[:-number], f"{number}.jpg") for number in (1, 2, 3)]
 
@@ -239,7 +239,7 @@ def test_files_are_taken_in_their_order() -> None:
 @pytest.mark.parametrize("count", [0, 4, 18])
 def test_more_files_than_may_be_or_none_are_refused_with_their_number(count: int) -> None:
     with pytest.raises(Rejected, match=rf"{count} fields named 'file' .* send 1 to 3") as refused:
-        read_files(many(count), 3)
+        read_form(many(count), 3)
 
     assert (refused.value.found, refused.value.allowed) == (count, "1 to 3")
 
@@ -250,7 +250,7 @@ def test_a_form_may_have_so_many_other_parts_beside_its_files() -> None:
     whole = call(other * 15 + file * 3 + b"--b--\r\n")
     too_many = call(other * 16 + file * 3 + b"--b--\r\n")
 
-    assert len(read_files(whole, 3)) == 3
+    assert len(read_form(whole, 3).files) == 3
     with pytest.raises(Rejected, match=r"(?i)maximum|limit") as refused:
-        read_files(too_many, 3)
+        read_form(too_many, 3)
     assert "18 parts" in str(refused.value.allowed)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from form import SentFile, clean_name, read_files
+from form import SentFile, clean_name, read_form
 from pipeline import ids
 from pipeline.errors import InvalidImage, Rejected, Unavailable
 from pipeline.http.web import Call
@@ -90,7 +90,7 @@ def test_without_store_or_broker_nothing_is_accepted(bench: Bench, part: str) ->
 
 def read_file(request: Call) -> SentFile:
     """The one file of a request."""
-    (sent,) = read_files(request)
+    (sent,) = read_form(request, 1).files
     return sent
 
 
