@@ -9,12 +9,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import click
 
-from imagectl.keys.folder import KeyFolder, keys_dir_of
+from imagectl.keys.folder import KeyFolder, keys_dir_of, replace_file
 from imagectl.keys.record import EXPIRED, LIVE, NAME_PATTERN, Record, digest_of
 from imagectl.moments import EXPIRY, LENGTH
 from imagectl.settings import settings_of, state_dir_of
@@ -25,6 +24,7 @@ from pipeline.names import SCOPES
 
 _COLUMNS = ("id", "tenant", "scopes", "name", "state", "rate", "created", "expires", "last used")
 _DEFAULT = "default"
+_PRIVATE = 0o600
 
 
 @click.group()
@@ -181,18 +181,10 @@ def _put_into_file(old: Record, key: str) -> str:
     try:
         if not old.file or digest_of(file.read_text(encoding="utf-8").strip()) != old.digest:
             return ""
-        _replace_file(file, key)
+        replace_file(file, key, _PRIVATE)
     except OSError:
         return ""
     return f"It is in {file}."
-
-
-def _replace_file(file: Path, text: str) -> None:
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as writer:
-        writer.write(text)
-    unfinished.rename(file)
 
 
 def _tenant(text: str) -> str:

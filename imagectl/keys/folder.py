@@ -138,24 +138,9 @@ class KeyFolder:
         Raises:
             SettingsError: it cannot be written.
         """
-        path = self._path / record.digest
-        unfinished = self._path / f".{record.digest}.{os.getpid()}"
         try:
-            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE)
-            with open(descriptor, "w", encoding="utf-8") as file:
-                os.fchmod(file.fileno(), _MODE)
-                file.write(record.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.rename(path)
-            folder = os.open(self._path, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            replace_file(self._path / record.digest, record.encode(), _MODE)
         except OSError as error:
-            with suppress(OSError):
-                unfinished.unlink(missing_ok=True)
             raise self._unusable(error) from error
 
     def called(self, name: str, now: float) -> list[Record]:
@@ -186,3 +171,25 @@ class KeyFolder:
             f"the keys in {self._path} cannot be read or written: {error.strerror or error};"
             " STATE_DIR or KEYS_DIR says where they are, and the stack's start makes the folder"
         )
+
+
+def replace_file(path: Path, text: str, mode: int) -> None:
+    """Put a text in a file's place in one step, for good: it is on the disk, or nothing is new."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
