@@ -29,7 +29,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway import bearer, cors, page, tls
+from gateway import bearer, cors, page, reference, tls
+from gateway.openapi import document
 from pipeline import limits, rates, timeouts
 from pipeline.limits import Limits
 from pipeline.names import FUNCTIONS
@@ -78,7 +79,10 @@ def main(environment: Mapping[str, str]) -> None:
         _write(folder / "servers" / "console.conf", render("console.conf", values))
     for name in ("identity.js", "rates.js"):
         _write(folder / name, (_HERE / name).read_text(encoding="utf-8"))
-    page.put(folder / "web", lambda name, text: fill_in(name, text, values))
+    told = Limits.from_env(environment)
+    made = {f"page/reference/{name}": text for name, text in reference.files().items()}
+    made["openapi.json"] = document.text(told)
+    page.put(folder / "web", lambda name, text: fill_in(name, text, values), made)
     keys = Path(environment["FUNCTION_KEYS_DIR"])
     rows = [f'{name} "{_key(keys / f"{name}-key")}";\n' for name in FUNCTIONS]
     _write(folder / "function-keys.map", "".join(rows))

@@ -43,8 +43,8 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "= /api/classify": (Row("/api/classify", UPLOAD, ("POST",)),),
     "/api/results/": (Row("/api/results/x", READ, ("GET", "HEAD")),),
     "= /api/v1/key": (Row("/api/v1/key", "", ("GET", "HEAD")),),
-    # The page's own files are for everybody: test_page_files.py.
-    "~ ^/(?:$|page/)": (Row("/page/nothing"), Row("/page/")),
+    # The pages' own files are for everybody: test_page_files.py.
+    r"~ ^/(?:$|page/|(?:docs|redoc|openapi\.json)$)": (Row("/page/nothing"), Row("/page/")),
     "/function/": (
         Row("/function/image-upload", UPLOAD, ("POST",)),
         Row("/function/image-classifier", UPLOAD, ("POST",)),
@@ -80,6 +80,18 @@ def locations() -> set[str]:
         for name, body in _LOCATION.findall(_NGINX)
         if not name.startswith("@") and not re.search(r"^ *internal;", body, re.MULTILINE)
     }
+
+
+def ordered() -> list[str]:
+    """Every location in the order of the configuration, which counts for expressions."""
+    known = locations()
+    return [name for name, _ in _LOCATION.findall(_NGINX) if name in known]
+
+
+def is_nothing(location: str) -> bool:
+    """Whether a location answers 404, whatever is asked of it."""
+    body = dict(_LOCATION.findall(_NGINX))[location]
+    return not re.search(r"^ *(?:proxy_pass|try_files|return 200) ", body, re.MULTILINE)
 
 
 def methods() -> list[str]:

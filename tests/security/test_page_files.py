@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway import reference
+from gateway.openapi import document
 from tests.gateway import Answer, Gateway, running_gateway
 from tests.stack import ROOT
 
@@ -19,8 +21,9 @@ TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+PAGES = {"index.html": "/", "docs.html": "/docs", "redoc.html": "/redoc"}
 FILES = {
-    "/" + ("" if path.name == "index.html" else path.relative_to(SOURCE).as_posix()): path
+    PAGES.get(path.name) or f"/{path.relative_to(SOURCE).as_posix()}": path
     for path in sorted(SOURCE.rglob("*.*"))
 }
 # What is allowed, directive by directive; nothing is but this.
@@ -36,10 +39,28 @@ POLICY = {
     "require-trusted-types-for": "'script'",
     "trusted-types": "'none'",
 }
+# What Swagger UI and ReDoc cannot do without. ReDoc writes its styles into an element that is empty
+# at first, and into one whose text is always the same: their hashes alone are allowed.
+OF_DOCUMENTS = {
+    **POLICY,
+    "img-src": "'self' data:",
+    "require-trusted-types-for": None,
+    "trusted-types": None,
+}
+POLICIES = {
+    "/docs": OF_DOCUMENTS,
+    "/redoc": {
+        **OF_DOCUMENTS,
+        "style-src": "'self' 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
+        " 'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='",
+        "worker-src": "blob:",
+    },
+}
 NO_FILES = [
     "/index.html", "/page", "/page/", "/page/nothing.js", "/page/main.js/", "/page/main.js/x",
     "/page/index.html", "/page/main", "/page/.main.js", "/web/page/main.js", "/api-keys.map",
-    "/page/MAIN.JS", "/nginx.conf", "/page/api-keys.map", "/main.js",
+    "/docs.html", "/docs/", "/docs/x", "/redoc/", "/openapi.json/", "/page/openapi.json",
+    "/page/reference/", "/page/MAIN.JS", "/nginx.conf", "/page/api-keys.map", "/main.js",
 ]  # fmt: skip
 
 
@@ -69,7 +90,10 @@ def test_every_file_says_what_a_browser_may_do(gateway: Gateway, target: str) ->
     headers = ask(gateway, target).headers
 
     rules = [rule.strip() for rule in headers["content-security-policy"].split(";")]
-    assert dict(rule.split(" ", 1) for rule in rules) == POLICY
+    allowed = POLICIES.get(target, POLICY)
+    assert dict(rule.split(" ", 1) for rule in rules) == {
+        name: said for name, said in allowed.items() if said
+    }
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["cross-origin-opener-policy"] == "same-origin"
@@ -88,7 +112,7 @@ def test_what_is_no_file_of_the_page_is_as_any_other_path(gateway: Gateway, targ
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-@pytest.mark.parametrize("target", ["/", "/page/main.js"])
+@pytest.mark.parametrize("target", ["/", "/page/main.js", "/docs", "/openapi.json"])
 def test_the_page_is_read_and_nothing_else(gateway: Gateway, target: str, method: str) -> None:
     answer = ask(gateway, target, method, body=b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 
@@ -113,6 +137,35 @@ def test_a_copy_is_asked_about_each_time_and_sent_once(gateway: Gateway) -> None
         assert "last-modified" not in first.headers
         assert (again.status, again.body, other.status) == (304, b"", 200)
         assert again.headers["content-security-policy"]
+
+
+def test_the_document_of_the_calls_is_for_everybody(gateway: Gateway) -> None:
+    answer = ask(gateway, "/openapi.json")
+
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.body.decode() == document.text()
+
+
+@pytest.mark.parametrize("name", reference.files())
+def test_the_files_that_show_it_are_those_of_the_package(gateway: Gateway, name: str) -> None:
+    answer = ask(gateway, f"/page/reference/{name}")
+
+    assert (answer.status, answer.headers["content-type"]) == (200, TYPES[Path(name).suffix])
+    assert answer.body.decode() == reference.files()[name]
+
+
+@pytest.mark.parametrize("target", ["/openapi.json", "/page/reference/swagger-ui-bundle.js"])
+def test_a_large_file_is_packed_once_and_not_for_each_who_asks(
+    gateway: Gateway, target: str
+) -> None:
+    plain, packed = ask(gateway, target), ask(gateway, target, "GET", "Accept-Encoding: gzip")
+    stored = gateway.stack.gateway_dir / "web" / f"{target[1:]}.gz"
+
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.body == stored.read_bytes()
+    assert gzip.decompress(packed.body) == plain.body
+    assert packed.headers["content-type"] == plain.headers["content-type"]
+    assert packed.headers["content-security-policy"]
 
 
 def test_texts_are_packed_for_whoever_takes_it(gateway: Gateway) -> None:

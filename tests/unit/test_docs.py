@@ -23,7 +23,7 @@ WRITTEN = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("be
 FIGURE = re.compile(r"\b\d(?:[\d.,]*\d)?\b")
 REQUIREMENTS = [
     *sorted((ROOT / "functions").glob("*/requirements.txt")),
-    *(ROOT / room / "requirements.txt" for room in ("consumers", "local", "models")),
+    *(ROOT / room / "requirements.txt" for room in ("consumers", "gateway", "local", "models")),
 ]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +15,14 @@ from gateway import render
 from pipeline.names import FUNCTIONS
 from pipeline.version import VERSION
 from tests.stack import ROOT
+
+# By a Python that knows no package, as that of the container.
+_RENDER = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from gateway import render
+render.main(os.environ)
+"""
 
 
 @pytest.fixture
@@ -42,6 +53,33 @@ def test_only_upper_case_names_in_braces_are_filled_in() -> None:
 def test_a_placeholder_without_a_value_is_refused() -> None:
     with pytest.raises(ValueError, match=r"any.conf has unknown placeholders: NOBODY"):
         render.fill_in("any.conf", "listen ${NOBODY};", {})
+
+
+def test_a_container_has_all_that_it_is_made_of(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Nothing but what its recipe copies; the package's files lie where another step puts them."""
+    recipe = (ROOT / "gateway" / "Dockerfile").read_text(encoding="utf-8")
+    for line in re.findall(r"^COPY (?!--)(.+)$", recipe.rpartition("WORKDIR")[2], re.MULTILINE):
+        *sources, target = line.split()
+        for source in sources:
+            if source.endswith("/"):
+                shutil.copytree(ROOT / source, tmp_path / target, dirs_exist_ok=True)
+            else:
+                (tmp_path / target).mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / source, tmp_path / target)
+    spec = importlib.util.find_spec("fastapi_offline")
+    assert spec
+    assert spec.origin
+    shutil.copytree(Path(spec.origin).parent, tmp_path / "fastapi_offline")
+
+    done = subprocess.run(
+        [getattr(sys, "_base_executable", sys.executable), "-I", "-c", _RENDER, str(tmp_path)],
+        env=environment, cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert (Path(environment["GATEWAY_DIR"]) / "web" / "openapi.json").is_file()
 
 
 def test_everything_that_nginx_reads_is_made_for_its_owner_alone(
