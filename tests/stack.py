@@ -18,6 +18,7 @@ import requests
 
 from pipeline.settings import Settings
 from pipeline.storage.object_store import ObjectStore
+from tests.contract import contract
 
 Answer = TypeVar("Answer")
 
@@ -183,11 +184,15 @@ class Stack(ABC):
         return self.request("POST", "/api/v1/images", data=data, headers=named)
 
     def request(self, method: str, path: str, **arguments: object) -> requests.Response:
-        """Send any request through the gateway with the API key, unless another is given."""
+        """Send any request through the gateway with the API key, unless another is given.
+
+        Raises:
+            Undocumented: docs/openapi.json has no such answer.
+        """
         given = arguments.pop("headers", {})
         assert isinstance(given, dict)
         headers = {"X-Api-Key": self.api_key, **given}
-        return requests.request(
+        answer = requests.request(
             method,
             self.url + path,
             headers=headers,
@@ -195,6 +200,8 @@ class Stack(ABC):
             verify=self.authority or True,
             **arguments,  # type: ignore[arg-type]
         )
+        contract().check(method, path, answer.status_code, answer.headers, answer.content)
+        return answer
 
     def finished(self, job_id: str, seconds: float = _PATIENCE_SECONDS) -> dict[str, object]:
         """Ask for a job until it is completed or failed."""

@@ -116,9 +116,7 @@ def test_a_short_one_is_not(stack: Stack) -> None:
 
 def test_openfaas_own_api_is_never_packed(stack: Stack) -> None:
     """Its password is one that a browser sends by itself."""
-    answer = requests.get(
-        f"{stack.url}/system/functions", auth=stack.login, headers=PACKED, timeout=60
-    )
+    answer = stack.get("/system/functions", auth=stack.login, headers=PACKED)
 
     assert len(answer.content) > 1000
     assert "Content-Encoding" not in answer.headers
