@@ -14,6 +14,8 @@ _CACHED = ("ETag", "Cache-Control")
 _UNCHANGED = Answer("`If-None-Match` names the answer that it still is.", {}, _CACHED)
 _COMMON = (*codes.EDGE, *codes.NO_BODY, *codes.SCOPED, *codes.PROXIED)
 _JOB = ("job-not-found", "job-expired")
+# The gateway leads no further with what cannot be a job's id; image-results takes no POST.
+_NO_ID = ("method-not-allowed",)
 _ERROR = {"code": "damaged-image", "detail": "the PNG file is damaged", "attempts": 1}
 _STATES: dict[str, object] = {
     "pending": {**HEAD, "status": "pending"},
@@ -70,7 +72,7 @@ def operations() -> Iterator[Operation]:
                 {"cancelled": _STATES["cancelled"]},
             )
         },
-        (*_COMMON, *_JOB, "job-finished"),
+        (*_COMMON, *_JOB, *_NO_ID, "job-finished"),
         scope=UPLOAD,
         parameters=("jobId",),
     )
@@ -89,7 +91,7 @@ def operations() -> Iterator[Operation]:
                 {"accepted": {**HEAD, "status": "accepted", "links": LINKS}},
             )
         },
-        (*_COMMON, *_JOB, "job-not-failed", "backlog-full", "refused"),
+        (*_COMMON, *_JOB, *_NO_ID, "job-not-failed", "backlog-full", "refused"),
         scope=UPLOAD,
         parameters=("jobId",),
     )

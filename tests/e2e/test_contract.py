@@ -151,6 +151,10 @@ def _of_job(name: str) -> Get:
     return get
 
 
+def _of_no_id(world: World, call: Call) -> requests.Response:
+    return world.ask(call, sample(call.path, jobId="a~b"))
+
+
 def _of_image(world: World, call: Call) -> requests.Response:
     return world.ask(call, sample(call.path, imageId=world.completed["imageId"]))
 
@@ -198,11 +202,13 @@ _GETS: Mapping[str, Mapping[str, Get]] = {
     "GET /api/v1/images/{imageId}": _IMAGE,
     "POST /api/v1/jobs/{jobId}/cancel": {
         "200": _cancelled,
+        "405": _of_no_id,
         "409": _of_job("completed"),
         "410": _of_job("expired"),
     },
     "POST /api/v1/jobs/{jobId}/retry": {
         "202": _of_job("failed"),
+        "405": _of_no_id,
         "409": _of_job("completed"),
         "410": _of_job("expired"),
     },

@@ -25,12 +25,21 @@ from bench.reporting import report as bench_report
 from tests.chaos import report
 from tests.chaos.findings import Finding, none_of, reported
 from tests.local_stack import running_stack
-from tests.security import bombs, cost, decode_fuzz, fields_fuzz, multipart_fuzz, poisoned
+from tests.security import (
+    bombs,
+    cost,
+    decode_fuzz,
+    fields_fuzz,
+    multipart_fuzz,
+    openapi_fuzz,
+    poisoned,
+)
 from tests.security.doors import faults_of
 from tests.stack import ROOT
 
 # What one picture may cost in all, and what is known from its header.
 _MOST_SECONDS = 2.5
+_MOST_ANSWER_SECONDS = 2.0
 _SEED = 17
 _PIECES = 20  # of the pictures, so that both cores have work until the end
 
@@ -48,6 +57,7 @@ class Size:
     requests: int = 10_000
     poison: int = 200
     kills: int = 4
+    cases: int = 20_000
 
 
 def _pictures(size: Size) -> list[Finding]:
@@ -131,6 +141,26 @@ def _poison(size: Size) -> list[Finding]:
     ]
 
 
+def _document(size: Size) -> list[Finding]:
+    """S1: what schemathesis makes of the document of the calls."""
+    with tempfile.TemporaryDirectory() as folder, running_stack(Path(folder) / "state") as stack:
+        figures = openapi_fuzz.fuzz(stack, size.cases, _SEED)
+    print("\n".join([*figures.faults[:5], *figures.died, figures.slowest]), flush=True)
+    tried = f"{figures.cases:,} requests by schemathesis"
+    return [
+        none_of("S1", f"{tried}: 5xx, undocumented answers, none at all", len(figures.faults)),
+        none_of("S1", f"{tried}: processes that ended", len(figures.died)),
+        Finding(
+            "S1",
+            f"{tried}: the slowest answer",
+            f"{figures.slowest_seconds:.2f} s",
+            f"<= {_MOST_ANSWER_SECONDS:g} s",
+            figures.slowest_seconds <= _MOST_ANSWER_SECONDS,
+        ),
+        reported("S1", "of them answered 429 or 503 at first", f"{figures.busy:,}"),
+    ]
+
+
 def _tests(size: Size) -> list[Finding]:
     """S3-S7, S10: this folder's tests: paths, credentials, tokens, slow clients."""
     command = [sys.executable, "-m", "pytest", "-q", "tests/security"]
@@ -145,6 +175,7 @@ PARTS: dict[str, Callable[[Size], list[Finding]]] = {
     "poison": _poison,
     "forms": _forms,
     "pictures": _pictures,
+    "document": _document,
 }
 
 
