@@ -14,6 +14,7 @@ TYPE = "urn:image-pipeline:problem:"
 
 # Said by Nginx before anybody looks at what is called.
 FIRST = (
+    "rate-limited",
     "bad-request",
     "bad-target",
     "https-required",
@@ -25,8 +26,8 @@ FIRST = (
 # The same, of what Nginx does not answer at once.
 EDGE = (*FIRST, "too-many-connections")
 NO_BODY = ("body-too-large",)
-KEYED = ("unauthorized",)
-SCOPED = ("unauthorized", "forbidden")
+KEYED = ("unauthorized", "too-many-wrong-keys")
+SCOPED = (*KEYED, "forbidden")
 # Of whatever is answered behind the gateway.
 PROXIED = (
     "function-not-found",

@@ -18,7 +18,7 @@ _FORM = "multipart/form-data"
 _ANY = "application/octet-stream"
 _ACCEPTED = {**HEAD, "status": "accepted", "links": LINKS}
 _COMPLETED = {**HEAD, "status": "completed", "result": RESULT}
-_AGAIN = ("Idempotent-Replayed?", "RateLimit?", "RateLimit-Policy?")
+_AGAIN = ("Idempotent-Replayed?",)
 _STORED = (
     *codes.EDGE,
     *codes.SCOPED,

@@ -13,8 +13,8 @@ Document = dict[str, Any]
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
-# On every answer, whoever makes it.
-_ALWAYS = ("X-Request-Id", "X-Trace-Id")
+# On every answer, whoever makes it; the last where the key has a rate or its tenant a quota.
+_ALWAYS = ("X-Request-Id", "X-Trace-Id", "RateLimit?", "RateLimit-Policy?")
 _RETRIED = {429, 503}
 
 
@@ -85,7 +85,10 @@ class Operation:
     def _security(self) -> list[Document]:
         if self.security is not None:
             return list(self.security)
-        return [] if self.scope is None else [{"apiKey": [self.scope] if self.scope else []}]
+        if self.scope is None:
+            return []
+        scopes = [self.scope] if self.scope else []
+        return [{"apiKey": scopes}, {"bearer": scopes}]
 
     def _responses(self, problems: Problems) -> Document:
         said = {str(status): _answer(answer) for status, answer in self.answers.items()}

@@ -47,7 +47,7 @@ def operations() -> Iterator[Operation]:
                 {"all": {"tenant": "default", "scope": " ".join(SCOPES)}},
             )
         },
-        (*_AT_ONCE, *codes.KEYED),
+        (*_READ, "precondition-failed", *codes.KEYED),
         scope="",
     )
     yield Operation(

@@ -11,6 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from imagectl.keys.folder import KeyFolder
+from imagectl.keys.record import Record
+from pipeline.names import SCOPES
 from tests.contract import Call, contract, sample
 from tests.contract_edge import TOLD, Request, edge
 from tests.gateway import Answer, Connection, Gateway, running_gateway
@@ -134,9 +137,29 @@ def test_it_is_answered_as_the_document_has_it(
 
 
 def test_one_request_too_many_is_told_so_whatever_it_is(alone: Gateway) -> None:
-    calls = [pair for pair, request in EDGE.items() if request.is_one_too_many]
+    calls = [
+        (call, status)
+        for (call, status), request in EDGE.items()
+        if request.is_one_too_many and "too-many-connections" in contract().codes(call, status)
+    ]
 
     with all_taken(alone):
         answers = {call: ask(alone, call, EDGE[call, status]).status for call, status in calls}
+
+    assert set(answers.values()) == {429}
+
+
+def test_a_key_that_has_asked_enough_is_told_so_whatever_it_is(alone: Gateway) -> None:
+    folder = KeyFolder(alone.stack.keys_dir, alone.stack.keys_used_dir)
+    with folder.locked():
+        key, _ = folder.create(Record("", "press", SCOPES, "enough", 0, rate="1/h", burst=1))
+    line = f"X-Api-Key: {key}"
+    until(lambda: alone.ask("/healthz", "GET", line).status == 429)
+
+    answers = {
+        call: alone.ask(sample(call.path), call.method.upper(), line).status
+        for call, status in EDGE
+        if status == "429" and "rate-limited" in contract().codes(call, status)
+    }
 
     assert set(answers.values()) == {429}
