@@ -143,9 +143,13 @@ class Gateway:
     def key(self) -> str:
         return self.stack.api_key_file.read_text(encoding="utf-8")
 
-    def start(self) -> None:
+    def prepare(self) -> None:
+        """Write what Nginx reads."""
         self.take_up_keys()
         nginx.prepare(self.stack)
+
+    def start(self) -> None:
+        self.prepare()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 nginx.command(self.stack), cwd=ROOT, stdout=log, stderr=log

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from imagectl.keys.folder import KeyFolder
+from imagectl.keys.record import Record
 from local.machine import processes
 from pipeline import limits
 from pipeline.limits import Limits
@@ -113,6 +115,37 @@ def test_references_to_images_are_refused_from_outside(gateway: Gateway) -> None
 
             assert answer.problem["status"] == 403
             assert "references-refused" in answer.problem["type"]
+
+
+# What is wrong with a request whose body is large: target and lines, and the code that says so.
+REFUSED = {
+    "a scope that its key does not have": ("/function/guest", ["KEY"], "forbidden"),
+    "the same, later": ("/async-function/guest", ["KEY"], "forbidden"),
+    "references to images": (
+        "/function/image-classifier",
+        ["Content-Type: application/cloudevents-batch+json"],
+        "references-refused",
+    ),
+    "a packed body": ("/api/v1/images", ["Content-Encoding: gzip"], "unsupported-encoding"),
+    "a target with two ways to read it": ("/api/../v1/images", [], "bad-target"),
+    "a target too long": (f"/api/v1/images?{'a' * 5000}", [], "target-too-long"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("size", [1, limits.MAX_DOCUMENT_BYTES + 1, Limits().max_body_bytes])
+def test_what_is_refused_for_another_reason_is_not_called_too_large(
+    gateway: Gateway, name: str, size: int
+) -> None:
+    target, lines, code = REFUSED[name]
+    folder = KeyFolder(gateway.stack.keys_dir, gateway.stack.keys_used_dir)
+    with folder.locked():
+        key, _ = folder.create(Record("", "press", ("upload",), "uploads", 0))
+    lines = [f"X-Api-Key: {key}" if line == "KEY" else line for line in lines]
+
+    answer = gateway.ask(target, "POST", *lines, f"Content-Length: {size}")
+
+    assert answer.code == code
 
 
 def test_unfinished_bodies_take_little_memory(gateway: Gateway) -> None:
