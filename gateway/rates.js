@@ -122,7 +122,7 @@ function open(folder, period) {
     }
 }
 
-// As draft-ietf-httpapi-ratelimit-headers has it, like functions/image-upload/quota_gate.py: the
+// As draft-ietf-httpapi-ratelimit-headers has it, like functions/image-upload/quota_answers.py: the
 // quota is what the bucket holds, its window the time in which it fills.
 function say(r, bucket, left, now) {
     const seconds = (tokens) => Math.ceil((tokens * bucket.unit) / bucket.tokens / 1000);

@@ -31,9 +31,10 @@ from pathlib import Path
 
 from gateway import bearer, cors, page, reference, tls
 from gateway.openapi import document
-from pipeline import limits, rates, timeouts
+from pipeline import limits, rates
 from pipeline.limits import Limits
 from pipeline.names import FUNCTIONS
+from pipeline.timeouts import chain
 from pipeline.version import VERSION
 
 _HERE = Path(__file__).parent
@@ -65,7 +66,7 @@ def main(environment: Mapping[str, str]) -> None:
     folder = Path(environment["GATEWAY_DIR"])
     for each in (folder / "tmp", folder / "servers"):
         each.mkdir(parents=True, exist_ok=True)
-    timeouts.check(environment)
+    chain.check(environment)
     values = _values(environment)
     is_verified = bool(environment.get("OIDC_ADDRESS"))
     for name in (*_NGINX_FILES, *(_BEARER_FILES if is_verified else ())):

@@ -18,12 +18,12 @@ from imagectl.switch import model_ids, switch
 from models import bundle, publish
 from models.prepare import cache_folder
 from models.worker import say
-from pipeline import timeouts
 from pipeline.errors import ModelRefused
 from pipeline.ids import MODEL_BUCKET
 from pipeline.models.labels import parse_labels
 from pipeline.models.manifest import CURRENT_KEY, LABELS_FILE, MANIFEST_FILE, Manifest
 from pipeline.storage.object_store import ObjectStore
+from pipeline.timeouts import chain
 
 _COLUMNS = ("", "model id", "name", "version", "classes", "input", "demonstration")
 # Wide enough for every column where the output is no terminal.
@@ -74,7 +74,7 @@ def use(model_id: str, timeout: float | None) -> None:
     """
     settings = settings_of(os.environ)
     store = publish.models_store(settings)
-    patience_seconds = timeout or timeouts.rollout_seconds(os.environ)
+    patience_seconds = timeout or chain.rollout_seconds(os.environ)
     switch(model_id, store, ServedModel(settings), patience_seconds, say)
 
 

@@ -26,7 +26,7 @@ from pipeline.errors import PipelineError, Unavailable
 from pipeline.events.cloudevents import ImageUploaded
 from pipeline.ids import JobIds
 from pipeline.kafka import administration, topics
-from pipeline.kafka.broker import Publisher
+from pipeline.kafka.publisher import Publisher
 from pipeline.kafka.topic_reader import TopicReader
 from pipeline.models import bundles
 from pipeline.settings import Settings
@@ -139,7 +139,7 @@ class Reconciliation:
 
     @property
     def _images(self) -> Images:
-        job_ids = JobIds(self.settings.keys("job-signing-key"))
+        job_ids = JobIds(self.settings.secrets.keys("job-signing-key"))
         return Images(
             self.store, job_ids, lambda: bundles.current_model_id(self.settings, self.store)
         )

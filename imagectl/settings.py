@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import SettingsError
+from pipeline.secrets import text_of
 from pipeline.settings import Settings
 
 _PATIENCE_SECONDS = 10.0
@@ -76,11 +77,11 @@ def api_key_of(environment: Mapping[str, str], given: str | None) -> str:
     own = state_dir_of(environment) / "prove-api-key"
     path = Path(given or environment.get("API_KEY_FILE") or own)
     try:
-        key = path.read_text(encoding="utf-8").strip()
-    except OSError as error:
+        key = text_of(path, "an API key")
+    except SettingsError as error:
         raise SettingsError(
-            f"cannot read the API key in {path}: {error.strerror}; --api-key-file or"
-            " API_KEY_FILE says where one is, and a local stack makes one at its start"
+            f"{error}; --api-key-file or API_KEY_FILE says where one is, and a local stack makes"
+            " one at its start"
         ) from error
     if len(key.split()) != 1:
         raise SettingsError(f"{path} holds {len(key.split())} words; expected one, the API key")

@@ -13,7 +13,7 @@ import requests
 
 from local.shrinkwrap import shrinkwrap
 from local.stack_file import Function, StackFile, StackFileError, load, template_of
-from pipeline import timeouts
+from pipeline.timeouts import chain
 
 POLL_SECONDS = 0.1
 REQUEST_SECONDS = 60  # as faas-cli's default
@@ -97,7 +97,7 @@ def has_tag(image: str) -> bool:
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
-        patience_seconds = options.timeout or timeouts.rollout_seconds(os.environ)
+        patience_seconds = options.timeout or chain.rollout_seconds(os.environ)
         stack = load(options.stack)
         if not options.no_build:
             shrinkwrap(stack, options.build_dir)

@@ -11,9 +11,9 @@ from aiohttp import web
 
 from oidc.issuer import Issuer
 from oidc.key_cache import KeyCache
-from oidc.settings import Settings
 from oidc.verifier import Verifier
 from pipeline import telemetry
+from pipeline.oidc_settings import Settings
 
 # A header line as long as Nginx takes one, with its name.
 _LINE_BYTES = 16_384

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from oidc.refusal import FORBIDDEN, Refused
-from oidc.settings import Settings
 from pipeline.ids import TENANT_PATTERN
 from pipeline.names import ADMIN, SCOPES
+from pipeline.oidc_settings import Settings
 
 _ID_DIGITS = 12
 

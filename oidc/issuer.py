@@ -10,8 +10,8 @@ import aiohttp
 
 from oidc import keys
 from oidc.keys import Key
-from oidc.settings import Settings, fault, origin
 from pipeline import strict_json
+from pipeline.oidc_settings import Settings, fault, origin
 
 # For all that it takes, so that Nginx, which waits 6 s, has an answer.
 FETCH_SECONDS = 4.0

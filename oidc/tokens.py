@@ -12,8 +12,8 @@ import jwt
 
 from oidc.keys import ALGORITHMS, Key
 from oidc.refusal import Refused
-from oidc.settings import Settings
 from pipeline import strict_json
+from pipeline.oidc_settings import Settings
 
 # Clocks differ.
 LEEWAY_SECONDS = 30

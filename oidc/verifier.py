@@ -7,7 +7,7 @@ from aiohttp import web
 from oidc import claims, tokens
 from oidc.key_cache import KeyCache
 from oidc.refusal import FORBIDDEN, UNAUTHORIZED, Refused, Unknown
-from oidc.settings import Settings
+from pipeline.oidc_settings import Settings
 from pipeline.version import VERSION
 
 # What Nginx reads (gateway/bearer.conf): whom the token stands for, as a key's record has it; "!"

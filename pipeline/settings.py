@@ -1,4 +1,4 @@
-"""Every environment variable and secret this system reads, with its default and unit."""
+"""Every environment variable that functions and consumers read, with its default and unit."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from pipeline import timeouts
 from pipeline.access import accounts
-from pipeline.access.login import Login, LoginFile
-from pipeline.access.secret_file import SecretFile, keys_of
 from pipeline.errors import SettingsError
 from pipeline.limits import DEFAULTS, Limits, max_body_bytes
+from pipeline.secrets import Secrets
+from pipeline.timeouts import chain, defaults
 
 # Settings that follow from the length of a call where nobody sets them: their waits in the chain.
 _FOLLOWING = {
@@ -78,7 +77,7 @@ class Settings:
     max_image_pixels: int = _setting(40_000_000, "pixels", "largest width × height", 1)
     min_image_side_pixels: int = _setting(16, "pixels", "smallest width or height", 1)
     max_decode_seconds: float = _setting(
-        timeouts.DECODE_SECONDS,
+        defaults.DECODE_SECONDS,
         "seconds",
         "of one core, to decode one image; more fails as `too-costly`",
         0.1,
@@ -104,18 +103,18 @@ class Settings:
         DEFAULTS.provider_wake_seconds, "seconds", "the same, where there may be none", 1
     )
     store_timeout_seconds: float = _setting(
-        timeouts.STORE_SECONDS, "seconds", "one MinIO request", 0.01
+        defaults.STORE_SECONDS, "seconds", "one MinIO request", 0.01
     )
     produce_timeout_seconds: float = _setting(
-        timeouts.PRODUCE_SECONDS, "seconds", "Kafka's acknowledgement", 0.01
+        defaults.PRODUCE_SECONDS, "seconds", "Kafka's acknowledgement", 0.01
     )
     cache_timeout_seconds: float = _setting(
-        timeouts.CACHE_SECONDS, "seconds", "one Redis command", 0.001
+        defaults.CACHE_SECONDS, "seconds", "one Redis command", 0.001
     )
     cache_ttl_seconds: int = _setting(3600, "seconds", "how long a result stays in Redis", 1)
     job_retention_days: int = _setting(30, "days", "age past which a job id answers 410", 1)
     max_wait_seconds: int = _setting(
-        timeouts.PREFER_WAIT_SECONDS, "seconds", "longest `Prefer: wait`", 0
+        defaults.PREFER_WAIT_SECONDS, "seconds", "longest `Prefer: wait`", 0
     )
     max_files_per_request: int = _setting(16, "files", "images in one form", 1, 100)
     idempotency_ttl_seconds: int = _setting(
@@ -164,7 +163,7 @@ class Settings:
     )
     max_attempts: int = _setting(5, "attempts", "tries of one image before its dead letter", 1)
     retry_base_seconds: float = _setting(
-        timeouts.RETRY_BASE_SECONDS, "seconds", "wait before the second attempt", 0.0
+        defaults.RETRY_BASE_SECONDS, "seconds", "wait before the second attempt", 0.0
     )
     breaker_failures: int = _setting(
         100, "images", "failures in a row after which the consumer stops; 0: never", 0
@@ -173,7 +172,7 @@ class Settings:
         30.0, "seconds", "between the images tried while it is stopped", 0.1
     )
     retry_max_seconds: float = _setting(
-        timeouts.RETRY_MAX_SECONDS, "seconds", "longest wait between attempts", 0.0
+        defaults.RETRY_MAX_SECONDS, "seconds", "longest wait between attempts", 0.0
     )
 
     async_call_port: int = _setting(
@@ -189,7 +188,7 @@ class Settings:
         0.0, "seconds", "one asynchronous call; 0: as long as Nginx waits for any function", 0.0
     )
     async_call_wait_seconds: float = _setting(
-        timeouts.CALL_WAIT_SECONDS,
+        defaults.CALL_WAIT_SECONDS,
         "seconds",
         "how long a call waits for a function that answers 429 or 503",
         0.0,
@@ -242,11 +241,11 @@ class Settings:
         if account:
             values["account"] = account
         try:
-            chain = timeouts.check(environment)
+            timeouts = chain.check(environment)
         except ValueError as error:
             raise SettingsError(str(error)) from error
         for name, wait in _FOLLOWING.items():
-            seconds = chain.seconds(wait)
+            seconds = timeouts.seconds(wait)
             values.setdefault(name, int(seconds) if name == "max_wait_seconds" else seconds)
         return cls(**values)  # type: ignore[arg-type]
 
@@ -284,50 +283,10 @@ class Settings:
             provider_wake_seconds=self.provider_wake_seconds,
         )
 
-    def login(self, service: str) -> LoginFile:
-        """The login of this process' account at MinIO, Kafka or Redis.
-
-        Raises:
-            SettingsError: the file is missing or holds none; names it.
-        """
-        login = self.later_login(service)
-        try:
-            login.now()
-        except OSError as error:
-            found = f"cannot read {login.path}: {error.strerror}"
-            raise SettingsError(f"{self.account} has no login at {service}: {found}") from error
-        except ValueError as error:
-            raise SettingsError(f"{login.path} holds no login: {error}") from error
-        return login
-
-    def later_login(self, service: str) -> LoginFile:
-        """The same, but nothing is read before it is asked for."""
-        name = accounts.secret_name(service, self.account)
-        return LoginFile(Path(self.secrets_dir) / name, Login.parse)
-
-    def keys(self, name: str) -> Callable[[], tuple[str, ...]]:
-        """A secret that holds a key for each line, of which the first signs; as it is when asked.
-
-        Raises:
-            SettingsError: the file is missing or empty; names the file.
-        """
-        self.secret(name)
-        return SecretFile(Path(self.secrets_dir) / name, keys_of).now
-
-    def secret(self, name: str) -> str:
-        """Read one secret.
-
-        Raises:
-            SettingsError: the file is missing or empty; names the file.
-        """
-        path = Path(self.secrets_dir) / name
-        try:
-            text = path.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise SettingsError(f"secret {name}: cannot read {path}: {error.strerror}") from error
-        if not text:
-            raise SettingsError(f"secret {name}: {path} is empty")
-        return text
+    @property
+    def secrets(self) -> Secrets:
+        """The keys and logins that this process has."""
+        return Secrets(Path(self.secrets_dir), self.account)
 
 
 def _parse(text: str, kind: type, minimum: float | None, maximum: float | None) -> object:

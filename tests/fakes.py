@@ -19,7 +19,7 @@ from typing import Any
 from invoke import ClassifierClient
 from pipeline.errors import Refused, Unavailable
 from pipeline.events.cloudevents import ImageUploaded
-from pipeline.kafka.broker import Publisher, Written
+from pipeline.kafka.publisher import Publisher, Written
 from pipeline.kafka.topic_reader import Record, Span, TopicReader
 from pipeline.storage.cache import ResultCache, ResultKey
 from pipeline.storage.marks import Marks

@@ -19,7 +19,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from pipeline.kafka.broker import Written
+from pipeline.kafka.publisher import Written
 
 Partition = tuple[str, int]
 OnCommit = Callable[[KafkaError | None, list[TopicPartition]], None]

@@ -11,8 +11,8 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from pipeline.kafka.broker import OnCommit, make_consumer
 from pipeline.kafka.clients import connection
+from pipeline.kafka.consumer import OnCommit, make_consumer
 from tests.fakes_kafka import MemoryConsumer, MemoryKafka
 from tests.stack import Stack, until
 

@@ -10,6 +10,6 @@ from tests.stack import Stack
 
 def redis_of(stack: Stack) -> redis.Redis:
     """A client that its user closes."""
-    login = stack.settings.login(REDIS).now()
+    login = stack.settings.secrets.login(REDIS).now()
     url = stack.settings.redis_url
     return redis.Redis.from_url(url, username=login.name, password=login.password)

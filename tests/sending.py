@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from pipeline.kafka.broker import Publisher
+from pipeline.kafka.publisher import Publisher
 from tests.stack import Stack, until
 
 # For an image-upload of which every answer counts: none is 503 because the machine is busy.

@@ -108,7 +108,7 @@ class Stack(ABC):
 
     def secret(self, name: str) -> str:
         """One of the secrets that were made for this stack."""
-        return self.settings.secret(name)
+        return self.settings.secrets.text(name)
 
     @property
     def login(self) -> tuple[str, str]:

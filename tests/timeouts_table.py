@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from pipeline.timeouts import Chain, Wait
+from pipeline.timeouts.chain import Chain
+from pipeline.timeouts.links import Wait
 
 HEAD = (
     "| who waits | seconds | how it is set, or follows | must be less than | because |",

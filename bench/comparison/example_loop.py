@@ -62,7 +62,7 @@ def main(topic: str, model_dir: Path | None) -> None:
 
 
 def _store(settings: Settings) -> Minio:
-    root = settings.login(MINIO).now()
+    root = settings.secrets.login(MINIO).now()
     store = Minio(
         settings.minio_endpoint,
         access_key=root.name,

@@ -26,7 +26,7 @@ class BarePuts:
 
     def __init__(self, stack: BenchStack, threads: int) -> None:
         settings = stack.settings
-        root = settings.login(MINIO).now()
+        root = settings.secrets.login(MINIO).now()
         self._endpoint = settings.minio_endpoint
         self._threads = threads
         self._names = count()

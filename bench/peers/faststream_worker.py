@@ -24,7 +24,7 @@ def app(taken: str, given: str) -> FastStream:
     """Its default acknowledges a message before it is worked on: `ACK` is at least once."""
     work = Work()
     settings = Settings.from_env(os.environ)
-    login = settings.login(KAFKA).now()
+    login = settings.secrets.login(KAFKA).now()
     broker = KafkaBroker(
         settings.kafka_bootstrap_servers,
         security=SASLPlaintext(login.name, login.password),

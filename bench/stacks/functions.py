@@ -25,7 +25,7 @@ _KEPT = ("image", "envProcess", "envVars", "labels", "secrets", "limits", "annot
 
 def classifier_token(settings: Settings) -> dict[str, str]:
     """The header of calls that go round the gateway, for as long as a measurement takes."""
-    signer = Signer(GATEWAY, CLASSIFIER, settings.secret(f"{CLASSIFIER}-key"))
+    signer = Signer(GATEWAY, CLASSIFIER, settings.secrets.text(f"{CLASSIFIER}-key"))
     token = signer.sign(
         "POST", "/", scopes=(UPLOAD,), lifetime_seconds=_ROUNDS_SECONDS, tenant="default"
     )

@@ -24,19 +24,14 @@ from pipeline.errors import (
     TooLarge,
     Unavailable,
 )
-from pipeline.events.calls import (
-    MAX_HEADER_BYTES,
-    FunctionCalled,
-    Payload,
-    header_bytes,
-    parse_called,
-)
+from pipeline.events.call_checks import parse_called
+from pipeline.events.calls import MAX_HEADER_BYTES, FunctionCalled, Payload, header_bytes
 from pipeline.events.cloudevents import datetime_text
 from pipeline.http.identity import TOKEN_HEADER
 from pipeline.ids import CALL_BUCKET, call_key
 from pipeline.kafka import topics
 from pipeline.kafka.backlog import BacklogProbe
-from pipeline.kafka.broker import Publisher
+from pipeline.kafka.publisher import Publisher
 from pipeline.storage.object_store import ObjectStore
 from pipeline.telemetry import CALLS_ACCEPTED, CALLS_WAITING
 

@@ -17,8 +17,9 @@ from pipeline.consuming.member_file import MemberFile
 from pipeline.consuming.membership import Membership, ask_broker
 from pipeline.consuming.retries import RetryPolicy
 from pipeline.http.health import serve
-from pipeline.kafka import broker, topics
+from pipeline.kafka import topics
 from pipeline.kafka.backlog import BacklogProbe
+from pipeline.kafka.publisher import Publisher
 from pipeline.settings import Settings
 from pipeline.storage.object_store import ObjectStore
 from processing import CallProcessor
@@ -32,9 +33,9 @@ def main() -> None:
     member_file = MemberFile.of(settings)
     member_file.expel_predecessor()
     callbacks = Callbacks(settings.async_callback_urls, settings.async_callback_seconds)
-    key = settings.secret("async-call-key")
+    key = settings.secrets.text("async-call-key")
     tokens = Tokens(settings)
-    publisher, store = broker.Publisher(settings), ObjectStore(settings)
+    publisher, store = Publisher(settings), ObjectStore(settings)
     processor = CallProcessor(
         FunctionClient(settings, tokens),
         callbacks,

@@ -14,11 +14,12 @@ from pipeline.consuming.progress import Mark
 from pipeline.errors import Unavailable
 from pipeline.events.calls import FunctionCalled
 from pipeline.events.cloudevents import Origin
-from pipeline.kafka import broker, topics
+from pipeline.kafka import topics
+from pipeline.kafka.consumer import make_consumer
 from pipeline.kafka.topics import Partition
 from pipeline.settings import Settings
 from pipeline.telemetry import CALLS_IN_FLIGHT
-from pipeline.timeouts import DRAIN_SECONDS
+from pipeline.timeouts.defaults import DRAIN_SECONDS
 from processing import CallProcessor
 from queued import Queue, Queued, read
 
@@ -55,7 +56,7 @@ class CallsConsumer(GroupConsumer):
         processor: CallProcessor,
         membership: Membership,
         key: str,
-        make_consumer: MakeConsumer = broker.make_consumer,
+        make_consumer: MakeConsumer = make_consumer,
         pool: Executor | None = None,
     ) -> None:
         super().__init__(

@@ -79,7 +79,7 @@ class Tokens:
     """Who may call what: the keys that the gateway's tokens for our functions are signed with."""
 
     def __init__(self, settings: Settings) -> None:
-        keys = {name: settings.secret(f"{name}-key") for name in FUNCTIONS}
+        keys = {name: settings.secrets.text(f"{name}-key") for name in FUNCTIONS}
         self._signers = {name: Signer(GATEWAY, name, key) for name, key in keys.items()}
         self._verifiers = {name: Verifier(name, {GATEWAY: key}) for name, key in keys.items()}
         self._lifetime_seconds = settings.limits.gateway_timeout_seconds

@@ -15,10 +15,11 @@ from pipeline.consuming.retries import RetryPolicy
 from pipeline.errors import PipelineError, Refused, Rejected, Unavailable
 from pipeline.events.calls import Answer, FunctionCalled, Payload
 from pipeline.events.cloudevents import Origin
-from pipeline.events.dead_letters import encode_call_failed, encode_failed, reason_of
+from pipeline.events.dead_letters import encode_call_failed, encode_failed
+from pipeline.events.failures import reason_of
 from pipeline.ids import CALL_BUCKET, call_key, image_id
 from pipeline.kafka import topics
-from pipeline.kafka.broker import Publisher
+from pipeline.kafka.publisher import Publisher
 from pipeline.storage.object_store import ObjectStore
 from pipeline.telemetry import CALLBACKS, CALLS
 from queued import Internal, Queued, names_of

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pipeline import telemetry
 from pipeline.consuming.progress import NOTHING, Mark
 from pipeline.errors import MalformedEvent, PipelineError
-from pipeline.events.calls import FunctionCalled, decode_called
+from pipeline.events.call_checks import decode_called
+from pipeline.events.calls import FunctionCalled
 from pipeline.events.checks import MAX_COUNT
 from pipeline.events.cloudevents import Origin
 from pipeline.kafka.topics import Partition

@@ -12,10 +12,11 @@ from pipeline.consuming.group_consumer import GroupConsumer, MakeConsumer
 from pipeline.consuming.membership import Membership
 from pipeline.consuming.progress import Mark
 from pipeline.events.cloudevents import Origin
-from pipeline.kafka import broker, topics
+from pipeline.kafka import topics
+from pipeline.kafka.consumer import make_consumer
 from pipeline.kafka.topics import Partition
 from pipeline.settings import Settings
-from pipeline.timeouts import DRAIN_SECONDS
+from pipeline.timeouts.defaults import DRAIN_SECONDS
 from process import Processor
 from workers import Workers
 
@@ -39,7 +40,7 @@ class ImageProcessConsumer(GroupConsumer):
         breaker: Breaker,
         membership: Membership,
         limit: CallLimit,
-        make_consumer: MakeConsumer = broker.make_consumer,
+        make_consumer: MakeConsumer = make_consumer,
         pool: Executor | None = None,
     ) -> None:
         size, most = settings.batch_size, settings.max_attempts

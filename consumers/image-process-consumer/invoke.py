@@ -48,7 +48,7 @@ class ClassifierClient:
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=settings.batches_in_flight)
         self._session.mount("http://", adapter)
         self._lifetime_seconds = settings.classifier_call_seconds
-        key = settings.secret("consumer-classifier-key")
+        key = settings.secrets.text("consumer-classifier-key")
         self._signer = Signer(CONSUMER, "image-classifier", key)
 
     def classify(

@@ -16,7 +16,7 @@ from pipeline.consuming.membership import Membership, ask_broker
 from pipeline.consuming.retries import RetryPolicy
 from pipeline.hooks import crashes
 from pipeline.http.health import serve
-from pipeline.kafka import broker
+from pipeline.kafka.publisher import Publisher
 from pipeline.settings import Settings
 from pipeline.storage.cache import ResultCache
 from pipeline.storage.object_store import ObjectStore
@@ -33,7 +33,7 @@ def main() -> None:
     member_file.expel_predecessor()
     limit = CallLimit(settings.batches_in_flight)
     classifier = ClassifierClient(settings, limit.refused)
-    publisher = broker.Publisher(settings)
+    publisher = Publisher(settings)
     results = Results(ObjectStore(settings), ResultCache(settings))
     breaker = Breaker(settings.breaker_failures, settings.breaker_rest_seconds, classifier.works)
     policy = RetryPolicy.from_settings(settings)

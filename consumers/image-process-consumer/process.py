@@ -18,11 +18,12 @@ from pipeline.consuming.retries import RetryPolicy
 from pipeline.errors import MalformedEvent, PipelineError, Refused, Unavailable
 from pipeline.events import cloudevents
 from pipeline.events.cloudevents import ImageUploaded
-from pipeline.events.dead_letters import encode_failed, encode_failure, reason_of
+from pipeline.events.dead_letters import encode_failed
+from pipeline.events.failures import encode_failure, reason_of
 from pipeline.hooks import crashes
 from pipeline.ids import RESULT_BUCKET, result_key
 from pipeline.kafka import topics
-from pipeline.kafka.broker import Publisher, Written
+from pipeline.kafka.publisher import Publisher, Written
 from pipeline.storage.results import Results
 from pipeline.telemetry import EVENTS
 

@@ -48,7 +48,7 @@ class Looked:
     @property
     def key(self) -> ResultKey:
         """Under what it was asked for: the model its job is pinned to."""
-        return self.event.tenant_id, self.event.image_id, self.event.model_id
+        return key_of(self.event)
 
     @property
     def own_key(self) -> ResultKey:
@@ -125,6 +125,11 @@ class Storing:
             names = {"image_id": each.event.image_id, "job_id": each.event.job_id, "label": label}
             logger.info("classified", extra=names)
         return {each.key: saved[each.key] for each in chunk}
+
+
+def key_of(event: ImageUploaded) -> ResultKey:
+    """Name what is looked at once: an image under the model its job is pinned to."""
+    return event.tenant_id, event.image_id, event.model_id
 
 
 def picture_key(event: ImageUploaded, manifest: Manifest) -> str:

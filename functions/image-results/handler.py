@@ -42,7 +42,7 @@ class Function:
             results=Results(store, cache),
             store=store,
             models=PublishedModels(store, self.model_id),
-            job_ids=JobIds(settings.keys("job-signing-key")),
+            job_ids=JobIds(settings.secrets.keys("job-signing-key")),
             retention=timedelta(days=settings.job_retention_days),
             cancellations=Cancellations(store),
         )

@@ -12,7 +12,7 @@ import requests
 
 from pipeline.errors import Unavailable
 from pipeline.ids import MODEL_BUCKET
-from pipeline.kafka.broker import BrokerProbe
+from pipeline.kafka.broker_probe import BrokerProbe
 from pipeline.models.manifest import CURRENT_KEY
 from pipeline.settings import Settings
 from pipeline.storage.cache import ResultCache

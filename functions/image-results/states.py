@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline.errors import Gone, NotFound
-from pipeline.events.dead_letters import replays_of
+from pipeline.events.failures import replays_of
 from pipeline.ids import IMAGE_ID_PATTERN, INPUT_BUCKET, Job, JobIds, input_key
 from pipeline.storage.cancellations import Cancellations, Look
 from pipeline.storage.object_store import ObjectStore

@@ -21,7 +21,7 @@ from pipeline.http.identity import Caller, Verifier
 from pipeline.ids import JobIds
 from pipeline.images.decoding import Limits
 from pipeline.kafka.backlog import BacklogProbe, Reading
-from pipeline.kafka.broker import Publisher
+from pipeline.kafka.publisher import Publisher
 from pipeline.limits import GATEWAY_PATIENCE_SECONDS
 from pipeline.models import bundles
 from pipeline.names import UPLOAD
@@ -54,7 +54,7 @@ class Function:
         store = ObjectStore(settings)
         self.verifier = Verifier.of_gateway(settings, "image-upload")
         self.publisher = Publisher(settings)
-        job_ids = JobIds(settings.keys("job-signing-key"))
+        job_ids = JobIds(settings.secrets.keys("job-signing-key"))
         model_id = bundles.current_model_id(settings, store)
         results = Results(store, ResultCache(settings))
         self.waiter = Waiter(results, settings.max_waiting_uploads)

@@ -16,12 +16,12 @@ from admission import Admission
 from idempotency import call_id_of
 from lanes import Lanes
 from pipeline.errors import Conflict, Gone, NotFound, Refused, Unavailable
-from pipeline.events import dead_letters
+from pipeline.events import dead_letters, failures
 from pipeline.events.cloudevents import ImageUploaded, parse_uploaded
 from pipeline.events.provenance import recall
 from pipeline.http import web
 from pipeline.ids import INPUT_BUCKET, Job, JobIds, input_key
-from pipeline.kafka.broker import Publisher
+from pipeline.kafka.publisher import Publisher
 from pipeline.storage.cancellations import CANCELLED, Cancellations, Look
 from pipeline.storage.marks import Marks
 from pipeline.storage.object_store import ObjectStore
@@ -83,7 +83,7 @@ class Jobs:
 
     def cancel(self, job: Job) -> None:
         """Give a job that has not ended its end; its image may have other jobs, which go on."""
-        replays = dead_letters.replays_of(self._failure(job))
+        replays = failures.replays_of(self._failure(job))
         ended = self.cancellations.cancel(job.tenant, job.job_id, replays, lambda: self._ended(job))
         if ended:
             raise Conflict(
@@ -104,7 +104,7 @@ class Jobs:
         said: dict[str, Any] = json.loads(failure) if failure else {}
         if state == _COMPLETED and said.get("status") == _PENDING:
             # Whoever was killed before the mark left the letter open.
-            with self._alone(f"{job.job_id}.{dead_letters.replays_of(failure)}", call_id) as begun:
+            with self._alone(f"{job.job_id}.{failures.replays_of(failure)}", call_id) as begun:
                 if not begun:
                     self._mark_letter(job, _before(parse_uploaded(said["event"])))
         if state != _FAILED and not (state == _PENDING and said.get("status") == _PENDING):
@@ -114,7 +114,7 @@ class Jobs:
                 found=state,
                 allowed=_FAILED,
             )
-        replays = dead_letters.replays_of(failure) + (state == _FAILED)
+        replays = failures.replays_of(failure) + (state == _FAILED)
         if replays > MOST_REPLAYS:
             raise Conflict(
                 f"the job was tried anew {replays - 1} times; send its image again",
@@ -136,7 +136,7 @@ class Jobs:
             if state == _FAILED:
                 event = self._event(job, said)
                 again = event.replayed()
-                retried = dead_letters.encode_retried(again, said.get("error"), self.clock())
+                retried = failures.encode_retried(again, said.get("error"), self.clock())
                 self.results.replace_failure(job.tenant, job.job_id, retried)
             else:
                 again = parse_uploaded(said["event"])
@@ -226,7 +226,7 @@ class Jobs:
         """Look whether a job is cancelled, if any of its tenant's ever was."""
         if not self.cancellations.has_any(job.tenant):
             return Look.NOTHING
-        replays = dead_letters.replays_of(failure or self._failure(job))
+        replays = failures.replays_of(failure or self._failure(job))
         return self.cancellations.look(job.tenant, job.job_id, replays, has_ended=has_ended)
 
     def _event(self, job: Job, failure: dict[str, Any]) -> ImageUploaded:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from pipeline.kafka import topics
 from pipeline.kafka.backlog import Reading
-from pipeline.kafka.broker import Written
+from pipeline.kafka.publisher import Written
 from pipeline.kafka.topics import Partition, Topic
 
 # So many unfinished ones of a tenant are in image-uploads, by what one replica knows: a batch of

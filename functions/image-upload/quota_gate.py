@@ -12,15 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pipeline.errors import OverQuota, PipelineError
+import scores
+from pipeline.errors import PipelineError
 from pipeline.ids import INPUT_BUCKET, TENANT_BUCKET
-from pipeline.kafka import topics
 from pipeline.kafka.backlog import Reading
-from pipeline.kafka.broker import Written
-from pipeline.kafka.topics import Partition, Topic
-from pipeline.quotas import KEY, NAMES, Quota, Quotas
+from pipeline.kafka.publisher import Written
+from pipeline.kafka.topics import Topic
+from pipeline.quotas import KEY, Quota, Quotas
 from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.usage import Settled, Usage, Used
+from quota_answers import headers, refusal
 
 logger = logging.getLogger(__name__)
 
@@ -28,19 +29,7 @@ _READ_EVERY_SECONDS = 5.0
 _AT_MOST_EVERY_SECONDS = 0.1
 # Not yet told to Redis; beyond it the oldest are forgotten there after two minutes.
 _MOST_UNTOLD = 20_000
-_DAY_SECONDS = 24 * 3600
-# When another of a tenant's images is likely finished; and when somebody may have raised a quota.
-_FLIGHT_SECONDS, _STORED_SECONDS = 5, 3600
-# A place in Kafka as one number, which Redis keeps exactly: topic, partition, offset.
-_PARTITIONS, _OFFSETS = 1 << 7, 1 << 40
 _STORED = ("stored_images", "stored_bytes")
-_WHAT = {
-    "images_a_day": "images were accepted today, this one included; the quota is {} a day",
-    "bytes_a_day": "bytes were accepted today, these included; the quota is {} a day",
-    "images_in_flight": "images are unfinished, this one included; the quota is {} at a time",
-    "stored_images": "images are stored, this one included; the quota is {}",
-    "stored_bytes": "bytes are stored, these included; the quota is {}",
-}
 
 
 @dataclass
@@ -129,10 +118,10 @@ class QuotaGate:
         if used is None:
             yield taken
             return
-        taken.headers = _headers(quota, used, now)
+        taken.headers = headers(quota, used, now)
         self._note(tenant, quota, used)
         if used.refused:
-            raise _over(quota, used, size, now, taken.headers)
+            raise refusal(quota, used, size, now, taken.headers)
         try:
             yield taken
         finally:
@@ -167,7 +156,7 @@ class QuotaGate:
             tenants = list(self._in_flight)
             # Before it is counted: whoever takes one from now on is added again.
             self._in_flight.difference_update(tenants)
-            self._in_flight.update(self._usage.finish(tenants, _finished(reading)))
+            self._in_flight.update(self._usage.finish(tenants, scores.finished(reading)))
         while self._uncounted:
             self._count(self._uncounted.pop())
 
@@ -214,8 +203,7 @@ def _settled(
 ) -> Settled:
     score = None
     if taken.place and quota.images_in_flight:
-        topic, written = taken.place
-        score = _first(topic.name, written.partition) + written.offset
+        score = scores.of(*taken.place)
     return Settled(
         tenant,
         day,
@@ -224,49 +212,4 @@ def _settled(
         is_given_back=taken.place is None,
         is_stored_before=adds_nothing,
         score=score,
-    )
-
-
-def _first(topic: str, partition: int) -> int:
-    names = [each.name for each in topics.ACCEPTED]
-    return (names.index(topic) * _PARTITIONS + partition) * _OFFSETS
-
-
-def _finished(reading: Reading) -> list[tuple[int, int]]:
-    accepted = {each.name for each in topics.ACCEPTED}
-    places: list[tuple[Partition, int]] = list(reading.positions.items())
-    firsts = [(_first(*place), position) for place, position in places if place[0] in accepted]
-    return [(first, first + position) for first, position in firsts if position > 0]
-
-
-def _headers(quota: Quota, used: Used, now: float) -> dict[str, str]:
-    """Say the quotas as draft-ietf-httpapi-ratelimit-headers has it."""
-    policies, left = [], []
-    for name in NAMES:
-        if limit := getattr(quota, name):
-            is_daily = name.endswith("_day")
-            title = f'"{name.replace("_", "-")}"'
-            policies.append(f"{title};q={limit}" + (f";w={_DAY_SECONDS}" if is_daily else ""))
-            reset = f";t={_left_of_day(now)}" if is_daily else ""
-            left.append(f"{title};r={max(0, limit - getattr(used, name))}{reset}")
-    return {"RateLimit-Policy": ", ".join(policies), "RateLimit": ", ".join(left)}
-
-
-def _left_of_day(now: float) -> int:
-    return _DAY_SECONDS - int(now) % _DAY_SECONDS
-
-
-def _over(quota: Quota, used: Used, size: int, now: float, headers: dict[str, str]) -> OverQuota:
-    name = used.refused or ""
-    found = getattr(used, name) + (size if "bytes" in name else 1)
-    allowed = getattr(quota, name)
-    waits = {"images_in_flight": _FLIGHT_SECONDS}
-    if name.startswith("stored"):
-        waits[name] = _STORED_SECONDS
-    return OverQuota(
-        f"{found:,} {_WHAT[name].format(f'{allowed:,}')}",
-        found=found,
-        allowed=allowed,
-        retry_after_seconds=waits.get(name, _left_of_day(now)),
-        headers=headers,
     )

@@ -17,7 +17,7 @@ from pipeline.events.provenance import metadata_of
 from pipeline.hooks import crashes
 from pipeline.ids import INPUT_BUCKET, Job, JobIds
 from pipeline.images import decoding
-from pipeline.kafka.broker import Publisher
+from pipeline.kafka.publisher import Publisher
 from pipeline.storage.object_store import ObjectStore
 from quota_gate import Taken
 

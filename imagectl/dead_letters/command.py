@@ -20,7 +20,8 @@ from imagectl.dead_letters.skip import Skipping, place_of, settings_for
 from imagectl.moments import MOMENT
 from imagectl.settings import patient, settings_of
 from pipeline.errors import NotFound
-from pipeline.kafka.broker import BrokerProbe, Publisher
+from pipeline.kafka.broker_probe import BrokerProbe
+from pipeline.kafka.publisher import Publisher
 from pipeline.kafka.topic_reader import TopicReader
 from pipeline.storage.cache import ResultCache
 from pipeline.storage.object_store import ObjectStore

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from pipeline.errors import Refused
 from pipeline.events.dead_letters import DeadLetter
-from pipeline.kafka.broker import Publisher
+from pipeline.kafka.publisher import Publisher
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from pipeline import strict_json
 from pipeline.errors import MalformedEvent, NotFound, Rejected, Unavailable
 from pipeline.events import dead_letters
-from pipeline.events.calls import FunctionCalled, parse_called
+from pipeline.events.call_checks import parse_called
+from pipeline.events.calls import FunctionCalled
 from pipeline.events.cloudevents import ImageUploaded, Origin, decode_uploaded
-from pipeline.events.dead_letters import encode_call_failed, encode_failed, encode_failure
+from pipeline.events.dead_letters import encode_call_failed, encode_failed
+from pipeline.events.failures import encode_failure
 from pipeline.kafka import topics
-from pipeline.kafka.broker import BrokerProbe, Publisher
+from pipeline.kafka.broker_probe import BrokerProbe
+from pipeline.kafka.publisher import Publisher
 from pipeline.kafka.topic_reader import Span, TopicReader
 from pipeline.settings import Settings
 from pipeline.storage.results import Results

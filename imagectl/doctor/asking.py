@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -12,6 +11,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from imagectl.doctor.finding import Wrong
+from imagectl.fields import fields_of
 from pipeline.errors import Unavailable
 from pipeline.version import VERSION
 
@@ -36,11 +36,7 @@ class Answer:
 
     def json(self) -> dict[str, Any]:
         """Read the body; empty where it is no object."""
-        try:
-            found = json.loads(self.body)
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
+        return fields_of(self.body)
 
 
 def get(url: str, login: tuple[str, str] | None = None, authority: str | None = None) -> Answer:

@@ -35,7 +35,7 @@ _BUDGET_SECONDS = 20.0
 # What a configuration tells by itself, without anything running.
 _CONFIGURATION: dict[str, Examination] = {
     "settings": configuration.settings,
-    "timeouts": configuration.chain,
+    "timeouts": configuration.timeouts,
     "ports": configuration.ports,
     "functions": stack_file.functions,
     "secrets": secret_files.examine,

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 from imagectl.doctor.deployment import Deployment
 from imagectl.doctor.finding import Finding, Wrong, of
-from pipeline import timeouts
 from pipeline.errors import SettingsError
 from pipeline.limits import Limits
 from pipeline.settings import Settings
+from pipeline.timeouts import chain
+from pipeline.timeouts.chain import Chain
 
-# Of a local stack, as local/services/settings.py has them; a test compares.
+# Of a local stack, as local/services/ports.py has them; a test compares.
 PORTS = {
     "GATEWAY_PORT": 8080,
     "PROVIDER_PORT": 8081,
@@ -33,7 +34,7 @@ def settings(deployment: Deployment) -> list[Finding]:
     """Every variable by itself; what does not fit together is told by `timeouts`."""
     environment = deployment.environment
     # Without what belongs to the chain: a broken one is no fault of a single setting.
-    alone = {name: text for name, text in environment.items() if name not in timeouts.levers()}
+    alone = {name: text for name, text in environment.items() if name not in chain.levers()}
     wrong = [
         *_said_by(lambda: Settings.from_env(alone)),
         *_said_by(lambda: Limits.from_env(environment)),
@@ -41,10 +42,10 @@ def settings(deployment: Deployment) -> list[Finding]:
     return [of("settings", wrong, "each is what it may be")]
 
 
-def chain(deployment: Deployment) -> list[Finding]:
+def timeouts(deployment: Deployment) -> list[Finding]:
     """The chain of timeouts."""
     try:
-        found = timeouts.Chain.from_env(deployment.environment)
+        found = Chain.from_env(deployment.environment)
     except ValueError as error:
         return [of("timeouts", [_of_text(str(error))], "")]
     wrong = [

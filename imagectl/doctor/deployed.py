@@ -10,10 +10,10 @@ from imagectl.doctor import asking
 from imagectl.doctor.deployment import Deployment
 from imagectl.doctor.finding import WARNING, Finding, Wrong, of
 from imagectl.doctor.stack_file import Described, Unreadable, read
-from pipeline import timeouts
 from pipeline.errors import Unavailable
 from pipeline.http.openfaas import OpenFaaS, rollout_of
 from pipeline.names import FUNCTIONS
+from pipeline.timeouts.chain import Chain
 
 _REQUEST_SECONDS = 10.0
 _VERSION = re.compile(r'^image_pipeline_version\{version="([^"]+)"\} 1\.0$', re.MULTILINE)
@@ -77,7 +77,7 @@ def _differences(described: Described, function: Function) -> Iterator[Wrong]:
 
 def _timeouts(name: str, function: Function) -> list[Wrong]:
     """Hold what it was given against each other; against what is set here `_differences` does."""
-    broken = timeouts.Chain.from_env(function.get("envVars") or {}).broken()
+    broken = Chain.from_env(function.get("envVars") or {}).broken()
     change = f"change stack.yml and deploy {name} anew"
     return [Wrong(f"{name}: {text}", "a chain that holds", change) for text in broken]
 

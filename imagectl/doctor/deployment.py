@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imagectl.fields import fields_of
 from imagectl.settings import authority_of, gateway_url_of, patient, settings_of, state_dir_of
-from pipeline import timeouts
 from pipeline.settings import Settings
+from pipeline.timeouts import chain
 
 # Where consumers answer: run files of a local stack, each with the name that its port has there.
 _CONSUMERS = {
@@ -39,9 +39,7 @@ class Deployment:
         Raises:
             SettingsError: one is wrong.
         """
-        told = {
-            name: text for name, text in self.environment.items() if name not in timeouts.levers()
-        }
+        told = {name: text for name, text in self.environment.items() if name not in chain.levers()}
         return patient(settings_of(told))
 
     @property
@@ -99,7 +97,6 @@ class Deployment:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return fields_of(path.read_bytes())
+    except OSError:
         return {}
-    return found if isinstance(found, dict) else {}

@@ -12,7 +12,7 @@ from imagectl.doctor.deployment import Deployment
 from imagectl.doctor.finding import WARNING, Finding, Wrong, of
 from pipeline.errors import Unavailable
 from pipeline.kafka import topics
-from pipeline.kafka.broker import BrokerProbe
+from pipeline.kafka.broker_probe import BrokerProbe
 from pipeline.kafka.clients import AdminClient
 from pipeline.kafka.topics import Topic
 from pipeline.settings import Settings

@@ -34,7 +34,7 @@ def provider(deployment: Deployment) -> list[Finding]:
     """OpenFaaS, or ours in its place."""
     settings = deployment.settings
     url = settings.openfaas_url.rstrip("/")
-    login = settings.secret("basic-auth-user"), settings.secret("basic-auth-password")
+    login = settings.secrets.text("basic-auth-user"), settings.secrets.text("basic-auth-password")
     try:
         answer = asking.get(f"{url}/system/info", login)
     except Unavailable as error:

@@ -9,11 +9,12 @@ from typing import Any
 
 from imagectl.doctor.deployment import Deployment
 from imagectl.doctor.finding import Finding, Wrong, of, unseen
-from pipeline import timeouts
 from pipeline.errors import SettingsError
 from pipeline.limits import Limits
 from pipeline.names import FUNCTIONS
 from pipeline.substitution import substitute
+from pipeline.timeouts import durations, waits
+from pipeline.timeouts.chain import Chain
 
 
 class Unreadable(Exception):
@@ -62,7 +63,7 @@ def functions(deployment: Deployment) -> list[Finding]:
     """All of ours are there, and none takes longer than its callers wait."""
     try:
         described = read(deployment.stack_file, deployment.environment)
-        limits = timeouts.limits_of(deployment.environment)
+        limits = waits.limits_of(deployment.environment)
     except Unreadable as error:
         return [unseen("functions", str(error))]
     except ValueError:
@@ -88,8 +89,8 @@ def _too_slow(described: Described, limits: Limits) -> list[Wrong]:
     most = limits.request_timeout_seconds if is_ours else limits.function_ceiling_seconds
     where = f"the environment of {described.name} in stack.yml"
     try:
-        seconds = timeouts.call_seconds(described.environment)
-        broken = timeouts.Chain.from_env(described.environment).broken() if is_ours else []
+        seconds = durations.call_seconds(described.environment)
+        broken = Chain.from_env(described.environment).broken() if is_ours else []
     except ValueError as error:
         return [Wrong(f"{described.name}: {error}", "a duration", f"change {where}")]
     if seconds and seconds > most:

@@ -17,6 +17,7 @@ from imagectl.keys.folder import KeyFolder, keys_dir_of
 from imagectl.keys.record import LIVE, MalformedRecord, Record, digest_of
 from pipeline.errors import PipelineError, SettingsError
 from pipeline.names import FIRST_KEYS
+from pipeline.secrets import text_of
 
 
 def main(environment: Mapping[str, str]) -> list[Record]:
@@ -34,7 +35,7 @@ def main(environment: Mapping[str, str]) -> list[Record]:
     taken = []
     with folder.locked():
         for file, (tenant, scopes) in FIRST_KEYS.items():
-            digest = digest_of(_key(Path(environment["API_KEYS_DIR"]) / file))
+            digest = digest_of(text_of(Path(environment["API_KEYS_DIR"]) / file, "an API key"))
             if _is_known(folder, digest):
                 continue
             for earlier in folder.all()[0]:
@@ -51,16 +52,6 @@ def _is_known(folder: KeyFolder, digest: str) -> bool:
         return folder.get(digest) is not None
     except MalformedRecord:
         return True  # whatever it once said: `imagectl keys list` tells
-
-
-def _key(file: Path) -> str:
-    try:
-        key = file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise SettingsError(f"cannot read the key in {file}: {error.strerror}") from error
-    if not key:
-        raise SettingsError(f"{file} is empty; it is to hold an API key")
-    return key
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 import time
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 import requests
 
+from imagectl.fields import fields_of
 from imagectl.prove.line import CannotProve
 
 NO_ANSWER = 0
@@ -39,11 +39,7 @@ class Answer:
 
     def json(self) -> dict[str, Any]:
         """The body's fields; none where it is no JSON object."""
-        try:
-            found = json.loads(self.body)
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
+        return fields_of(self.body)
 
 
 @dataclass(frozen=True)

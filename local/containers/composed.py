@@ -14,7 +14,7 @@ from local.machine import files
 from local.services.commands import rollout
 from local.services.progress import StepFailed, say
 from local.services.settings import SettingsError, Stack
-from pipeline import timeouts
+from pipeline.timeouts import chain
 
 _ADDRESSES = (
     "MINIO_ENDPOINT",
@@ -43,7 +43,7 @@ class Composed(Stack):
 def main() -> int:
     command = sys.argv[1:]
     try:
-        timeouts.check(os.environ)
+        chain.check(os.environ)
         if command == ["provider"]:
             _run_provider(Stack.from_env(os.environ).secrets_dir)
         if command == ["rollout"]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from local.machine import state
 from local.machine.state import StateFolders
-from pipeline import timeouts
 from pipeline.limits import Limits
+from pipeline.timeouts import chain
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Settings(StateFolders):
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         """Read the settings; raise ValueError where one is wrong, or a timeout among others is."""
-        chain = timeouts.check(env)
+        timeouts = chain.check(env)
         state_dir = Path(env.get("STATE_DIR") or ".local").resolve()
         return cls(
             host=env.get("LISTEN_HOST") or "127.0.0.1",
@@ -47,8 +47,8 @@ class Settings(StateFolders):
             state_dir=state_dir,
             build_dir=Path(env.get("BUILD_DIR") or "build").resolve(),
             secrets_dir=Path(env.get("SECRETS_DIR") or state_dir / "secrets").resolve(),
-            rollout_seconds=chain.seconds("rollout"),
-            queue_seconds=chain.seconds("queue"),
+            rollout_seconds=timeouts.seconds("rollout"),
+            queue_seconds=timeouts.seconds("queue"),
             limits=Limits.from_env(env),
             async_calls_url=(env.get("ASYNC_CALLS_URL") or "").rstrip("/"),
             cache_dir=state.cache_dir(env),

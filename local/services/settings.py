@@ -1,20 +1,19 @@
-"""Where a local stack lives and listens: its folders and ports, read from the environment."""
+"""What a local stack is told by its environment: where it lives, and what runs in it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from local.machine import state
 from local.machine.state import StateFolders
-from local.services import tls_settings
+from local.services import ports, tls_settings
+from local.services.ports import Ports
 from local.services.tls_settings import IN_CLEAR, Tls
 from pipeline.limits import DEFAULTS, Limits
 
 ROOT = Path(__file__).resolve().parents[2]
-# What may listen elsewhere than its clients are told, so that a proxy can stand between.
-BEHIND_PROXIES = ("provider", "minio", "kafka", "redis")
 
 _EVERY = "RECONCILE_EVERY_SECONDS"
 _AUTOSCALE = "AUTOSCALE"
@@ -23,24 +22,6 @@ _ENCRYPT = "ENCRYPT_AT_REST"
 
 class SettingsError(Exception):
     """The environment cannot be used; the text names every variable that is wrong."""
-
-
-@dataclass(frozen=True)
-class Ports:
-    """TCP ports on 127.0.0.1, as clients are told; each is the variable <NAME>_PORT."""
-
-    gateway: int = 8080
-    gateway_http: int = 8088
-    provider: int = 8081
-    consumer: int = 8082
-    autoscaler: int = 8083
-    async_call: int = 8084
-    oidc: int = 8085
-    minio: int = 9000
-    minio_console: int = 9001
-    kafka: int = 9092
-    kafka_controller: int = 9093
-    redis: int = 6379
 
 
 @dataclass(frozen=True)
@@ -94,7 +75,9 @@ class Stack(StateFolders):
             wrong.append(str(error))
         state_dir = Path(environment.get("STATE_DIR") or ROOT / ".local").absolute()
         tls = tls_settings.read(environment, state_dir, wrong)
-        told, listening = _ports(environment, wrong)
+        told, listening = ports.read(environment, wrong)
+        if wrong:
+            raise SettingsError("; ".join(wrong))
         return cls(
             state_dir=state_dir,
             cache_dir=state.cache_dir(environment),
@@ -172,44 +155,3 @@ class Stack(StateFolders):
             "OPENFAAS_INTERNAL_URL": f"http://127.0.0.1:{self.ports.provider}",
             "SECRETS_DIR": str(self.secrets_dir),
         }
-
-
-def _ports(environment: Mapping[str, str], wrong: list[str]) -> tuple[Ports, Ports]:
-    """Read the ports that clients are told, and those that are listened on.
-
-    Args:
-        wrong: what is known to be wrong already, and said with all else.
-    """
-    told = {f"{spec.name.upper()}_PORT": str(spec.default) for spec in fields(Ports)}
-    told = {variable: environment.get(variable) or text for variable, text in told.items()}
-    moved = {
-        listen_variable(name): environment.get(listen_variable(name)) or ""
-        for name in BEHIND_PROXIES
-    }
-    given = told | {variable: text for variable, text in moved.items() if text}
-    values = {variable: int(text) for variable, text in given.items() if _is_port(text)}
-    wrong = wrong + [
-        f"{variable}={text!r}: expected a port, 1 to 65535"
-        for variable, text in given.items()
-        if variable not in values
-    ]
-    shared = {port for port in values.values() if list(values.values()).count(port) > 1}
-    wrong += [f"port {port} is given to more than one service" for port in sorted(shared)]
-    if wrong:
-        raise SettingsError("; ".join(wrong))
-    ports = Ports(**{spec.name: values[f"{spec.name.upper()}_PORT"] for spec in fields(Ports)})
-    elsewhere = {
-        name: values[listen_variable(name)]
-        for name in BEHIND_PROXIES
-        if listen_variable(name) in values
-    }
-    return ports, replace(ports, **elsewhere)
-
-
-def listen_variable(service: str) -> str:
-    """The variable that says where a service listens, if not where its clients are told."""
-    return f"{service.upper()}_LISTEN_PORT"
-
-
-def _is_port(text: str) -> bool:
-    return text.isdecimal() and 0 < int(text) < 65536

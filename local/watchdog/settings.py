@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.timeouts.durations import in_seconds
+
 MODES = ("http", "streaming", "serializing", "classic")
-UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(h|ms|m|s|us|µs|ns)")
 MAX_SECONDS = 366 * 86400.0
 TRUE, FALSE = ("1", "true", "yes"), ("0", "false", "no", "")
 
@@ -104,17 +104,6 @@ def read(arguments: Sequence[str], env: Mapping[str, str]) -> Settings:
     return settings
 
 
-def seconds_of(text: str) -> float | None:
-    """Read `10s`, `1m30s`, `500ms` or a number of seconds; None where it is none of these."""
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text):
-        total = float(text)
-    elif re.fullmatch(rf"(?:{DURATION.pattern})+", text):
-        total = sum(float(number) * UNITS[unit] for number, unit in DURATION.findall(text))
-    else:
-        return None
-    return min(total, MAX_SECONDS)
-
-
 class _Variables:
     """Reads variables, and gathers what is wrong with them."""
 
@@ -136,10 +125,10 @@ class _Variables:
 
     def seconds(self, name: str, default: float) -> float:
         text = self._env.get(name, "").strip()
-        seconds = seconds_of(text) if text else default
+        seconds = in_seconds(text) if text else default
         if seconds is None:
             self.wrong.append(f"{name}={text[:80]!r}: expected a duration such as 10s or 1m30s")
-        return seconds or 0.0
+        return min(seconds or 0.0, MAX_SECONDS)
 
     def number(self, name: str, default: int) -> int:
         text = self._env.get(name, "").strip()

@@ -19,10 +19,11 @@ from pipeline.consuming.progress import CAREFUL_FROM, Assignment, Mark
 from pipeline.consuming.window import Window
 from pipeline.events.cloudevents import Origin
 from pipeline.hooks import crashes
-from pipeline.kafka import broker
+from pipeline.kafka.consumer import OnCommit
+from pipeline.kafka.publisher import Publisher
 from pipeline.kafka.topics import Partition
 from pipeline.settings import Settings
-from pipeline.timeouts import LARGEST_JITTER
+from pipeline.timeouts.defaults import LARGEST_JITTER
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ _REVOKE_SECONDS = 2.0
 # The main loop is stuck when it has not gone round for this long.
 _STUCK_SECONDS = 30.0
 
-MakeConsumer = Callable[[Settings, broker.OnCommit], Consumer]
+MakeConsumer = Callable[[Settings, OnCommit], Consumer]
 
 
 class GroupConsumer(ABC):
@@ -249,9 +250,7 @@ class GroupConsumer(ABC):
         logger.info(message, extra={"partitions": names})
 
 
-def run_to_its_end(
-    consumer: GroupConsumer, member_file: MemberFile, publisher: broker.Publisher
-) -> None:
+def run_to_its_end(consumer: GroupConsumer, member_file: MemberFile, publisher: Publisher) -> None:
     """Run a consumer until it is stopped; end the process where only another can go on."""
     try:
         consumer.run()

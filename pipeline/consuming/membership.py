@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from pipeline.errors import Unavailable
-from pipeline.kafka.broker import BrokerProbe
+from pipeline.kafka.broker_probe import BrokerProbe
 from pipeline.settings import Settings
 
 # Time to find the group again from when Kafka answers; it takes two or three.

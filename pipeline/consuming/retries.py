@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from pipeline.settings import Settings
-from pipeline.timeouts import LARGEST_JITTER
+from pipeline.timeouts.defaults import LARGEST_JITTER
 
 # Beyond any wait that somebody sets; a power without a bound is no number at last.
 _MOST_DOUBLINGS = 62

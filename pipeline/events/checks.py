@@ -45,17 +45,29 @@ _MOMENTS = (0.0, 253_370_764_800.0)
 _FOUND_CHARACTERS = 100
 
 
-def typed(data: Mapping[str, Any], field: str, name: str) -> Any:
-    """Take a field that must be there, of its one type.
+def take(data: Mapping[str, Any], name: str, wanted: type, where: str = "") -> Any:
+    """Take a field that must be there, of one type.
+
+    Args:
+        where: the way to it, said before its name.
 
     Raises:
         MalformedEvent: it is missing, or of another.
     """
-    wanted = _TYPES.get(field, str)
     value = data.get(name)
     if type(value) is not wanted:
-        raise MalformedEvent(f"data.{name} is {type(value).__name__}; it must be {wanted.__name__}")
+        found = type(value).__name__
+        raise MalformedEvent(f"{where}{name} is {found}; it must be {wanted.__name__}")
     return value
+
+
+def typed(data: Mapping[str, Any], field: str, name: str) -> Any:
+    """Take a field of an ImageUploaded event's data.
+
+    Raises:
+        MalformedEvent: it is missing, or of another type than its own.
+    """
+    return take(data, name, _TYPES.get(field, str), "data.")
 
 
 def counted(event: Mapping[str, Any], name: str, smallest: int) -> int:

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline import strict_json
-from pipeline.errors import MalformedEvent, PipelineError
-from pipeline.events.calls import FunctionCalled, parse_called
-from pipeline.events.checks import moment
+from pipeline.errors import MalformedEvent
+from pipeline.events.call_checks import parse_called
+from pipeline.events.calls import FunctionCalled
+from pipeline.events.checks import moment, take
 from pipeline.events.cloudevents import (
     ImageUploaded,
     Origin,
-    datetime_text,
     dump,
     envelope,
     event_id,
@@ -36,8 +35,6 @@ REPLAYED = "ImageReplayed"
 MAX_KEPT_BYTES = topics.UPLOADS.max_event_bytes
 # Of a larger one this much is kept, to recognise it by.
 _START_BYTES = 1024
-_CODE_CHARACTERS = 100
-_DETAIL_CHARACTERS = 1000
 
 # The letter of an event is named by its job, wherever the message lay.
 _NOWHERE = Origin("", 0, 0)
@@ -116,52 +113,6 @@ def call_letter_id(call: FunctionCalled) -> str:
 def letter_id(uploaded: ImageUploaded | None, origin: Origin) -> str:
     """Name the letter of a message."""
     return event_id(FAILED, _identity(uploaded, origin))
-
-
-def reason_of(error: PipelineError) -> dict[str, str]:
-    """Write why a message was given up, in few characters, all of which can be written."""
-    return {
-        "code": _written(error.code)[:_CODE_CHARACTERS],
-        "detail": _written(str(error))[:_DETAIL_CHARACTERS],
-    }
-
-
-def encode_failure(event: ImageUploaded, reason: Mapping[str, str], failed_at: float) -> bytes:
-    """Render the failure object, from which the job's state is told."""
-    failure = {
-        "jobId": event.job_id,
-        "imageId": event.image_id,
-        "modelId": event.model_id,
-        "status": "failed",
-        "error": {**reason, "attempts": event.attempt},
-        "failedAt": datetime_text(failed_at),
-        "event": event.to_cloud_event(),
-    }
-    return json.dumps(failure, ensure_ascii=False).encode()
-
-
-def replays_of(failure: bytes | None) -> int:
-    """Tell how often a job was tried anew, from what is stored of its failure."""
-    event = json.loads(failure).get("event", {}) if failure else {}
-    return int(event.get("replays", 0))
-
-
-def encode_retried(event: ImageUploaded, before: object, retried_at: float) -> bytes:
-    """Render what takes the place of a failure while the job is tried anew.
-
-    Args:
-        before: the error that it had.
-    """
-    said = {
-        "jobId": event.job_id,
-        "imageId": event.image_id,
-        "modelId": event.model_id,
-        "status": "pending",
-        "before": before,
-        "retriedAt": datetime_text(retried_at),
-        "event": event.to_cloud_event(),
-    }
-    return json.dumps(said, ensure_ascii=False).encode()
 
 
 def mark_retried(event: ImageUploaded) -> tuple[str, str, bytes]:
@@ -245,16 +196,16 @@ def decode(raw: bytes) -> DeadLetter | str:
         raise MalformedEvent(f"the message is no dead letter: {error}") from error
     kind = body.get("type") if isinstance(body, dict) else None
     if kind == REPLAYED:
-        return str(_take(_take(body, "data", dict), "letterId", str))
+        return str(take(take(body, "data", dict), "letterId", str))
     if kind not in (FAILED, CALL_FAILED):
         raise MalformedEvent("the message is no dead letter: its type is another")
     return _letter(body)
 
 
 def _letter(body: Mapping[str, Any]) -> DeadLetter:
-    data, _ = _take(body, "data", dict), _take(body, "subject", str)
-    where = (_take(data, f"origin{part}", int) for part in ("Partition", "Offset"))
-    origin = Origin(_take(data, "originTopic", str), *where)
+    data, _ = take(body, "data", dict), take(body, "subject", str)
+    where = (take(data, f"origin{part}", int) for part in ("Partition", "Offset"))
+    origin = Origin(take(data, "originTopic", str), *where)
     if origin.topic not in _REPLAYABLE:
         raise MalformedEvent(f"originTopic is {origin.topic!a}; allowed: {sorted(_REPLAYABLE)}")
     event = data.get("originalEvent")
@@ -264,10 +215,10 @@ def _letter(body: Mapping[str, Any]) -> DeadLetter:
     raw = (
         b"" if uploaded or call else _bytes(data, "originalBytes" if is_whole else "originalStart")
     )
-    _take(data, "attempts", int)
-    said = _take(data, "reason", dict)
-    reason = {name: str(_take(said, name, str)) for name in ("code", "detail")}
-    written_at = moment(_take(body, "time", str), "time")
+    take(data, "attempts", int)
+    said = take(data, "reason", dict)
+    reason = {name: str(take(said, name, str)) for name in ("code", "detail")}
+    written_at = moment(take(body, "time", str), "time")
     return DeadLetter(body, uploaded, raw, is_whole, origin, reason, written_at, call)
 
 
@@ -279,16 +230,9 @@ def _mark(source: str, uploaded: ImageUploaded, letter: str) -> tuple[str, str, 
     return topics.FAILURES.name, uploaded.image_id, dump(event)
 
 
-def _take(data: Mapping[str, Any], name: str, wanted: type) -> Any:
-    value = data.get(name)
-    if type(value) is not wanted:
-        raise MalformedEvent(f"{name} is {type(value).__name__}; it must be {wanted.__name__}")
-    return value
-
-
 def _bytes(data: Mapping[str, Any], name: str) -> bytes:
     try:
-        return base64.b64decode(_take(data, name, str), validate=True)
+        return base64.b64decode(take(data, name, str), validate=True)
     except ValueError as error:
         raise MalformedEvent(f"{name} is no base64: {error}") from error
 
@@ -303,11 +247,6 @@ def _kept(raw: bytes | None, most_bytes: int) -> dict[str, Any]:
         "originalDigest": f"sha256:{hashlib.sha256(raw).hexdigest()}",
         "originalStart": base64.b64encode(raw[:_START_BYTES]).decode(),
     }
-
-
-def _written(text: str) -> str:
-    """Write what UTF-8 has no bytes for as an escape."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _identity(uploaded: ImageUploaded | None, origin: Origin) -> str:

@@ -100,14 +100,14 @@ class Verifier:
     @classmethod
     def of_gateway(cls, settings: Settings, function: str) -> Verifier:
         """Take what the gateway signed for this function."""
-        return cls(function, {GATEWAY: settings.secret(f"{function}-key")})
+        return cls(function, {GATEWAY: settings.secrets.text(f"{function}-key")})
 
     @classmethod
     def of_gateway_and_consumer(cls, settings: Settings, function: str) -> Verifier:
         """Take what the gateway, and what the consumer signed for this function."""
         keys = {
-            GATEWAY: settings.secret(f"{function}-key"),
-            CONSUMER: settings.secret("consumer-classifier-key"),
+            GATEWAY: settings.secrets.text(f"{function}-key"),
+            CONSUMER: settings.secrets.text("consumer-classifier-key"),
         }
         return cls(function, keys)
 

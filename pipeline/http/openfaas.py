@@ -23,7 +23,7 @@ class OpenFaaS:
         self.url = settings.openfaas_url.rstrip("/")
         self._request_seconds = request_seconds
         self._session = requests.Session()
-        user, password = (settings.secret(f"basic-auth-{it}") for it in ("user", "password"))
+        user, password = (settings.secrets.text(f"basic-auth-{it}") for it in ("user", "password"))
         self._session.auth = (user, password)
         self._session.trust_env = False  # no proxy and no .netrc between us and the gateway
 

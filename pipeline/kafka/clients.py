@@ -46,7 +46,7 @@ class Access:
             self.authority = settings.services_ca_file
         self.login: LoginFile | None = None
         if self.protocol.startswith("SASL"):
-            self.login = settings.login(KAFKA)
+            self.login = settings.secrets.login(KAFKA)
 
     def for_librdkafka(self) -> dict[str, Any]:
         """Write it as librdkafka's properties."""

@@ -6,7 +6,7 @@ import zlib
 from dataclasses import dataclass
 
 from pipeline.settings import Settings
-from pipeline.timeouts import RETENTION_DAYS
+from pipeline.timeouts.defaults import RETENTION_DAYS
 
 # The name of a topic, and the number of a partition of it.
 Partition = tuple[str, int]

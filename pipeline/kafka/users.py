@@ -57,7 +57,7 @@ def apply(client: AdminClient, settings: Settings) -> None:
     if settings.kafka_security_protocol == clients.PLAINTEXT:
         return
     logins = {
-        account.name: replace(settings, account=account.name).login(KAFKA).now()
+        account.name: replace(settings, account=account.name).secrets.login(KAFKA).now()
         for account in accounts.having(KAFKA)
     }
     _have(client, logins.values())

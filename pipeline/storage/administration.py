@@ -44,12 +44,12 @@ def apply(settings: Settings) -> None:
         SettingsError: an account's login cannot be read.
         Unavailable: the store did not do it.
     """
-    root = settings.login(MINIO).now()
+    root = settings.secrets.login(MINIO).now()
     with _told():
         _make_buckets(_client(settings, root))
     users = Users(settings)
     for account in accounts.having(MINIO):
-        login = replace(settings, account=account.name).login(MINIO).now()
+        login = replace(settings, account=account.name).secrets.login(MINIO).now()
         users.have(account, login)
         users.drop_others(account, login)
 
@@ -66,7 +66,7 @@ class Users:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        login = settings.login(MINIO).now()
+        login = settings.secrets.login(MINIO).now()
         self._admin = MinioAdmin(
             endpoint=settings.minio_endpoint,
             credentials=StaticProvider(login.name, login.password),

@@ -34,7 +34,7 @@ class Client:
     """One connection pool to Redis, which nobody waits for and nobody needs."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
-        self._login = settings.later_login(REDIS)
+        self._login = settings.secrets.later_login(REDIS)
         self._connected_as: Login | None = None
         self._redis = Redis.from_url(
             settings.redis_url,

@@ -23,7 +23,7 @@ class CacheUsers:
     """
 
     def __init__(self, settings: Settings) -> None:
-        login = settings.login(REDIS).now()
+        login = settings.secrets.login(REDIS).now()
         self._redis = Redis.from_url(
             settings.redis_url,
             username=login.name,

@@ -29,7 +29,7 @@ class ObjectStore:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._login = settings.login(MINIO)
+        self._login = settings.secrets.login(MINIO)
         context = trust.context(settings) if settings.minio_tls else None
         self._connections = Connections(
             settings.minio_endpoint, settings.store_timeout_seconds, context

@@ -61,7 +61,7 @@ def collect(stack: Stack, evidence: Evidence) -> None:
 def client(stack: Stack) -> Minio:
     """The SDK, as root."""
     settings = stack.settings
-    root = settings.login(MINIO).now()
+    root = settings.secrets.login(MINIO).now()
     return Minio(
         settings.minio_endpoint, access_key=root.name, secret_key=root.password, secure=False
     )

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from local.services.settings import BEHIND_PROXIES, listen_variable
+from local.services.ports import BEHIND_PROXIES, listen_variable
 from tests.chaos.toxiproxy import Link, linked
 from tests.local_stack import LocalStack, unstarted_stack
 from tests.ports import free_ports

@@ -85,12 +85,12 @@ BUGS = (
         ("lost",),
         (
             Edit(
-                "pipeline/kafka/broker.py",
+                "pipeline/kafka/consumer.py",
                 '"enable.auto.commit": False,',
                 '"enable.auto.commit": True, "auto.commit.interval.ms": 200,',
             ),
             Edit(
-                "pipeline/kafka/broker.py",
+                "pipeline/kafka/consumer.py",
                 '"enable.auto.offset.store": False,',
                 '"enable.auto.offset.store": True,',
             ),

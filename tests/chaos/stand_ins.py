@@ -17,7 +17,7 @@ from pipeline.errors import Unavailable
 from pipeline.events.cloudevents import BATCH_CONTENT_TYPE, ImageUploaded, Origin, parse_uploaded
 from pipeline.hooks import crashes
 from pipeline.ids import RESULT_BUCKET, result_key
-from pipeline.kafka.broker import Written
+from pipeline.kafka.publisher import Written
 from pipeline.storage.cache import ResultKey
 from tests.chaos.moments import Killed, Moments
 from tests.chaos.watch import Watch, kind_of, readable

@@ -10,7 +10,8 @@ from typing import Any
 from pipeline import ids
 from pipeline.errors import MalformedEvent
 from pipeline.events.cloudevents import ImageUploaded, Origin, decode_uploaded
-from pipeline.events.dead_letters import REPLAYED, replays_of
+from pipeline.events.dead_letters import REPLAYED
+from pipeline.events.failures import replays_of
 from pipeline.ids import INPUT_BUCKET, RESULT_BUCKET, Job
 from pipeline.kafka import topics
 from tests.pictures import jpeg, with_nonce

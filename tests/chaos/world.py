@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import classifier
 import consumer as consumer_module
 import fetching
+import finding
 import storing
 import workers
 from call_limit import CallLimit
@@ -36,6 +36,7 @@ from pipeline.ids import Job, JobIds
 from pipeline.images.decoding import Limits
 from pipeline.kafka import topics
 from pipeline.quotas import Quota
+from pipeline.secrets import Secrets
 from pipeline.settings import Settings
 from pipeline.storage.cancellations import Cancellations
 from pipeline.storage.results import Results
@@ -74,10 +75,16 @@ _FORGOTTEN_SECONDS = 301.0
 _IDLE_SECONDS = 0.5
 
 
-class _Settings(Settings):
-    def secret(self, name: str) -> str:
+class _Secrets(Secrets):
+    def text(self, name: str) -> str:
         """Know no files."""
         return "secret"
+
+
+class _Settings(Settings):
+    @property
+    def secrets(self) -> Secrets:
+        return _Secrets(Path(self.secrets_dir), self.account)
 
 
 SETTINGS = _Settings(
@@ -312,7 +319,7 @@ class World:
                 self._patches.enter_context(patch.object(module, "time", self.clock))
         self._patches.enter_context(patch.object(crashes, "point", self.moments.point))
         self._patches.enter_context(patch.object(workers, "wait", self._wait))
-        for module in (classifier, fetching, storing):
+        for module in (fetching, finding, storing):
             self._patches.enter_context(patch.object(module, "ThreadPoolExecutor", AtOnce))
 
     def _wait(

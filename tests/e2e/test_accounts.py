@@ -77,7 +77,7 @@ def known(stack: Stack, service: str) -> Iterator[tuple[Account, Settings, Login
     """Every account that has a login at a service."""
     for account in accounts.having(service):
         settings = replace(stack.settings, account=account.name)
-        yield account, settings, settings.login(service).now()
+        yield account, settings, settings.secrets.login(service).now()
 
 
 def may(account: Account, verb: str, bucket: str, key: str) -> bool:
@@ -299,7 +299,7 @@ def test_a_function_cannot_forge_a_result_event(stack: Stack) -> None:
     assert "kafka-image-classifier" not in {
         accounts.secret_name(KAFKA, account.name) for account in accounts.having(KAFKA)
     }
-    assert not classifier.later_login(KAFKA).path.exists()
+    assert not classifier.secrets.later_login(KAFKA).path.exists()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import Unavailable
 from pipeline.kafka import administration, topics
-from pipeline.kafka.broker import Publisher, Written
+from pipeline.kafka.publisher import Publisher, Written
 from pipeline.settings import Settings
 from pipeline.storage.cache import ResultCache
 from pipeline.storage.marks import Marks

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from oidc.issuer import MAX_DISCOVERY_BYTES, MAX_KEYS_BYTES, NoKeys
 from oidc.issuer import Issuer as Client
-from oidc.settings import Settings
+from pipeline.oidc_settings import Settings
 from tests.issuer import AUDIENCE, DISCOVERY, JWKS, Issuer, running_issuer
 from tests.ports import free_ports
 

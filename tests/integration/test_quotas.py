@@ -12,10 +12,11 @@ from pipeline.errors import OverQuota
 from pipeline.ids import INPUT_BUCKET, TENANT_BUCKET
 from pipeline.kafka import topics
 from pipeline.kafka.backlog import Reading
-from pipeline.kafka.broker import Written
+from pipeline.kafka.publisher import Written
 from pipeline.quotas import KEY, Quota, Quotas
 from pipeline.storage.usage import Usage
-from quota_gate import QuotaGate, Taken, _finished
+from quota_gate import QuotaGate, Taken
+from scores import finished
 from tests.fakes import MemoryStore
 from tests.nowhere import unanswered
 from tests.redis_client import redis_of
@@ -146,7 +147,7 @@ def test_what_comes_to_nothing_is_given_back(usage: Usage) -> None:
     assert door.sends(2) == 1
 
 
-def test_in_flight_is_what_the_consumer_has_not_finished(usage: Usage) -> None:
+def test_in_flight_is_what_the_consumer_has_notfinished(usage: Usage) -> None:
     door = Door(usage, images_in_flight=3)
     assert door.sends(5) == 3
     door.gate.tell()
@@ -177,7 +178,7 @@ def test_of_many_tenants_those_are_looked_for_that_have_something_in_flight(usag
         door.sends()
         door.gate.tell()
     tenants = [door.tenant for door in doors]
-    first = _finished(Reading(0, 0, {(LANE.name, 2): 30}))
+    first = finished(Reading(0, 0, {(LANE.name, 2): 30}))
 
     assert usage.finish(tenants, first) == set(tenants[30:])
     assert all(door.used()["images_in_flight"] for door in doors[30:])

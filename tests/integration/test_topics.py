@@ -17,8 +17,8 @@ from local.services.settings import Stack as Services
 from pipeline.errors import SettingsError
 from pipeline.kafka import administration, topics
 from pipeline.kafka.backlog import BacklogProbe
-from pipeline.kafka.broker import make_consumer
 from pipeline.kafka.clients import connection
+from pipeline.kafka.consumer import make_consumer
 from pipeline.settings import Settings
 from tests.local_stack import LocalStack, unstarted_stack
 from tests.ports import free_ports

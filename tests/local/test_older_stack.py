@@ -24,7 +24,7 @@ from pipeline.access.login import Login
 from pipeline.ids import BUCKETS, PROCESSED_BUCKET, Job, JobIds
 from pipeline.images.decoding import Limits
 from pipeline.kafka import administration
-from pipeline.kafka.broker import Publisher
+from pipeline.kafka.publisher import Publisher
 from pipeline.settings import Settings
 from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.signing import REGION
@@ -166,7 +166,7 @@ def test_root_keeps_its_password_and_no_function_has_it(
 ) -> None:
     stack, _, _ = old
     endpoint = stack.settings.minio_endpoint
-    own = replace(stack.settings, account="image-upload").login("minio").now()
+    own = replace(stack.settings, account="image-upload").secrets.login("minio").now()
     given = {path.name for path in stack.state_dir.glob("provider/replicas/*/secrets/*")}
 
     assert _client(endpoint, ROOT_LOGIN).bucket_exists(BUCKETS[0])

@@ -42,12 +42,12 @@ def headers_claimed(stack: LocalStack) -> dict[str, dict[str, str]]:
         "an empty token": {TOKEN_HEADER: ""},
         "the consumer's token for another path": {
             TOKEN_HEADER: Signer(
-                CONSUMER, "image-classifier", settings.secret("consumer-classifier-key")
+                CONSUMER, "image-classifier", settings.secrets.text("consumer-classifier-key")
             ).sign("POST", "/x", scopes=(UPLOAD,), lifetime_seconds=60)
         },
         "an old token": {
             TOKEN_HEADER: Signer(
-                GATEWAY, "image-classifier", settings.secret("image-classifier-key")
+                GATEWAY, "image-classifier", settings.secrets.text("image-classifier-key")
             ).sign("POST", "/", scopes=(UPLOAD,), lifetime_seconds=-60, tenant="default")
         },
         "the password of OpenFaaS": {"Authorization": requests.auth._basic_auth_str(*stack.login)},

@@ -202,7 +202,7 @@ def test_a_process_without_a_login_says_whose_is_missing_where(
         (tmp_path / "minio-image-upload").write_text(content)
 
     with pytest.raises(SettingsError, match="minio-image-upload"):
-        Settings(secrets_dir=str(tmp_path), account="image-upload").login(MINIO)
+        Settings(secrets_dir=str(tmp_path), account="image-upload").secrets.login(MINIO)
 
 
 def test_whoever_uses_redis_is_known_there() -> None:

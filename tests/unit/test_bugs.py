@@ -17,7 +17,7 @@ from pipeline.consuming.retries import RetryPolicy
 from pipeline.events.cloudevents import Origin, decode_uploaded
 from pipeline.events.dead_letters import DeadLetter, decode
 from pipeline.kafka import topics
-from pipeline.timeouts import LARGEST_JITTER
+from pipeline.timeouts.defaults import LARGEST_JITTER
 from tests.processing import Bench, deliver
 from tests.samples import uploaded
 

@@ -12,12 +12,8 @@ from acceptance import Acceptance
 from callbacks import Callbacks
 from invocation import Tokens
 from pipeline.errors import PipelineError, Unavailable
-from pipeline.events.calls import (
-    MAX_HEADER_BYTES,
-    MAX_INLINE_BYTES,
-    FunctionCalled,
-    decode_called,
-)
+from pipeline.events.call_checks import decode_called
+from pipeline.events.calls import MAX_HEADER_BYTES, MAX_INLINE_BYTES, FunctionCalled
 from pipeline.http.identity import GATEWAY, TOKEN_HEADER, Signer, Verifier
 from pipeline.ids import CALL_BUCKET, call_key
 from pipeline.kafka import topics

@@ -13,7 +13,8 @@ from pipeline.consuming.progress import Mark
 from pipeline.consuming.retries import RetryPolicy
 from pipeline.errors import PipelineError, Unavailable
 from pipeline.events import dead_letters
-from pipeline.events.calls import MAX_INLINE_BYTES, FunctionCalled, Payload, decode_called
+from pipeline.events.call_checks import decode_called
+from pipeline.events.calls import MAX_INLINE_BYTES, FunctionCalled, Payload
 from pipeline.events.cloudevents import Origin
 from pipeline.events.dead_letters import DeadLetter
 from pipeline.ids import CALL_BUCKET, call_key

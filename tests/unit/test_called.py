@@ -11,13 +11,8 @@ import pytest
 
 from pipeline.errors import MalformedEvent
 from pipeline.events import dead_letters
-from pipeline.events.calls import (
-    MAX_INLINE_BYTES,
-    Answer,
-    FunctionCalled,
-    Payload,
-    decode_called,
-)
+from pipeline.events.call_checks import decode_called
+from pipeline.events.calls import MAX_INLINE_BYTES, Answer, FunctionCalled, Payload
 from pipeline.events.cloudevents import Origin
 from pipeline.events.dead_letters import DeadLetter, encode_call_failed
 from pipeline.kafka import topics

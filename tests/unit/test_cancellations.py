@@ -14,7 +14,7 @@ from admission import Admission
 from jobs import Jobs
 from pipeline import ids
 from pipeline.errors import Conflict, NotFound, OverQuota, Rejected, Unavailable
-from pipeline.events import dead_letters
+from pipeline.events import dead_letters, failures
 from pipeline.events.cloudevents import ImageUploaded, Origin, decode_uploaded
 from pipeline.http.web import Call
 from pipeline.kafka import topics
@@ -110,7 +110,7 @@ class Bench:
         self.results.save_many({("default", IMAGE, MODEL): b'{"labels":[]}'})
 
     def fail(self, event: ImageUploaded | None = None) -> None:
-        failure = dead_letters.encode_failure(event or self.event, REASON, self.seconds)
+        failure = failures.encode_failure(event or self.event, REASON, self.seconds)
         self.results.save_failure("default", self.job.job_id, failure)
 
     def ask(self, what: str, tenant: str = "default", job_id: str = "") -> Any:

@@ -15,8 +15,8 @@ from local.services import credentials
 from local.services.commands import rollout
 from local.services.servers import kafka, minio, redis
 from local.services.settings import ROOT, Stack
-from pipeline import timeouts
 from pipeline.settings import Settings
+from pipeline.timeouts import chain
 
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())[
     "services"
@@ -80,7 +80,7 @@ def test_minio_has_the_local_stacks_environment(stack: Stack) -> None:
     "service", ["image-process-consumer", "classifier-autoscaler", "async-call-consumer"]
 )
 def test_what_a_consumer_is_told_are_settings(service: str) -> None:
-    known = {field.name.upper() for field in fields(Settings)} | timeouts.levers()
+    known = {field.name.upper() for field in fields(Settings)} | chain.levers()
 
     assert set(SERVICES[service]["environment"]) <= known
 

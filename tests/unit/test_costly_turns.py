@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-import classifier
+import costly_images
 from pipeline.errors import InvalidImage, Unavailable
 from tests.classifier_bench import Bench
 
@@ -95,7 +95,7 @@ def test_a_batch_begins_with_costly_images_for_a_limited_time(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = iter(range(0, 1000, 3))
-    monkeypatch.setattr(classifier, "time", type("Clock", (), {"monotonic": lambda: next(now)}))
+    monkeypatch.setattr(costly_images, "time", type("Clock", (), {"monotonic": lambda: next(now)}))
     batch = [bench.store_image(f"costly {number}") for number in range(5)]
 
     answers = bench.classifier.classify(batch)

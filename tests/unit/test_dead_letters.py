@@ -9,7 +9,8 @@ from imagectl.dead_letters.letters import Shown
 from imagectl.dead_letters.table import lines
 from pipeline.errors import InvalidImage, MalformedEvent
 from pipeline.events.cloudevents import Origin
-from pipeline.events.dead_letters import DeadLetter, decode, encode_failed, reason_of
+from pipeline.events.dead_letters import DeadLetter, decode, encode_failed
+from pipeline.events.failures import reason_of
 from pipeline.kafka import topics
 from tests.samples import uploaded
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.services.settings import BEHIND_PROXIES, Ports, listen_variable
+from local.services.ports import BEHIND_PROXIES, Ports, listen_variable
 from pipeline.settings import Settings
 from tests import pages
 from tests.stack import ROOT

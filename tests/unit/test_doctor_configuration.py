@@ -16,7 +16,8 @@ from imagectl.doctor.configuration import PORTS
 from imagectl.doctor.deployment import Deployment
 from imagectl.doctor.finding import FAILED, OK, Finding
 from local.services import credentials
-from local.services.settings import Ports, Stack
+from local.services.ports import Ports
+from local.services.settings import Stack
 from tests.ports import free_ports
 from tests.stack import ROOT
 

@@ -7,7 +7,7 @@ import pytest
 from lanes import Lanes
 from pipeline.kafka import topics
 from pipeline.kafka.backlog import Reading
-from pipeline.kafka.broker import Written
+from pipeline.kafka.publisher import Written
 
 SHARE, AWAITED = 3, 5
 UPLOADS = topics.UPLOADS.name

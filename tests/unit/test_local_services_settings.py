@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from local.services.ports import Ports, listen_variable
 from local.services.servers import kafka
-from local.services.settings import ROOT, Ports, SettingsError, Stack, listen_variable
+from local.services.settings import ROOT, SettingsError, Stack
 from local.services.supervision import parts
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from oidc.claims import caller
 from oidc.refusal import FORBIDDEN, Refused
-from oidc.settings import Settings
+from pipeline.oidc_settings import Settings
 
 ISSUER = "https://login.example"
 

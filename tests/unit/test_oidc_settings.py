@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from oidc.settings import Settings
+from pipeline.oidc_settings import Settings
 
 GOOD = {"OIDC_ISSUER": "https://login.example/realms/a", "OIDC_AUDIENCE": "pictures"}
 

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from pipeline.errors import Refused, Unavailable
-from pipeline.kafka.broker import Publisher
+from pipeline.kafka.publisher import Publisher
 from pipeline.settings import Settings
 
 TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)

@@ -12,7 +12,7 @@ from pipeline.errors import Conflict, OverQuota
 from pipeline.ids import TENANT_BUCKET
 from pipeline.kafka import topics
 from pipeline.kafka.backlog import Reading
-from pipeline.kafka.broker import Written
+from pipeline.kafka.publisher import Written
 from pipeline.quotas import KEY, Quota, Quotas
 from pipeline.settings import Settings
 from pipeline.storage.usage import Settled, Usage, Used

@@ -9,7 +9,7 @@ import pytest
 
 from form import SentFile
 from pipeline import ids
-from pipeline.events import dead_letters
+from pipeline.events import failures
 from pipeline.events.cloudevents import ImageUploaded
 from pipeline.kafka import topics
 from tests import pictures
@@ -217,11 +217,11 @@ def begun_again(house: House, name: str) -> ImageUploaded:
     """Leave what a request leaves that is killed before it has sent the event."""
     job = house.upload(name)
     event = house.events()[-1]
-    failure = dead_letters.encode_failure(event, {"code": "a", "detail": "b"}, 1000.0)
+    failure = failures.encode_failure(event, {"code": "a", "detail": "b"}, 1000.0)
     house.results.save_failure(job.tenant, job.job_id, failure)
     house.commit()
     again = event.replayed()
-    note = dead_letters.encode_retried(again, {}, 1000.0)
+    note = failures.encode_retried(again, {}, 1000.0)
     house.results.replace_failure(job.tenant, job.job_id, note)
     return again
 
@@ -267,7 +267,7 @@ def test_a_job_that_was_tried_anew_and_has_ended_is_left_alone(house: House, end
     if end == "completed":
         house.complete(job)
     else:
-        failure = dead_letters.encode_failure(again, {"code": "a", "detail": "b"}, 1000.0)
+        failure = failures.encode_failure(again, {"code": "a", "detail": "b"}, 1000.0)
         house.results.save_failure("default", again.job_id, failure)
 
     assert not house.work().is_needed()

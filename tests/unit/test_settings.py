@@ -48,13 +48,13 @@ def test_a_number_that_is_none_is_refused() -> None:
 def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "image-upload-key").write_text("s3cret\n")
 
-    assert Settings(secrets_dir=str(tmp_path)).secret("image-upload-key") == "s3cret"
+    assert Settings(secrets_dir=str(tmp_path)).secrets.text("image-upload-key") == "s3cret"
 
 
-@pytest.mark.parametrize("content", [None, "", "\n"])
-def test_a_missing_or_empty_secret_names_its_file(tmp_path: Path, content: str | None) -> None:
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff"])
+def test_a_secret_that_cannot_be_read_names_its_file(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
-        (tmp_path / "job-signing-key").write_text(content)
+        (tmp_path / "job-signing-key").write_bytes(content)
 
     with pytest.raises(SettingsError, match="job-signing-key"):
-        Settings(secrets_dir=str(tmp_path)).secret("job-signing-key")
+        Settings(secrets_dir=str(tmp_path)).secrets.text("job-signing-key")

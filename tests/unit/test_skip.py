@@ -11,7 +11,7 @@ from pipeline.errors import NotFound, PipelineError, Rejected, Unavailable
 from pipeline.events.cloudevents import Origin
 from pipeline.events.dead_letters import DeadLetter, decode
 from pipeline.kafka import topics
-from pipeline.kafka.broker import BrokerProbe
+from pipeline.kafka.broker_probe import BrokerProbe
 from pipeline.settings import Settings
 from pipeline.storage.results import Results
 from tests.fakes import MemoryCache, MemoryStore, StubBroker, StubReader

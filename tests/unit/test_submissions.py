@@ -21,7 +21,7 @@ from pipeline.errors import Conflict, InvalidImage, KeyReused, OverQuota, Reject
 from pipeline.http.web import Call
 from pipeline.images import decoding
 from pipeline.kafka import topics
-from pipeline.kafka.broker import Written
+from pipeline.kafka.publisher import Written
 from pipeline.quotas import Quota
 from pipeline.settings import Settings
 from pipeline.storage.results import Found

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline import timeouts
 from pipeline.errors import SettingsError
 from pipeline.settings import Settings
-from pipeline.timeouts import SHUTDOWN_GRACE_SECONDS, Chain, check
+from pipeline.timeouts import chain
+from pipeline.timeouts.chain import Chain, check
+from pipeline.timeouts.defaults import SHUTDOWN_GRACE_SECONDS
 from tests.stack import ROOT
 from tests.timeouts_table import table
 
@@ -189,7 +190,7 @@ def test_every_container_of_ours_is_told_the_whole_chain(service: str) -> None:
     told = _ours()[service]["environment"]
 
     assert isinstance(told, dict)
-    assert timeouts.levers() - of_functions <= told.keys()
+    assert chain.levers() - of_functions <= told.keys()
     assert not of_functions & told.keys()
 
 

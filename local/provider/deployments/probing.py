@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from local.provider.refusal import Refused
-from pipeline.timeouts import in_seconds
+from pipeline.timeouts.durations import in_seconds
 
 HEALTH, READY = "com.openfaas.health.http.", "com.openfaas.ready.http."
 PATH = "path"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from local.provider.refusal import Refused
-from pipeline import timeouts
 from pipeline.limits import Limits
 from pipeline.names import FUNCTIONS
+from pipeline.timeouts import durations
 
-NAMES = (*timeouts.EXEC, timeouts.WRITE, timeouts.READ)
+NAMES = (*durations.EXEC, durations.WRITE, durations.READ)
 
 
 def asked_for(env: Mapping[str, str]) -> float | None:
@@ -19,7 +19,7 @@ def asked_for(env: Mapping[str, str]) -> float | None:
         Refused: a variable is no duration; the text names it.
     """
     try:
-        return timeouts.call_seconds(env)
+        return durations.call_seconds(env)
     except ValueError as error:
         raise Refused(400, str(error)) from error
 

@@ -19,7 +19,7 @@ from local.services.progress import StepFailed, say
 from local.services.settings import ROOT, Stack
 from local.services.supervision import parts, supervisor
 from local.services.supervision.watch import Watch, failure
-from pipeline import timeouts
+from pipeline.timeouts import chain
 
 _POLL_SECONDS = 0.02
 _FUNCTIONS_NEED = ("topics", "redis", "provider")
@@ -153,7 +153,7 @@ def _check_issuer(stack: Stack) -> None:
 
 def _check_timeouts() -> None:
     try:
-        timeouts.check(os.environ)
+        chain.check(os.environ)
     except ValueError as error:
         raise StepFailed(f"The timeouts do not fit together: {error}.") from error
 

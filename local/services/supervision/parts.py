@@ -14,7 +14,7 @@ from local.services.progress import StepFailed
 from local.services.servers import kafka, minio, nginx, redis
 from local.services.settings import ROOT, Stack
 from local.services.supervision import probes
-from pipeline.timeouts import KILL_SECONDS
+from pipeline.timeouts.defaults import KILL_SECONDS
 
 _MAKES_OWN = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 

@@ -20,7 +20,7 @@ from local.machine.processes import Process
 from local.services.settings import Stack
 from local.services.supervision import logs, parts
 from local.services.supervision.supervised import Supervised
-from pipeline import timeouts
+from pipeline.timeouts import chain
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def main(names: list[str]) -> int:
     stack = Stack.from_env(os.environ)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        timeouts.check(os.environ)
+        chain.check(os.environ)
         with files.lock(stack.state_dir / "supervisor.lock", wait=False):
             return _supervise(stack, names)
     except files.Busy as busy:

@@ -1,4 +1,4 @@
-"""Kafka: how events are published and acknowledged, and how a consumer is made."""
+"""Kafka: how events are published, and when their acknowledgement is given up."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from pipeline.errors import PipelineError, Refused, Unavailable
 from pipeline.hooks import crashes
 from pipeline.kafka import clients
-from pipeline.kafka.topics import READ, TOPICS
+from pipeline.kafka.topics import TOPICS
 from pipeline.settings import Settings
-from pipeline.timeouts import SESSION_SECONDS, poll_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +32,6 @@ class Written(NamedTuple):
     offset: int
 
 
-OnCommit = Callable[[KafkaError | None, list[TopicPartition]], None]
-
 # An acknowledgement ends the wait at once; this is how long closing may take.
 _POLL_SECONDS = 0.5
 # A producer that a broker told of a partition without a leader, as one does that shuts down, may
@@ -47,13 +44,9 @@ _QUEUE_MESSAGES = 20_000
 _FINAL = frozenset(
     {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError._INVALID_ARG}
 )
-_SESSION_TIMEOUT_MILLISECONDS = int(SESSION_SECONDS * 1000)
-# Read ahead of all partitions together; librdkafka takes it of each.
-_QUEUED_KILOBYTES = 49_152
-_LEAST_QUEUED_KILOBYTES = 256
-# How soon partitions that were added are read, and later written to: librdkafka's default is 5 min.
-_READER_LOOKS_MILLISECONDS = 10_000
-_WRITER_LOOKS_MILLISECONDS = 30_000
+# How soon partitions that were added are written to, after they are read: librdkafka's default is
+# 5 min.
+_LOOK_MILLISECONDS = 30_000
 
 
 class Publisher:
@@ -184,80 +177,8 @@ def _make_producer(settings: Settings) -> Producer:
             "socket.connection.setup.timeout.ms": 1000,
             "reconnect.backoff.ms": 50,
             "reconnect.backoff.max.ms": 1000,
-            "topic.metadata.refresh.interval.ms": _WRITER_LOOKS_MILLISECONDS,
+            "topic.metadata.refresh.interval.ms": _LOOK_MILLISECONDS,
             "queue.buffering.max.messages": _QUEUE_MESSAGES,
             "message.max.bytes": max(topic.max_event_bytes for topic in TOPICS),
         },
     )
-
-
-def make_consumer(settings: Settings, on_commit: OnCommit) -> Consumer:
-    """Make a consumer that starts at the earliest event and never commits by itself.
-
-    Args:
-        on_commit: told the outcome of every asynchronous commit, from within `poll`.
-    """
-    return clients.Consumer(
-        settings,
-        {
-            "group.id": settings.consumer_group,
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": False,
-            "on_commit": on_commit,
-            # Nothing here is written in transactions: one that does not end would hold up the rest.
-            "isolation.level": "read_uncommitted",
-            "enable.auto.offset.store": False,
-            "partition.assignment.strategy": "cooperative-sticky",
-            "session.timeout.ms": _SESSION_TIMEOUT_MILLISECONDS,
-            "heartbeat.interval.ms": _SESSION_TIMEOUT_MILLISECONDS // 8,
-            "max.poll.interval.ms": int(poll_seconds(settings.classifier_call_seconds) * 1000),
-            "reconnect.backoff.max.ms": 1000,
-            "socket.nagle.disable": True,
-            "topic.metadata.refresh.interval.ms": _READER_LOOKS_MILLISECONDS,
-            "queued.max.messages.kbytes": _queued_kilobytes(settings),
-        },
-    )
-
-
-def _queued_kilobytes(settings: Settings) -> int:
-    """What may wait of one partition; a consumer alone has all of every topic that is read."""
-    partitions = len(READ) * settings.kafka_partitions
-    return max(_QUEUED_KILOBYTES // partitions, _LEAST_QUEUED_KILOBYTES)
-
-
-class BrokerProbe:
-    """Answers whether Kafka is there and whether a consumer group has members."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._timeout_seconds = settings.produce_timeout_seconds
-        self._group = settings.consumer_group
-        self._settings = settings
-        self._client = clients.AdminClient(settings)
-        self._group_client = clients.AdminClient(settings)
-
-    def check_broker(self) -> None:
-        """Ask for the cluster's metadata.
-
-        Raises:
-            Unavailable: no broker answered.
-        """
-        try:
-            self._client.list_topics(timeout=self._timeout_seconds)
-        except KafkaException as error:
-            raise Unavailable(f"Kafka does not answer: {error.args[0].str()}") from error
-
-    def consumers(self) -> int:
-        """Count the members of the consumer group.
-
-        Raises:
-            Unavailable: no broker answered.
-        """
-        described: dict[str, Any] = self._group_client.describe_consumer_groups(
-            [self._group], request_timeout=self._timeout_seconds
-        )
-        try:
-            return len(described[self._group].result(self._timeout_seconds).members)
-        except (KafkaException, TimeoutError) as error:
-            # librdkafka never asks a coordinator again that was killed and came back.
-            self._group_client = clients.AdminClient(self._settings)
-            raise Unavailable("Kafka does not say who is in the consumer group") from error
