@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -18,8 +19,10 @@ from confluent_kafka import (
 
 from pipeline.errors import Unavailable
 from pipeline.kafka import clients, topics
+from pipeline.kafka.recovery import Replaceable
 from pipeline.kafka.topics import Partition
 from pipeline.settings import Settings
+from pipeline.timeouts.defaults import CLIENT_STUCK_SECONDS
 
 # Asked no more often: where partitions begin, which changes when days-old events expire, and how
 # far the group is when nothing has come since nothing waited, which only an operator may change.
@@ -61,7 +64,7 @@ class BacklogProbe:
         read: Sequence[topics.Topic] = topics.READ,
     ) -> None:
         self._clock = clock
-        self._read = read
+        self._topics = read
         self._places: list[Partition] = []
         self._places_until = 0.0
         self._firsts: dict[Partition, int] = {}
@@ -70,7 +73,8 @@ class BacklogProbe:
         self._rest_ends: dict[Partition, int] = {}
         self._rest_until = 0.0
         self._timeout_seconds = settings.produce_timeout_seconds
-        self._consumer = (connect or _connect)(settings)
+        connecting = partial(connect or _connect, settings)
+        self._clients = Replaceable(connecting, CLIENT_STUCK_SECONDS, clock)
 
     def read(self) -> Reading:
         """Read all partitions.
@@ -79,28 +83,33 @@ class BacklogProbe:
             Unavailable: Kafka did not say it of every partition.
         """
         try:
-            self._look_for_partitions()
-            ends = self._offsets(OFFSET_END)
-            if ends == self._rest_ends and self._clock() < self._rest_until:
-                return self._rest
-            committed = self._consumer.committed(self._asked(), self._timeout_seconds)
-            found = reading(_by_place(committed), self._first_offsets(), ends)
+            with self._clients.asked() as client:
+                return self._read(client)
         except KafkaException as error:
             raise Unavailable("Kafka does not say how far the consumer group is") from error
+
+    def _read(self, client: Consumer) -> Reading:
+        self._look_for_partitions(client)
+        ends = self._offsets(client, OFFSET_END)
+        if ends == self._rest_ends and self._clock() < self._rest_until:
+            return self._rest
+        committed = client.committed(self._asked(), self._timeout_seconds)
+        found = reading(_by_place(committed), self._first_offsets(client), ends)
         self._rest, self._rest_ends = found, {} if found.waiting else ends
         self._rest_until = self._clock() + _SELDOM_SECONDS
         return found
 
-    def _look_for_partitions(self) -> None:
+    def _look_for_partitions(self, client: Consumer) -> None:
         if self._clock() < self._places_until:
             return
-        found = [place for topic in self._read for place in self._partitions_of(topic.name)]
+        names = [topic.name for topic in self._topics]
+        found = [place for name in names for place in self._partitions_of(client, name)]
         if found != self._places:
             self._places, self._firsts_until = found, 0.0
         self._places_until = self._clock() + _PARTITIONS_SECONDS
 
-    def _partitions_of(self, topic: str) -> list[Partition]:
-        told = self._consumer.list_topics(topic, timeout=self._timeout_seconds).topics[topic]
+    def _partitions_of(self, client: Consumer, topic: str) -> list[Partition]:
+        told = client.list_topics(topic, timeout=self._timeout_seconds).topics[topic]
         if told.error is not None or not told.partitions:
             raise Unavailable(f"Kafka does not say what partitions {topic} has: {told.error}")
         return [(topic, number) for number in sorted(told.partitions)]
@@ -108,17 +117,15 @@ class BacklogProbe:
     def _asked(self, offset: int = OFFSET_INVALID) -> list[TopicPartition]:
         return [TopicPartition(*place, offset) for place in self._places]
 
-    def _first_offsets(self) -> dict[Partition, int]:
+    def _first_offsets(self, client: Consumer) -> dict[Partition, int]:
         if self._clock() >= self._firsts_until:
-            self._firsts = self._offsets(OFFSET_BEGINNING)
+            self._firsts = self._offsets(client, OFFSET_BEGINNING)
             self._firsts_until = self._clock() + _SELDOM_SECONDS
         return self._firsts
 
-    def _offsets(self, which: int) -> dict[Partition, int]:
+    def _offsets(self, client: Consumer, which: int) -> dict[Partition, int]:
         # Kafka takes these two in the place of a time.
-        return _by_place(
-            self._consumer.offsets_for_times(self._asked(which), self._timeout_seconds)
-        )
+        return _by_place(client.offsets_for_times(self._asked(which), self._timeout_seconds))
 
 
 def _connect(settings: Settings) -> Consumer:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaException
 
 from pipeline.errors import Unavailable
 from pipeline.kafka import clients
+from pipeline.kafka.recovery import Replaceable
 from pipeline.settings import Settings
 
 
@@ -17,9 +19,9 @@ class BrokerProbe:
     def __init__(self, settings: Settings) -> None:
         self._timeout_seconds = settings.produce_timeout_seconds
         self._group = settings.consumer_group
-        self._settings = settings
         self._client = clients.AdminClient(settings)
-        self._group_client = clients.AdminClient(settings)
+        # Replaced whenever it fails: this is asked by people, and whether a part is ready.
+        self._group_clients = Replaceable(partial(clients.AdminClient, settings), 0.0)
 
     def check_broker(self) -> None:
         """Ask for the cluster's metadata.
@@ -38,12 +40,11 @@ class BrokerProbe:
         Raises:
             Unavailable: no broker answered.
         """
-        described: dict[str, Any] = self._group_client.describe_consumer_groups(
-            [self._group], request_timeout=self._timeout_seconds
-        )
         try:
-            return len(described[self._group].result(self._timeout_seconds).members)
+            with self._group_clients.asked() as client:
+                described: dict[str, Any] = client.describe_consumer_groups(
+                    [self._group], request_timeout=self._timeout_seconds
+                )
+                return len(described[self._group].result(self._timeout_seconds).members)
         except (KafkaException, TimeoutError) as error:
-            # librdkafka never asks a coordinator again that was killed and came back.
-            self._group_client = clients.AdminClient(self._settings)
             raise Unavailable("Kafka does not say who is in the consumer group") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import confluent_kafka
@@ -13,6 +14,7 @@ from pipeline import trust
 from pipeline.access.accounts import KAFKA, SETUP
 from pipeline.access.login import Login, LoginFile
 from pipeline.errors import SettingsError
+from pipeline.kafka.recovery import while_coordinator_moves
 from pipeline.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -22,6 +24,9 @@ _OVER_TLS = ("SSL", "SASL_SSL")
 _PROTOCOLS = (PLAINTEXT, "SASL_PLAINTEXT", *_OVER_TLS)
 # Set-up's login must work before there is anything in Kafka, so that it is not kept there.
 _MECHANISM, _SETUP_MECHANISM = "SCRAM-SHA-256", "PLAIN"
+# A broker that is back is found within a second: librdkafka looks as much as 10 s later, when who
+# asked has given up.
+_COMING_BACK: dict[str, Any] = {"reconnect.backoff.max.ms": 1000}
 
 
 class Access:
@@ -107,7 +112,7 @@ class Producer(_Renewed, confluent_kafka.Producer):
 
     def __init__(self, settings: Settings, options: Mapping[str, Any]) -> None:
         access = Access(settings)
-        super().__init__({**access.for_librdkafka(), **options}, logger=logger)
+        super().__init__({**access.for_librdkafka(), **_COMING_BACK, **options}, logger=logger)
         self._remember(access)
 
     def poll(self, timeout: float = -1) -> int:
@@ -120,12 +125,20 @@ class Consumer(_Renewed, confluent_kafka.Consumer):
 
     def __init__(self, settings: Settings, options: Mapping[str, Any]) -> None:
         access = Access(settings)
-        super().__init__({**access.for_librdkafka(), **options}, logger=logger)
+        super().__init__({**access.for_librdkafka(), **_COMING_BACK, **options}, logger=logger)
         self._remember(access)
 
     def poll(self, timeout: float = -1) -> confluent_kafka.Message | None:
         self._renew()
         return super().poll(timeout)
+
+    def committed(
+        self, partitions: list[confluent_kafka.TopicPartition], timeout: float = -1
+    ) -> list[confluent_kafka.TopicPartition]:
+        """Tell what was committed of partitions; waits for a coordinator that moves."""
+        self._renew()
+        ask = partial(super().committed, partitions)
+        return while_coordinator_moves(ask, timeout) if timeout >= 0 else ask(timeout)
 
     def offsets_for_times(self, *arguments: Any, **named: Any) -> Any:
         self._renew()
@@ -137,7 +150,7 @@ class AdminClient(_Renewed, admin.AdminClient):
 
     def __init__(self, settings: Settings) -> None:
         access = Access(settings)
-        super().__init__(access.for_librdkafka(), logger=logger)
+        super().__init__({**access.for_librdkafka(), **_COMING_BACK}, logger=logger)
         self._remember(access)
 
     def list_topics(self, *arguments: Any, **named: Any) -> admin.ClusterMetadata:

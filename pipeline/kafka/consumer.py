@@ -42,7 +42,6 @@ def make_consumer(settings: Settings, on_commit: OnCommit) -> Consumer:
             "session.timeout.ms": _SESSION_MILLISECONDS,
             "heartbeat.interval.ms": _SESSION_MILLISECONDS // 8,
             "max.poll.interval.ms": int(poll_seconds(settings.classifier_call_seconds) * 1000),
-            "reconnect.backoff.max.ms": 1000,
             "socket.nagle.disable": True,
             "topic.metadata.refresh.interval.ms": _LOOK_MILLISECONDS,
             "queued.max.messages.kbytes": _queued_kilobytes(settings),

@@ -17,6 +17,7 @@ from pipeline.hooks import crashes
 from pipeline.kafka import clients
 from pipeline.kafka.topics import TOPICS
 from pipeline.settings import Settings
+from pipeline.timeouts.defaults import CLIENT_STUCK_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -24,20 +25,8 @@ logger = logging.getLogger(__name__)
 _Destination = tuple[str | None, int | None]
 _NO_PARTITION = -1
 
-
-class Written(NamedTuple):
-    """Where an event lies in its topic."""
-
-    partition: int
-    offset: int
-
-
 # An acknowledgement ends the wait at once; this is how long closing may take.
 _POLL_SECONDS = 0.5
-# A producer that a broker told of a partition without a leader, as one does that shuts down, may
-# never send to it again (librdkafka issue 5430). It is replaced when nothing was acknowledged for
-# longer than a broker takes to answer again.
-_STUCK_SECONDS = 6.0
 # Room for a burst of events of at most 4 KB; beyond it `publish` says Unavailable at once.
 _QUEUE_MESSAGES = 20_000
 # Said of the event itself.
@@ -49,11 +38,20 @@ _FINAL = frozenset(
 _LOOK_MILLISECONDS = 30_000
 
 
+class Written(NamedTuple):
+    """Where an event lies in its topic."""
+
+    partition: int
+    offset: int
+
+
 class Publisher:
     """One producer for all threads; each event's acknowledgement is awaited by whoever sent it.
 
     `acks=all` without idempotence: an event written twice by a retry is harmless here, and a
-    producer without sequence numbers has no fatal state to recover from.
+    producer without sequence numbers has no fatal state to recover from. One that was told of a
+    partition without a leader, by a broker that shuts down, may never send to it again (librdkafka
+    issue 5430): it is replaced.
     """
 
     def __init__(
@@ -141,7 +139,7 @@ class Publisher:
         topic, partition, now = message.topic(), message.partition(), self._clock()
         if error is not None:
             since = self._failing_since.setdefault((topic, partition), now)
-            self._is_stuck = self._is_stuck or now - since > _STUCK_SECONDS
+            self._is_stuck = self._is_stuck or now - since > CLIENT_STUCK_SECONDS
             return
         for place in ((topic, partition), (topic, _NO_PARTITION)):
             self._failing_since.pop(place, None)
@@ -176,7 +174,6 @@ def _make_producer(settings: Settings) -> Producer:
             "message.timeout.ms": int(settings.produce_timeout_seconds * 1000),
             "socket.connection.setup.timeout.ms": 1000,
             "reconnect.backoff.ms": 50,
-            "reconnect.backoff.max.ms": 1000,
             "topic.metadata.refresh.interval.ms": _LOOK_MILLISECONDS,
             "queue.buffering.max.messages": _QUEUE_MESSAGES,
             "message.max.bytes": max(topic.max_event_bytes for topic in TOPICS),

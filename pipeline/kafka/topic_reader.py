@@ -16,15 +16,6 @@ from pipeline.settings import Settings
 _ANSWER_SECONDS = 10.0
 _MESSAGES_AT_ONCE = 500
 _QUEUED_KILOBYTES = 4_096
-# Who keeps a group's offsets has just started, or is another broker by now: it is told soon.
-_COORDINATOR_MOVES = frozenset(
-    {
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.NOT_COORDINATOR,
-    }
-)
-_AGAIN_SECONDS = 0.1
 _HAS_MEMBERS = frozenset(
     {
         KafkaError.UNKNOWN_MEMBER_ID,
@@ -105,7 +96,11 @@ class TopicReader:
         Raises:
             Unavailable: Kafka does not answer.
         """
-        found = self._committed([TopicPartition(span.topic, span.partition) for span in spans])
+        asked = [TopicPartition(span.topic, span.partition) for span in spans]
+        try:
+            found = self._consumer.committed(asked, timeout=_ANSWER_SECONDS)
+        except KafkaException as error:
+            raise _unavailable(error.args[0]) from error
         for partition in found:
             if partition.error is not None:
                 raise _unavailable(partition.error)
@@ -114,17 +109,6 @@ class TopicReader:
             replace(span, first=max(span.first, partition.offset))
             for span, partition in zip(spans, found, strict=True)
         ]
-
-    def _committed(self, asked: list[TopicPartition]) -> list[TopicPartition]:
-        deadline = time.monotonic() + _ANSWER_SECONDS
-        while True:
-            try:
-                return self._consumer.committed(asked, timeout=_ANSWER_SECONDS)
-            except KafkaException as error:
-                is_moving = error.args[0].code() in _COORDINATOR_MOVES
-                if not is_moving or time.monotonic() > deadline:
-                    raise _unavailable(error.args[0]) from error
-            time.sleep(_AGAIN_SECONDS)
 
     def commit(self, topic: str, partition: int, offset: int) -> None:
         """Set how far the consumer group is; it must have no member.

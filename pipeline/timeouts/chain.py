@@ -96,6 +96,8 @@ def _links(waits: Mapping[str, Wait]) -> tuple[Link, ...]:
         link("put off", "retention", "a call is to be made before Kafka deletes it"),
         link("grace", "kill", "what is in flight is answered before the process is killed"),
         link("drain", "kill", "what is finished is committed before the process is killed"),
+        link("broker", "session", "a consumer is still a member when the broker is back"),
+        link("broker", "stuck", "a broker that comes back is to find the clients it knows"),
         link("session", "poll", "librdkafka takes nothing else"),
         link("consumer", "poll", "a consumer that waits for its last calls is still in its group"),
         link("drain", "poll", "and commits what it has finished"),

@@ -19,9 +19,12 @@ KILL_SECONDS = 30.0
 # How long a consumer waits for the work in its hands when it is told to end; then it commits.
 DRAIN_SECONDS = 25.0
 SHUTDOWN_GRACE_SECONDS = 5.0
-# How long the partitions of a killed consumer wait for another; and longer than a killed broker is
-# away, so that the consumer is still a member when it comes back.
+# A broker that was killed answers again after so long, as local/services/servers/kafka.py has it.
+BROKER_BACK_SECONDS = 6.5
+# How long the partitions of a killed consumer wait for another.
 SESSION_SECONDS = 8.0
+# For so long nothing may come of a client of Kafka before another takes its place.
+CLIENT_STUCK_SECONDS = 8.0
 # Kafka's own default, which is enough for calls of up to some minutes.
 LEAST_POLL_SECONDS = 300.0
 # How long the provider waits at least until the queue has accepted an asynchronous call.

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 
 from pipeline.limits import Limits
 from pipeline.timeouts.defaults import (
+    BROKER_BACK_SECONDS,
     CACHE_SECONDS,
     CALL_WAIT_SECONDS,
+    CLIENT_STUCK_SECONDS,
     DECODE_SECONDS,
     DRAIN_SECONDS,
     KILL_SECONDS,
@@ -146,7 +148,11 @@ def waits_of(environment: Mapping[str, str]) -> dict[str, Wait]:
         ),
         "drain": Wait("a consumer's last work", DRAIN_SECONDS, ""),
         "kill": Wait("the time from SIGTERM to SIGKILL", KILL_SECONDS, ""),
+        "broker": Wait("the return of a broker that was killed", BROKER_BACK_SECONDS, ""),
         "session": Wait("Kafka's session (`session.timeout.ms`)", SESSION_SECONDS, ""),
+        "stuck": Wait(
+            "how long a client of Kafka may fail before it is replaced", CLIENT_STUCK_SECONDS, ""
+        ),
     }
     waits["first retry"] = fixed(
         "RETRY_BASE_SECONDS",

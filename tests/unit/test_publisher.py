@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from pipeline.errors import Refused, Unavailable
 from pipeline.kafka.publisher import Publisher
 from pipeline.settings import Settings
+from pipeline.timeouts.defaults import BROKER_BACK_SECONDS
 
 TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)
 TIMED_OUT = KafkaError(KafkaError._MSG_TIMED_OUT)
@@ -88,8 +89,8 @@ def kafka() -> Iterator[Kafka]:
 def test_a_producer_that_delivers_nothing_for_long_is_replaced(kafka: Kafka) -> None:
     kafka.clients[0].stuck.add("image-results")
 
-    answers = [kafka.publish(at=second) for second in (0, 3, 7)]
-    after = [kafka.publish(at=second) for second in (8, 9, 10)]
+    answers = [kafka.publish(at=second) for second in (0, 3, 9)]
+    after = [kafka.publish(at=second) for second in (10, 11, 12)]
 
     assert answers == [False, False, False]
     assert after[1:] == [True, True]  # the first may still have met the old one
@@ -99,21 +100,21 @@ def test_a_producer_that_delivers_nothing_for_long_is_replaced(kafka: Kafka) -> 
 def test_a_topic_that_is_stuck_shows_although_another_is_not(kafka: Kafka) -> None:
     kafka.clients[0].stuck.add("image-results")
 
-    for second in range(8):
+    for second in range(10):
         kafka.publish("image-failures", at=second)
         kafka.publish("image-results", at=second)
-    kafka.publish(at=8)
+    kafka.publish(at=10)
 
-    assert kafka.publish(at=9)
+    assert kafka.publish(at=11)
 
 
 def test_a_short_outage_replaces_nothing(kafka: Kafka) -> None:
     for start in (0, 10, 20):
         kafka.clients[0].stuck.add("image-results")
         kafka.publish(at=start)
-        kafka.publish(at=start + 5)
+        kafka.publish(at=start + BROKER_BACK_SECONDS)
         kafka.clients[0].stuck.clear()
-        kafka.publish(at=start + 6)
+        kafka.publish(at=start + 7)
 
     assert len(kafka.clients) == 1
 

@@ -49,7 +49,8 @@ message.max.bytes=1048576
 log.segment.bytes=67108864
 log.retention.hours=168
 
-# After kill -9 the broker answers again in 6.5 s instead of 13; each beat costs CPU at rest.
+# After kill -9 the broker answers again in 6.5 s instead of 13 (BROKER_BACK_SECONDS, with which
+# others reckon); each beat costs CPU at rest.
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=1000
 
