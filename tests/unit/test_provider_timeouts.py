@@ -12,6 +12,7 @@ from local.provider.limits import timeouts
 from local.provider.refusal import Refused
 from pipeline.limits import Limits
 from pipeline.names import FUNCTIONS
+from pipeline.timeouts.chain import Chain
 from tests.stack import ROOT
 
 USUAL, MOST = 60.0, 900.0
@@ -75,6 +76,23 @@ def test_a_function_of_ours_is_refused_what_its_routes_do_not_wait_for(name: str
 
     with pytest.raises(Refused, match=r"61 s a call .* 60 s at most.*REQUEST_TIMEOUT_SECONDS"):
         timeouts.check(name, {"EXEC_TIMEOUT": "61"}, Limits())
+
+
+@pytest.mark.parametrize("patience", [1, 5, 30, 600])
+@pytest.mark.parametrize("call", [1, 60, 900])
+def test_whoever_waits_for_a_call_waits_longer_than_it_takes(patience: int, call: int) -> None:
+    limits = Limits()
+
+    of_ours = [timeouts.answered_within(name, patience, call, limits) for name in FUNCTIONS]
+    of_any = timeouts.answered_within("worker", patience, call, limits)
+
+    assert max(of_ours) < Chain.from_env({}).seconds("gateway")
+    assert max(of_ours) < Chain.from_env({}).seconds("consumer")
+    assert of_any < Chain.from_env({}).seconds("any gateway")
+
+
+def test_ours_takes_as_long_as_it_may_where_a_replica_runs() -> None:
+    assert timeouts.answered_within("image-upload", 5, 60, Limits()) == 5 + 60 + 1
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from local.provider.replicas.replica import Replica
 
 ANSWER = Answer(200, b"OK", [])
 ANSWER.is_whole = True
+HANGS = Answer(200, b"OK", [])
 
 
 class StubReplica:
@@ -47,6 +48,8 @@ class StubReplica:
         self.told.append("send")
         if isinstance(end := self._ends.pop(0), Exception):
             raise end
+        if end is HANGS:
+            await asyncio.Event().wait()
         return end
 
     def close_idle(self) -> None:
@@ -64,9 +67,10 @@ class StubReplica:
 
 class StubFunction:
     name, invocations = "echo", 0
-    patience_seconds = timeout_seconds = answers_seconds = 10.0
+    patience_seconds = timeout_seconds = 10.0
 
-    def __init__(self, replica: StubReplica) -> None:
+    def __init__(self, replica: StubReplica, answers_seconds: float) -> None:
+        self.answers_seconds = answers_seconds
         self.avoided: list[object] = []
         self._replica = replica
 
@@ -79,9 +83,11 @@ async def told(call: Call, answer: Answer, connection: Connection) -> int:
     return answer.status
 
 
-def forward(*ends: Exception | Answer) -> tuple[int, StubReplica, StubFunction]:
+def forward(
+    *ends: Exception | Answer, answers_seconds: float = 10.0
+) -> tuple[int, StubReplica, StubFunction]:
     replica = StubReplica(*ends)
-    function = StubFunction(replica)
+    function = StubFunction(replica, answers_seconds)
     secrets = SimpleNamespace(authorization=lambda: "Basic x")
     proxy = Proxy(cast(Functions, None), cast(Host, SimpleNamespace(secrets=secrets)))
     made: dict[str, Any] = {"method": b"POST", "target": b"/", "headers": [], "sender": "a"}
@@ -114,3 +120,10 @@ def test_it_is_sent_again_once(first: Exception) -> None:
         forward(first, BrokenOff("reset"), ANSWER)
 
     assert caught.value.status == 502
+
+
+def test_a_call_that_a_replica_was_waited_for_is_told_what_was_left() -> None:
+    with pytest.raises(Problem, match=r"0\.[0-9] s that were left of the 0\.05 s") as caught:
+        forward(HANGS, answers_seconds=0.05)
+
+    assert caught.value.status == 504

@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 from local.provider.deployments.version import Version
 from local.provider.functions.durations import Invocations
+from local.provider.limits import timeouts
 from local.provider.limits.scaling import Scaling
 from local.provider.replicas.host import Host
 from local.provider.replicas.replica import Replica
 from local.provider.replicas.replica_set import NotReady, Numbers, Pulse, ReplicaSet
-from pipeline.limits import MARGIN_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -87,8 +87,9 @@ class Function:
     @property
     def answers_seconds(self) -> float:
         """By when a call of it is answered, whatever becomes of its replicas."""
-        total = self.patience_seconds + self.timeout_seconds + MARGIN_SECONDS
-        return min(total, self._host.settings.limits.provider_answers_seconds)
+        return timeouts.answered_within(
+            self.name, self.patience_seconds, self.timeout_seconds, self._host.settings.limits
+        )
 
     async def borrow(self, avoid: Replica | None, deadline: float) -> Replica | None:
         """Return a ready replica, or None if there is none until the deadline; give it back.

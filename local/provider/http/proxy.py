@@ -128,6 +128,12 @@ class Proxy:
                     raise Incomplete(str(error)) from error
         except TimeoutError as error:
             detail = f"function {function.name} took longer than the {seconds:g} s that it may"
+            if left_seconds < seconds:
+                within = function.answers_seconds
+                detail = (
+                    f"function {function.name} took longer than the {left_seconds:.1f} s that were"
+                    f" left of the {within:g} s in which its calls are answered"
+                )
             if answer:
                 raise Incomplete(detail) from error
             raise Problem(HTTPStatus.GATEWAY_TIMEOUT, detail) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from local.provider.refusal import Refused
-from pipeline.limits import Limits
+from pipeline.limits import MARGIN_SECONDS, Limits
 from pipeline.names import FUNCTIONS
 from pipeline.timeouts import durations
 
@@ -40,6 +40,22 @@ def check(name: str, env: Mapping[str, str], limits: Limits) -> None:
             f"the function {name} allows itself {seconds:g} s a call ({said[:120]}); the gateway"
             f" waits {most:g} s at most. Allow less, or raise {lever}",
         )
+
+
+def answered_within(
+    name: str, patience_seconds: float, call_seconds: float, limits: Limits
+) -> float:
+    """Tell after how many seconds a call has its answer, whatever becomes of its replicas.
+
+    Routes and the consumer wait for ours as if one ran already: where one is started first, what
+    that takes is taken from the call. For any other function the gateway waits longer.
+
+    Args:
+        patience_seconds: for a replica.
+        call_seconds: as `of_calls` tells it.
+    """
+    most = limits.call_seconds if name in FUNCTIONS else limits.provider_answers_seconds
+    return min(patience_seconds + call_seconds + MARGIN_SECONDS, most)
 
 
 def of_calls(env: Mapping[str, str], usual_seconds: float, most_seconds: float) -> float:
