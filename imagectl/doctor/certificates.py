@@ -18,6 +18,8 @@ _SECONDS = 10.0
 _DAY_SECONDS = 24 * 60 * 60
 # Time to have another one made.
 _WARN_DAYS = 21
+# Which variable names the file of who vouches for it; of all others SERVICES_CA_FILE.
+_AUTHORITIES = {"GATEWAY_URL": "TLS_CA_FILE", "OIDC_ISSUER": "OIDC_CA_FILE"}
 
 
 def examine(deployment: Deployment) -> list[Finding]:
@@ -52,6 +54,10 @@ def _places(deployment: Deployment) -> Iterator[tuple[str, tuple[str, int, str |
     url = urlsplit(settings.redis_url)
     if url.scheme == "rediss":
         yield "REDIS_URL", (url.hostname or "", url.port or 6379, authority)
+    url = urlsplit(deployment.environment.get("OIDC_ISSUER") or "")
+    if url.scheme == "https":
+        authority = deployment.environment.get("OIDC_CA_FILE") or None
+        yield "OIDC_ISSUER", (url.hostname or "", url.port or 443, authority)
 
 
 def examined(name: str, host: str, port: int, authority: str | None) -> list[Wrong]:
@@ -69,7 +75,7 @@ def examined(name: str, host: str, port: int, authority: str | None) -> list[Wro
         ):
             told = channel.getpeercert() or {}
     except ssl.SSLCertVerificationError as error:
-        variable = "TLS_CA_FILE" if name == "GATEWAY_URL" else "SERVICES_CA_FILE"
+        variable = _AUTHORITIES.get(name, "SERVICES_CA_FILE")
         change = f"renew the certificate, or let {variable} name who made it"
         found = f"{where}: {error.verify_message}"
         return [Wrong(found, "a certificate of a known authority, for this name", change)]

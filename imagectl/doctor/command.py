@@ -13,6 +13,7 @@ import click
 from imagectl.doctor import (
     buckets,
     cache,
+    callers,
     certificates,
     clocks,
     configuration,
@@ -37,6 +38,8 @@ _CONFIGURATION: dict[str, Examination] = {
     "settings": configuration.settings,
     "timeouts": configuration.timeouts,
     "ports": configuration.ports,
+    "issuer": callers.issuer,
+    "rate": callers.rate,
     "functions": stack_file.functions,
     "secrets": secret_files.examine,
     "disk": machine.disk,

@@ -12,11 +12,12 @@ from imagectl.settings import authority_of, gateway_url_of, patient, settings_of
 from pipeline.settings import Settings
 from pipeline.timeouts import chain
 
-# Where consumers answer: run files of a local stack, each with the name that its port has there.
+# Where these answer: run files of a local stack, each with the name that its port has there.
 _CONSUMERS = {
     "image-process-consumer": "consumer",
     "async-call-consumer": "async_call",
     "classifier-autoscaler": "autoscaler",
+    "token-verifier": "oidc",
 }
 
 

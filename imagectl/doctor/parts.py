@@ -9,7 +9,6 @@ from imagectl.doctor.deployment import Deployment
 from imagectl.doctor.finding import FAILED, WARNING, Finding, Wrong, of, unseen
 from pipeline.errors import Unavailable
 
-_CONSUMERS = ("image-process-consumer", "async-call-consumer", "classifier-autoscaler")
 _SOUND = ("healthy", "done")
 _READY = "ready"
 # Redis is a cache: without it every answer still comes, only slower.
@@ -83,7 +82,7 @@ def supervised(deployment: Deployment) -> list[Finding]:
 
 
 def consumers(deployment: Deployment) -> list[Finding]:
-    """Consumers, each at its own port."""
+    """Consumers, and what verifies bearer tokens, each at its own port."""
     urls = deployment.consumer_urls()
     if not urls:
         return [unseen("consumers", "PARTS names none")]
@@ -101,6 +100,8 @@ def _consumer(name: str, url: str) -> Iterator[Wrong]:
     told = answer.json()
     if answer.status != 200:
         yield Wrong(f"{name}: {told.get('status') or answer.status}", "ok", change)
+    elif trouble := told.get("message"):
+        yield Wrong(f"{name}: {trouble}", "ok", change, WARNING)
     yield from asking.version(name, told.get("version"))
 
 

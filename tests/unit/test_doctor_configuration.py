@@ -9,12 +9,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import certifi
 import pytest
 
 from imagectl.doctor.command import examined
 from imagectl.doctor.configuration import PORTS
 from imagectl.doctor.deployment import Deployment
-from imagectl.doctor.finding import FAILED, OK, Finding
+from imagectl.doctor.finding import FAILED, OK, WARNING, Finding
 from local.services import credentials
 from local.services.ports import Ports
 from local.services.settings import Stack
@@ -64,6 +65,30 @@ BROKEN = {
     "a port that is none": (
         {"REDIS_PORT": "70000"}, "ports", "REDIS_PORT=70000", "change REDIS_PORT",
     ),
+    "an issuer in clear": (
+        {"OIDC_ISSUER": "http://issuer.example", "OIDC_AUDIENCE": "images"}, "issuer",
+        "OIDC_ISSUER='http://issuer.example'", "change OIDC_ISSUER",
+    ),
+    "an issuer whose tokens are for anybody": (
+        {"OIDC_ISSUER": "https://issuer.example"}, "issuer", "OIDC_AUDIENCE is empty",
+        "change OIDC_AUDIENCE",
+    ),
+    "tenants that are none": (
+        {"OIDC_ISSUER": "https://issuer.example", "OIDC_AUDIENCE": "images",
+         "OIDC_TENANTS": "staff=A; OIDC"}, "issuer", "OIDC_TENANTS: 'staff=A; OIDC'",
+        "change OIDC_TENANTS",
+    ),
+    "nobody who vouches for the issuer": (
+        {"OIDC_ISSUER": "https://issuer.example", "OIDC_AUDIENCE": "images",
+         "OIDC_CA_FILE": "/nowhere/ca.pem"}, "issuer", "OIDC_CA_FILE=/nowhere/ca.pem",
+        "change OIDC_CA_FILE",
+    ),
+    "a rate that is none": (
+        {"KEY_RATE": "fast"}, "rate", "KEY_RATE='fast'", "change KEY_RATE or KEY_BURST",
+    ),
+    "a burst that is no number": (
+        {"KEY_RATE": "5/s", "KEY_BURST": "many"}, "rate", "KEY_BURST='many'", "change KEY_BURST",
+    ),
     "no secrets where they are said to be": (
         {"SECRETS_DIR": "/nowhere"}, "secrets", "there is no folder /nowhere", "SECRETS_DIR names",
     ),
@@ -94,6 +119,43 @@ def test_a_broken_configuration_fails_one_check_which_names_the_value(name: str)
     assert found in told[check].found
     assert change in told[check].change
     assert told[check].wanted
+
+
+SOUND: dict[str, dict[str, str]] = {
+    "a rate": {"KEY_RATE": "50/s", "KEY_BURST": "100"},
+    "no rate": {"KEY_RATE": "none"},
+    "an issuer": {
+        "OIDC_ISSUER": "https://issuer.example/realms/a", "OIDC_AUDIENCE": "images",
+        "OIDC_TENANTS": "staff=press,guests=guests", "OIDC_PORT": "9085",
+    },
+    "an issuer on this machine": {
+        "OIDC_ISSUER": "http://127.0.0.1:9000", "OIDC_AUDIENCE": "images",
+        "OIDC_CA_FILE": certifi.where(),
+    },
+    "a port for bearer tokens that nobody takes": {"OIDC_PORT": "9085"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_configuration_fails_nothing(name: str) -> None:
+    assert wrong(findings(SOUND[name])) == set()
+
+
+@pytest.mark.parametrize(
+    ("environment", "check", "change"),
+    [
+        ({"OIDC_AUDIENCE": "images"}, "issuer", "set OIDC_ISSUER"),
+        ({"KEY_BURST": "5"}, "rate", "set KEY_RATE"),
+    ],
+)
+def test_what_says_nothing_by_itself_is_a_warning(
+    environment: dict[str, str], check: str, change: str
+) -> None:
+    told = findings(environment)
+
+    assert wrong(told) == {check}
+    assert told[check].state == WARNING
+    assert change in told[check].change
 
 
 def test_the_defaults_are_sound() -> None:
