@@ -57,6 +57,7 @@ class Workers:
         size: the most images of one.
         pool: runs the batches; threads of its own, one for each that may be allowed, when None.
         most_bugs: how often a bug may be met over one message before it fails untried.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -67,12 +68,14 @@ class Workers:
         size: int,
         pool: Executor | None = None,
         most_bugs: int = 5,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._processor = processor
         self._pending = pending
         self._limit = limit
         self._size = size
         self._most_bugs = most_bugs
+        self._clock = clock
         self._pool = pool or ThreadPoolExecutor(
             limit.most + EXPRESS_CALLS, thread_name_prefix="batch"
         )
@@ -88,9 +91,9 @@ class Workers:
         """
         if self._running:
             crashes.point("consumer.invoked")
-        self._limit.look(self._usual_calls, time.monotonic())
+        self._limit.look(self._usual_calls, self._clock())
         while self._has_room:
-            now = time.monotonic()
+            now = self._clock()
             alone = alone or self._pending.has_one_alone(now)
             if self._running and (alone or self._running[0].alone):
                 break
@@ -101,7 +104,7 @@ class Workers:
             begin(batch, alone)
             future = self._pool.submit(self._processor.process, batch)
             self._running.append(_Running(batch, alone, is_express, future, now))
-        generation = self._limit.generation(self._usual_calls, time.monotonic())
+        generation = self._limit.generation(self._usual_calls, self._clock())
         for running in self._running:
             if running.generation is None and not running.is_express:
                 running.generation = generation
@@ -142,7 +145,7 @@ class Workers:
             again = {id(delivery) for delivery in unfinished}
             if not unfinished:
                 self._tell(running)
-            due = time.monotonic() + _REST_SECONDS
+            due = self._clock() + _REST_SECONDS
             for delivery in running.batch:
                 if id(delivery) not in again:
                     yield delivery
@@ -172,13 +175,13 @@ class Workers:
         return max(1, min(self._size, most))
 
     def _note_time(self, running: _Running) -> None:
-        seconds = (time.monotonic() - running.began) / len(running.batch)
+        seconds = (self._clock() - running.began) / len(running.batch)
         known = self._image_seconds
         self._image_seconds = seconds if known is None else known + _WEIGHT * (seconds - known)
 
     def _tell(self, running: _Running) -> None:
         """Say how long a call took that was answered for all its images."""
-        now, generation = time.monotonic(), running.generation
+        now, generation = self._clock(), running.generation
         if generation is not None:
             self._limit.answered(generation, len(running.batch), now - running.began, now)
 

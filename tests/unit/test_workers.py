@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import workers
 from call_limit import CallLimit
 from deliveries import Delivery, read
 from pending import Pending
@@ -53,20 +52,18 @@ class Buggy(Idle):
 
 
 class Clock:
-    """Stands in for the time module; goes on when it is told to."""
+    """Goes on when it is told to."""
 
     def __init__(self) -> None:
         self.now = 0.0
 
-    def monotonic(self) -> float:
+    def __call__(self) -> float:
         return self.now
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    given = Clock()
-    monkeypatch.setattr(workers, "time", given)
-    return given
+def clock() -> Clock:
+    return Clock()
 
 
 class Allowed(CallLimit):
@@ -89,7 +86,7 @@ def add(pending: Pending, numbers: range, place: Partition = PLACE) -> None:
 def sizes_after(seconds: float, images: int, clock: Clock, allowed: int = 8) -> list[int]:
     """Work off four images in so many seconds; then see the calls that others are given."""
     pending, bench, calls = Pending(), Bench(), list[int]()
-    one = Workers(Finished(), pending, Allowed(allowed), 32, bench)
+    one = Workers(Finished(), pending, Allowed(allowed), 32, bench, clock=clock)
     add(pending, range(4))
     one.start(lambda batch, alone: calls.append(len(batch)), alone=False)
     clock.now += seconds
@@ -186,7 +183,7 @@ def test_the_end_of_a_batch_ends_the_wait_for_it(pending: Pending) -> None:
 
 def test_a_bug_that_ends_a_batch_costs_one_message_its_attempts(clock: Clock) -> None:
     pending, bench, buggy = Pending(), Bench(), Buggy()
-    workers = Workers(buggy, pending, CallLimit(1), 4, bench, most_bugs=3)
+    workers = Workers(buggy, pending, CallLimit(1), 4, bench, most_bugs=3, clock=clock)
     add(pending, range(4))
 
     ended: list[Delivery] = []
