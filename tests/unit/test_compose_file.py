@@ -151,3 +151,54 @@ def test_a_rollout_keeps_the_model_that_was_chosen_until_model_dir_names_another
 
     assert deployed == [served]
     assert rollout.remembered(rollout.model_dir_file(stack)) == model_dir
+
+
+# Root, for what each says there: new volumes change their owner, and secrets are their maker's.
+ROOTS = {"volumes": ["CHOWN"], "operator": ["DAC_OVERRIDE"]}
+DOCKERFILES = {
+    "image-pipeline-gateway": "gateway/Dockerfile",
+    "image-pipeline-provider": "local/Dockerfile",
+    "image-pipeline-consumers": "consumers/Dockerfile",
+    "image-pipeline-rollout": "local/Dockerfile",
+}
+# Images of others that are no root's by themselves.
+NOT_ROOTS = {"kafbat/kafka-ui"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_container_is_no_roots_has_no_rights_and_writes_nothing_but_its_volumes(
+    name: str,
+) -> None:
+    service = SERVICES[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+    assert not {"pid", "ipc", "userns_mode"} & service.keys()
+    assert service.get("cap_add", []) == ROOTS.get(name, [])
+    assert (_user_of(service) == "0") is (name in ROOTS)
+
+
+def _user_of(service: dict[str, Any]) -> str:
+    """Who a container runs as: what it says itself, else the last word of its image's recipe."""
+    image = service["image"].partition(":")[0]
+    if "user" in service:
+        return str(service["user"]).partition(":")[0]
+    if image in NOT_ROOTS:
+        return "the image's"
+    recipe = (ROOT / DOCKERFILES[image]).read_text(encoding="utf-8")
+    return str(re.findall(r"^USER (\w+)", recipe, re.MULTILINE)[-1])
+
+
+def test_no_volume_of_data_or_secrets_is_shared_but_by_those_that_must() -> None:
+    users: dict[str, set[str]] = {}
+    for name, service in SERVICES.items():
+        for volume in service.get("volumes", ()):
+            users.setdefault(volume.partition(":")[0], set()).add(name)
+
+    setting_up = {"volumes"}
+    assert users["kafka"] - setting_up == {"kafka"}
+    assert users["minio"] - setting_up == {"minio"}
+    assert users["keys"] - setting_up == {"keys", "gateway"}
+    assert users["provider"] - setting_up == {"provider", "rollout", "operator"}
