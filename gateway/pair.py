@@ -23,7 +23,7 @@ def put(certificate: Path, key: Path, pair: Path, user: str = "") -> None:
     Args:
         certificate: PEM, the server's own first.
         key: PEM, not encrypted.
-        user: who alone may read it; whoever runs this if empty.
+        user: who alone may read it, a name or a number; whoever runs this if empty.
 
     Raises:
         ValueError: they cannot be used; the text names the file, and what is wrong.
@@ -38,7 +38,7 @@ def put(certificate: Path, key: Path, pair: Path, user: str = "") -> None:
             file.write(text)
         _check(certificate, key, unfinished)
         if user and os.geteuid() == 0:
-            shutil.chown(unfinished, user)
+            shutil.chown(unfinished, int(user) if user.isdecimal() else user)
         unfinished.replace(pair)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -132,7 +132,7 @@ class Queue:
     @property
     def notes(self) -> Path:
         """Where worker notes what it is given."""
-        return self.stack.state_dir / "notes"
+        return self.stack.shared / "notes"
 
     def times(self) -> Counter[str]:
         """How often each call was made, by its id."""
@@ -181,6 +181,7 @@ def running_queue(folder: Path, replicas: int = 1, **settings: str) -> Iterator[
             assert started.returncode == 0, f"{started.stdout}\n{started.stderr}"
             queue = Queue(stack, receiver)
             queue.notes.touch()
+            queue.notes.chmod(0o666)  # the function is another user
             queue.deploy("worker", WORKER, replicas)
             yield queue
     finally:

@@ -117,8 +117,8 @@ class LocalStack(Stack):
 
     @property
     def shared(self) -> Path:
-        """The folder of the stack's state."""
-        return self.state_dir
+        """A folder in which every user may write, and take away."""
+        return made_shared(self.state_dir)
 
     def inside(self, path: Path) -> str:
         """Processes see what the tests see."""
@@ -183,6 +183,14 @@ class LocalStack(Stack):
         for path in (self.state_dir / "logs").glob("*.log*"):
             with suppress(FileNotFoundError):  # another took its place
                 yield path.read_bytes()
+
+
+def made_shared(state_dir: Path) -> Path:
+    """Have a folder in which the processes of a stack, each a user of its own, may write."""
+    folder = state_dir / "shared"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o777)
+    return folder
 
 
 def _stands_still(pid: int) -> bool:

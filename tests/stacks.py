@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.compose.project import given_project, running_project
 from tests.compose.stack import MOUNTED
-from tests.local_stack import running_stack
+from tests.local_stack import made_shared, running_stack
 from tests.stack import Stack
 
 # In a setting of `own_stack`: the folder that it shares with tests, as its processes call it.
@@ -30,7 +30,7 @@ def shared_stack(folder: Path) -> Iterator[Stack]:
 def own_stack(folder: Path, **settings: str) -> Iterator[Stack]:
     """A new stack of the same kind, with these settings for its services and the consumer."""
     in_containers = bool(os.environ.get("GATEWAY_URL"))
-    shared = MOUNTED if in_containers else str(folder)
+    shared = MOUNTED if in_containers else str(made_shared(folder))
     given = {name: text.replace(SHARED, shared) for name, text in settings.items()}
     start = running_project(folder, given) if in_containers else running_stack(folder, None, given)
     with start as stack:

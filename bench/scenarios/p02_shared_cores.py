@@ -47,7 +47,7 @@ def _measure(folder: Path | None, context: Context) -> dict[str, Any]:
     with warm_stack(folder) as warm:
         arms = {"drain": lambda: _drain(warm, images), "raw": lambda: _raw(warm, images)}
         found = rounds.shuffled(arms, 5 if context.full else 2)
-        steps = by_step.measure(warm, images, context.scratch, context.plant)
+        steps = by_step.measure(warm, images, context.plant)
     return {"rounds": found, "steps": steps, "model": warm.model}
 
 

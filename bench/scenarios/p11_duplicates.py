@@ -29,8 +29,10 @@ _THREADS = 32
 def run(context: Context) -> Outcome:
     """Measure the rates, then count."""
     unique, again = (1000, 10_000) if context.full else (400, 3000)
-    log = context.scratch / "inferences"
     with warm_stack(context.model_dir) as warm:
+        log = warm.stack.shared / "inferences"
+        log.touch()
+        log.chmod(0o666)
         Functions(warm.stack).give(CLASSIFIER, {"INFERENCE_LOG": str(log)})
         seen = _same(warm, "seen before")
         warm.drain.backlog(100, seen)

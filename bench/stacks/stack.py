@@ -48,6 +48,14 @@ class BenchStack:
         return {**os.environ, "AUTOSCALE": "0", **folders, **ports, **self.given}
 
     @property
+    def shared(self) -> Path:
+        """A folder in which functions, each a user of its own, may write."""
+        folder = self.state_dir / "shared"
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o777)
+        return folder
+
+    @property
     def run_dir(self) -> Path:
         """One file a process."""
         return self.state_dir / "run"

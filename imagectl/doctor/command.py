@@ -25,6 +25,7 @@ from imagectl.doctor import (
     report,
     secret_files,
     stack_file,
+    users,
 )
 from imagectl.doctor.deployment import Deployment
 from imagectl.doctor.examining import examine
@@ -49,6 +50,7 @@ _CONFIGURATION: dict[str, Examination] = {
 _BEFORE_THE_START: dict[str, Examination] = {"free ports": machine.free_ports}
 _RUNNING: dict[str, Examination] = {
     "processes": parts.supervised,
+    "users": users.examine,
     "gateway": parts.gateway,
     "provider": parts.provider,
     "consumers": parts.consumers,

@@ -91,6 +91,18 @@ class Deployment:
         """What a local stack notes of one of its processes; nothing where it does not run."""
         return _read(self.state_dir / "run" / f"{name}.json")
 
+    @property
+    def users(self) -> range:
+        """The numbers of a local stack's users; none where all runs as one."""
+        told = _read(self.state_dir / "isolation.json")
+        first, last = told.get("first"), told.get("last")
+        return range(first, last + 1) if isinstance(first, int) and last else range(0)
+
+    @property
+    def why_no_users(self) -> str:
+        """What a local stack's start said of it."""
+        return str(_read(self.state_dir / "isolation.json").get("absent") or "")
+
     def supervised(self) -> dict[str, Any]:
         """What the supervisor of a local stack says of its parts; nothing where there is none."""
         return _read(self.state_dir / "supervisor.json") if self.run_file("supervisor") else {}

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from local.machine import redirects
 from local.provider.deployments.secrets import Secrets
+from local.provider.deployments.users import Users
 from local.provider.functions.functions import Functions
 from local.provider.http.api import create_app
 from local.provider.http.bodies import Bodies
@@ -26,6 +27,7 @@ from local.provider.http.proxy import Proxy
 from local.provider.http.server import Runner
 from local.provider.limits import memory
 from local.provider.logs import JsonFormatter
+from local.provider.refusal import Refused
 from local.provider.replicas import leftovers, spawn, view
 from local.provider.replicas.host import Host
 from local.provider.requirements.layers import Layers
@@ -54,7 +56,8 @@ async def run(settings: Settings) -> None:
         layers = Layers(settings.layers_dir, settings.layer_bytes, settings.layer_seconds)
         stack.push_async_callback(layers.close)
         opened = await stack.enter_async_context(session)
-        host = Host(settings, secrets, opened, layers, limits, view.find())
+        users = Users(settings.users, settings.users_file)
+        host = Host(settings, secrets, opened, layers, users, limits, view.find())
         functions = Functions(host)
         bodies = Bodies(settings.max_body_bytes)
         proxy = Proxy(functions, host)
@@ -115,7 +118,7 @@ def main() -> int:
         with lock_state(settings):
             leftovers.clear(settings)
             asyncio.run(run(settings))
-    except (CannotStart, OSError, ValueError) as error:
+    except (CannotStart, Refused, OSError, ValueError) as error:
         logger.critical("provider cannot start", extra={"reason": str(error)})
         return 1
     return 0

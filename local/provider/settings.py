@@ -21,6 +21,7 @@ class Settings(StateFolders):
     limits: those that other processes keep to as well.
     async_calls_url: where the queue of /async-function takes calls; empty: there is none.
     layer_bytes, layer_seconds: what installing a function's requirements may take.
+    users: the numbers of functions' own users; none: all run as the provider does.
     """
 
     host: str
@@ -35,6 +36,7 @@ class Settings(StateFolders):
     layer_bytes: int
     layer_seconds: int
     async_calls_url: str = ""
+    users: range = range(0)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -54,6 +56,7 @@ class Settings(StateFolders):
             cache_dir=state.cache_dir(env),
             layer_bytes=_whole_number(env, "PROVIDER_LAYER_BYTES", 2_000_000_000),
             layer_seconds=_whole_number(env, "PROVIDER_LAYER_SECONDS", 600),
+            users=_numbers(env, "FUNCTION_USERS"),
         )
 
     @property
@@ -65,6 +68,11 @@ class Settings(StateFolders):
     def functions_dir(self) -> Path:
         """What is deployed: one JSON file for each function."""
         return self.state_dir / "provider" / "functions"
+
+    @property
+    def users_file(self) -> Path:
+        """Which function has which user."""
+        return self.state_dir / "provider" / "users.json"
 
     @property
     def versions_dir(self) -> Path:
@@ -79,8 +87,22 @@ class Settings(StateFolders):
     def make_folders(self) -> None:
         for folder in (self.run_dir, self.logs_dir, self.functions_dir):
             folder.mkdir(parents=True, exist_ok=True)
+        self.functions_dir.chmod(0o700)  # with the variables of all
+        # Each function's user comes to what is its own, and sees nothing else's name.
+        mode = 0o711 if self.users else 0o700
         for private in (self.versions_dir, self.replicas_dir):
-            private.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private.mkdir(parents=True, exist_ok=True)
+            private.chmod(mode)
+
+
+def _numbers(env: Mapping[str, str], name: str) -> range:
+    text = env.get(name) or ""
+    if not text:
+        return range(0)
+    first, _, last = text.partition("-")
+    if not (first.isdecimal() and last.isdecimal() and 0 < int(first) <= int(last) < 1 << 31):
+        raise ValueError(f"{name}={text!r}: expected numbers of users, as 66080-66303, or nothing")
+    return range(int(first), int(last) + 1)
 
 
 def _whole_number(env: Mapping[str, str], name: str, default: int) -> int:

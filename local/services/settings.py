@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _EVERY = "RECONCILE_EVERY_SECONDS"
 _AUTOSCALE = "AUTOSCALE"
 _ENCRYPT = "ENCRYPT_AT_REST"
+_ISOLATE = "ISOLATE"
 
 
 class SettingsError(Exception):
@@ -37,6 +38,7 @@ class Stack(StateFolders):
         limits: what every process of it keeps to.
         tls: what clients of the gateway speak.
         encrypt: whether MinIO encrypts what it is given from now on.
+        isolate: whether each process is a user of its own, where root starts it.
     """
 
     state_dir: Path
@@ -50,6 +52,7 @@ class Stack(StateFolders):
     limits: Limits = DEFAULTS
     tls: Tls = IN_CLEAR
     encrypt: bool = True
+    isolate: bool = True
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Stack:
@@ -68,6 +71,9 @@ class Stack(StateFolders):
         encrypt = environment.get(_ENCRYPT) or "1"
         if encrypt not in ("0", "1"):
             wrong.append(f"{_ENCRYPT}={encrypt!r}: expected 1, or 0 to write in clear")
+        isolate = environment.get(_ISOLATE) or "1"
+        if isolate not in ("0", "1"):
+            wrong.append(f"{_ISOLATE}={isolate!r}: expected 1, or 0 for one user for all")
         limits = DEFAULTS
         try:
             limits = Limits.from_env(environment)
@@ -91,6 +97,7 @@ class Stack(StateFolders):
             limits=limits,
             tls=tls,
             encrypt=encrypt == "1",
+            isolate=isolate == "1",
         )
 
     @property

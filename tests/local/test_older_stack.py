@@ -28,6 +28,7 @@ from pipeline.kafka.publisher import Publisher
 from pipeline.settings import Settings
 from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.signing import REGION
+from tests.local import as_user
 from tests.local_stack import LocalStack, unstarted_stack
 from tests.pictures import fresh
 from tests.stack import ROOT, until
@@ -148,8 +149,23 @@ def _client(endpoint: str, login: Login) -> Minio:
 def test_the_terminal_tells_once_what_has_changed(old: tuple[LocalStack, Job, str]) -> None:
     stack, _, told = old
 
+    again = stack.command("up").stdout
+
     assert "Each process has an account of its own from now on" in told
-    assert "an account of its own" not in stack.command("up").stdout
+    assert "each function is a user of its own" in told
+    assert "of its own" not in again
+
+
+def test_what_it_had_stored_is_its_servers_now(old: tuple[LocalStack, Job, str]) -> None:
+    stack, _, _ = old
+    data = stack.state_dir / "data"
+    owners = {
+        name: {path.lstat().st_uid for path in (data / name).rglob("*")}
+        for name in ("minio", "kafka")
+    }
+
+    for name, found in owners.items():
+        assert found == {as_user.owner_of(stack.pid(name)).user}, name
 
 
 def test_what_it_had_accepted_is_finished_and_its_key_and_job_ids_stay_valid(

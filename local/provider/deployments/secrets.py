@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import os
 import re
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -56,7 +59,7 @@ class Secrets:
         self.check_exists(name)
         replace(self.folder / name, value, self.folder)
         for copy in self._replicas_dir.glob(f"*/secrets/{name}"):
-            replace(copy, value, copy.parents[1])
+            replace(copy, value, self._replicas_dir)
 
     def remove(self, name: str) -> None:
         self.check_exists(name)
@@ -108,9 +111,17 @@ def value_of(body: dict[str, Any]) -> bytes:
 
 
 def replace(path: Path, value: bytes, workshop: Path) -> None:
-    """Write a private file whole or not at all; `workshop` is on the same file system."""
+    """Write a private file whole or not at all; `workshop` is on the same file system.
+
+    Whoever might read the one in whose place it comes may read it, too.
+    """
     unfinished = workshop / f".{path.name[:200]}.new"
     unfinished.unlink(missing_ok=True)
-    unfinished.touch(mode=0o600)
-    unfinished.write_bytes(value)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(unfinished, flags, 0o600), "wb") as file:
+        file.write(value)
+        with contextlib.suppress(FileNotFoundError):
+            before = path.lstat()
+            os.fchown(file.fileno(), before.st_uid, before.st_gid)
+            os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
     unfinished.replace(path)

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from local.machine.users import User
 from local.provider.deployments import image as images
 from local.provider.deployments import node_modules
 from local.provider.deployments.image import Image
 from local.provider.deployments.probing import Probing
 from local.provider.deployments.secrets import Secrets
 from local.provider.deployments.spec import Spec
+from local.provider.deployments.users import give_version
 from local.provider.deployments.usual_folder import USUAL_FOLDER, who_needs_it
 from local.provider.limits import timeouts
 from local.provider.refusal import Refused
@@ -88,7 +90,12 @@ def checked(
 
 
 def make(
-    spec: Spec, settings: Settings, secrets: Secrets, *, has_usual_folder: bool = True
+    spec: Spec,
+    settings: Settings,
+    secrets: Secrets,
+    *,
+    has_usual_folder: bool = True,
+    user: User | None = None,
 ) -> Version:
     """Copy what was built, so that a running version never changes under its replicas.
 
@@ -105,6 +112,7 @@ def make(
         raise Refused(500, f"{built} cannot be copied: {error}") from error
     if spec.is_read_only:
         set_writable(folder, False)
+    give_version(folder, user, is_read_only=spec.is_read_only)
     version = Version(version_id, replace_process(spec, image.process), folder)
     _ = version.requirements  # read here, in a thread
     return version

@@ -8,14 +8,17 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from local.machine import files
 from local.provider.deployments import version as versions
 from local.provider.deployments.spec import Spec
+from local.provider.deployments.users import give_version
 from local.provider.deployments.version import Version
 from local.provider.functions.function import Function
 from local.provider.refusal import Refused
+from local.provider.replicas import leftovers
 from local.provider.replicas.host import Host
 from local.provider.replicas.log_history import log_files
 from local.provider.replicas.replica_set import Numbers
@@ -85,6 +88,8 @@ class Functions:
         await function.remove()
         if function.name not in self._by_name and self._numbers[function.name].are_free:
             del self._numbers[function.name]
+            leftovers.end_user(self._host.users.of(function.name))
+            self._host.users.give_back(function.name)
             self._host.feed.publish(function.name, None)
             for path in log_files(self._host.settings.logs_dir, function.name):
                 path.unlink(missing_ok=True)
@@ -119,6 +124,7 @@ class Functions:
             for key in ("serving", "incoming")
             if record[key]
         }
+        self._host.users.keep(self._by_name)
         for folder in self._host.settings.versions_dir.iterdir():
             if folder.name not in kept:
                 versions.remove_folder(folder)
@@ -144,9 +150,17 @@ class Functions:
     async def _make(self, spec: Spec) -> Version:
         host = self._host
         has_folder = host.view.is_there
-        return await asyncio.to_thread(
-            versions.make, spec, host.settings, host.secrets, has_usual_folder=has_folder
-        )
+        make = partial(versions.make, has_usual_folder=has_folder, user=host.users.of(spec.name))
+        try:
+            return await asyncio.to_thread(make, spec, host.settings, host.secrets)
+        except Refused:
+            self._give_user_back(spec.name)
+            raise
+
+    def _give_user_back(self, name: str) -> None:
+        """Unless there is, or still goes, a function of that name."""
+        if name not in self._by_name and self._numbers[name].are_free:
+            self._host.users.give_back(name)
 
     def _add(self, version: Version, replicas: int, created_at: str) -> Function:
         numbers = self._numbers[version.spec.name]
@@ -172,8 +186,11 @@ class Functions:
         return {"id": version.id, "request": version.spec.request}
 
     def _version(self, record: dict[str, Any]) -> Version:
-        folder = self._host.settings.versions_dir / record["id"]
-        return Version(record["id"], Spec(record["request"]), folder)
+        folder, spec = self._host.settings.versions_dir / record["id"], Spec(record["request"])
+        if folder.exists():  # of an earlier version of ours, or with other numbers
+            user = self._host.users.of(spec.name)
+            give_version(folder, user, is_read_only=spec.is_read_only)
+        return Version(record["id"], spec, folder)
 
 
 def not_deployed(name: str) -> Refused:

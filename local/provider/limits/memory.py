@@ -40,6 +40,7 @@ class Rlimit:
     """RLIMIT_DATA: private writable memory of each process; files and shared memory are free."""
 
     means = "RLIMIT_DATA of each process"
+    is_entered_by_root = False
 
     def prefix(self, name: str, limit_bytes: int) -> list[str]:
         """Return what goes before the command line of a replica with this limit."""
@@ -56,6 +57,8 @@ class Cgroup:
     """memory.max: all memory of a replica's processes together; beyond it the kernel kills them."""
 
     means = "memory.max of a cgroup"
+    # So that a watchdog counts, too, where a function has a user of its own.
+    is_entered_by_root = True
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from local.provider.deployments.secrets import Secrets
+from local.provider.deployments.users import Users
 from local.provider.limits.memory import Memory, Rlimit
 from local.provider.replicas.replica_log import Feed
 from local.provider.replicas.view import NoView, View
@@ -23,6 +24,7 @@ class Host:
     secrets: Secrets
     session: aiohttp.ClientSession
     layers: Layers
+    users: Users
     memory: Memory = field(default_factory=Rlimit)
     view: View | NoView = field(default_factory=NoView)
     feed: Feed = field(default_factory=Feed)

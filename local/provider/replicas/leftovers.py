@@ -9,10 +9,13 @@ import signal
 from pathlib import Path
 
 from local.machine import processes
+from local.machine.users import User
 from local.provider.replicas import spawn
 from local.provider.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+_ROUNDS = 10
 
 
 def clear(settings: Settings) -> None:
@@ -23,6 +26,30 @@ def clear(settings: Settings) -> None:
             spawn.remove_files(run_file.stem, settings)
     for folder in settings.replicas_dir.iterdir():
         spawn.remove_files(folder.name, settings)
+
+
+def end_user(user: User | None) -> None:
+    """Kill whatever still runs as the user of a function that is gone, whatever it calls itself."""
+    if user is None:
+        return
+    for _ in range(_ROUNDS):  # what is killed may have begun another one
+        pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+        pids = [pid for pid in pids if _is(pid, user)]
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                logger.warning("process left by a function killed", extra={"pid": pid})
+        if not pids:
+            return
+
+
+def _is(pid: int, user: User) -> bool:
+    """Whether a process is this user's, and has not ended."""
+    try:
+        owner = os.stat(f"/proc/{pid}").st_uid
+    except FileNotFoundError:
+        return False
+    return owner == user.number and processes.start_time(pid) is not None
 
 
 def end_processes(folder: Path) -> None:

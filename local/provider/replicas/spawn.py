@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 from local.machine import files, processes
+from local.machine.users import User
 from local.provider.deployments import image as images
+from local.provider.deployments import users
 from local.provider.deployments.image import Image
 from local.provider.deployments.secrets import Secrets
 from local.provider.deployments.version import Version
@@ -42,12 +45,13 @@ async def start(
     name = f"{version.spec.name}-{number}"
     own_folder = settings.replicas_dir / name
     image = images.look(version.folder, version.spec)
-    prepare(own_folder, version, host.secrets)
+    user = host.users.of(version.spec.name)
+    prepare(own_folder, version, host.secrets, user)
     port = free_port()
     pipe = await Pipe.open()
     try:
         process = await asyncio.create_subprocess_exec(
-            *command(version, image, name, host),
+            *command(version, image, name, host, user),
             cwd=image.folder(version.folder),
             env=with_layer(environment(version, image, own_folder, port), layer),
             stdin=asyncio.subprocess.DEVNULL,
@@ -75,15 +79,21 @@ async def start(
     return Replica(name, port, process, pipe, log, own_folder, version.probing)
 
 
-def command(version: Version, image: Image, name: str, host: Host) -> list[str]:
+def command(version: Version, image: Image, name: str, host: Host, user: User | None) -> list[str]:
     """Return the function's command behind what limits the process."""
     spec = version.spec
-    drop = DROP_WRITE_ANYWHERE if spec.is_read_only and os.geteuid() == 0 else ()
     limit = host.memory.prefix(name, spec.memory_bytes) if spec.memory_bytes else []
     way = priority.prefix(spec.nice_value) if spec.nice_value else []
-    started = launch.command(version, image, limit, host.settings.max_body_bytes)
     own = host.view.prefix(host.settings.replicas_dir / name / "secrets")
-    return [*DIE_WITH_PROVIDER, *drop, "--", *own, *way, *started]
+    if user is None:
+        drop = DROP_WRITE_ANYWHERE if spec.is_read_only and os.geteuid() == 0 else ()
+        started = launch.command(version, image, limit, host.settings.max_body_bytes)
+        return [*DIE_WITH_PROVIDER, *drop, "--", *own, *way, *started]
+    # What only root may do comes first, then the process is the user's.
+    outer, inner = (limit, []) if host.memory.is_entered_by_root else ([], limit)
+    started = launch.command(version, image, inner, host.settings.max_body_bytes)
+    as_user = user.prefix(signal.SIGKILL)
+    return [*DIE_WITH_PROVIDER, "--", *own, *way, *outer, *as_user, *started]
 
 
 def clear(name: str, host: Host) -> None:
@@ -97,12 +107,13 @@ def remove_files(name: str, settings: Settings) -> None:
     shutil.rmtree(settings.replicas_dir / name, ignore_errors=True)
 
 
-def prepare(folder: Path, version: Version, secrets: Secrets) -> None:
+def prepare(folder: Path, version: Version, secrets: Secrets, user: User | None) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(mode=0o700)
     (folder / "tmp").mkdir(mode=0o700)
     secrets.give(version.spec.secrets, folder / "secrets")
+    users.give_replica(folder, user)
 
 
 def environment(version: Version, image: Image, own_folder: Path, port: int) -> dict[str, str]:

@@ -99,7 +99,7 @@ class Shelf:
     def _hold(self, digest: str) -> None:
         if digest in self._held:
             return
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         used = os.open(self._path(digest, "used"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(used, fcntl.LOCK_SH)
         os.utime(used)

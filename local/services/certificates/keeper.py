@@ -16,6 +16,8 @@ from pathlib import Path
 
 from local.machine import files
 from local.services.certificates import authority
+from local.services.isolation import record
+from local.services.isolation.accounts import NGINX
 from local.services.progress import StepFailed
 from local.services.settings import ROOT, Stack
 
@@ -112,8 +114,17 @@ def _sources(stack: Stack) -> tuple[Path, Path]:
     return authority.issued(stack.tls_dir, "gateway")
 
 
+def own_reader(stack: Stack) -> str:
+    """The number of Nginx' own user; empty where it has none."""
+    isolation = record.recorded(stack)
+    user = isolation.user(NGINX) if isolation else None
+    return str(user.number) if user else ""
+
+
 def _reader(stack: Stack) -> str:
     """Whom the pair belongs to: as `nginx.command` says who its workers are."""
+    if os.geteuid() == 0 and (number := own_reader(stack)):
+        return number
     traversable = all(parent.stat().st_mode & 0o001 for parent in stack.gateway_dir.parents)
     return WORKER if os.geteuid() == 0 and traversable else ""
 

@@ -15,6 +15,7 @@ from local.services import credentials, tls_settings
 from local.services.certificates import keeper
 from local.services.commands import down, rollout, summary, turns
 from local.services.fetch import kafka_jars, minio_build
+from local.services.isolation import deciding
 from local.services.progress import StepFailed, say
 from local.services.settings import ROOT, Stack
 from local.services.supervision import parts, supervisor
@@ -89,6 +90,7 @@ def _start(stack: Stack, only: list[str]) -> None:
             " account of its own from now on, in MinIO, Kafka and Redis; root keeps its password."
         )
     credentials.make(stack)
+    deciding.prepare(stack)
     tls_settings.remember(stack.tls, stack.state_dir)
     chosen = parts.chosen(stack, only)
     if taken := ports.taken({name: port for part in chosen for name, port in part.ports.items()}):

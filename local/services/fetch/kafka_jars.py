@@ -39,6 +39,7 @@ def fetch(stack: Stack) -> None:
         try:
             _copy_dependencies(unfinished)
             check(unfinished)
+            unfinished.chmod(0o755)  # who runs Kafka may be another user
             unfinished.rename(target)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 from local.machine import files
 from local.services.certificates import authority, keeper
@@ -78,17 +77,19 @@ def _address(stack: Stack, port: int) -> str:
 def command(stack: Stack) -> list[str]:
     return [
         str(debian.nginx(stack)),
+        # What it says before it has read where it is to.
+        *("-e", "stderr"),
         *("-p", str(stack.gateway_dir), "-c", str(stack.gateway_dir / "nginx.conf")),
-        *("-g", f"daemon off;{_user(stack.gateway_dir)}"),
+        *("-g", f"daemon off;{_user(stack)}"),
     ]
 
 
-def _user(*folders: Path) -> str:
+def _user(stack: Stack) -> str:
     """Workers of a root's Nginx drop to another user, unless that could not reach the folders."""
-    parents = {parent for folder in folders for parent in folder.parents}
+    if os.geteuid() != 0 or keeper.own_reader(stack):
+        return ""  # it is no root's
+    parents = stack.gateway_dir.parents
     reached = all(parent.stat().st_mode & _TRAVERSABLE_BY_OTHERS for parent in parents)
-    if os.geteuid() != 0:
-        return ""
     return f" user {_USER} {_GROUP};" if reached else " user root;"
 
 
@@ -97,6 +98,10 @@ def _open_keys(stack: Stack) -> None:
     for folder in (stack.keys_dir, stack.keys_used_dir):
         folder.mkdir(parents=True, exist_ok=True)
     stack.keys_used_dir.chmod(0o700)
+    if keeper.own_reader(stack):
+        # What is made in it later has its group, too.
+        stack.keys_dir.chmod(0o2750)
+        return
     if os.geteuid() != 0:
         stack.keys_dir.chmod(0o700)
         return

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from local.services.certificates import door, keeper
+from local.services.isolation.accounts import home
 from local.services.progress import StepFailed
 from local.services.servers import kafka, minio, nginx, redis
 from local.services.settings import ROOT, Stack
@@ -150,7 +151,7 @@ def _consumer(stack: Stack) -> Part:
             **stack.addresses(),
             "PYTHONPATH": str(ROOT),
             "CONSUMER_PORT": str(stack.listening.consumer),
-            "CONSUMER_MEMBER_FILE": str(stack.run_dir / "image-process-consumer.member"),
+            "CONSUMER_MEMBER_FILE": str(home(stack, "image-process-consumer") / "member"),
         },
         ports={"consumer": stack.listening.consumer},
         probe=probes.Http(stack.listening.consumer, "/healthz"),
@@ -170,7 +171,7 @@ def _async_calls(stack: Stack) -> Part:
             **stack.limits.environment(),
             "PYTHONPATH": str(ROOT),
             "ASYNC_CALL_PORT": str(stack.listening.async_call),
-            "CONSUMER_MEMBER_FILE": str(stack.run_dir / f"{name}.member"),
+            "CONSUMER_MEMBER_FILE": str(home(stack, name) / "member"),
         },
         ports={"async_call": stack.listening.async_call},
         probe=probes.Http(stack.listening.async_call, "/healthz"),

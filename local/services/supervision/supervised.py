@@ -13,7 +13,7 @@ from typing import IO
 
 from local.machine import processes
 from local.machine.processes import Process
-from local.services.fetch import debian
+from local.services.isolation.launching import Launching
 from local.services.progress import StepFailed
 from local.services.settings import ROOT, Stack
 from local.services.supervision.backoff import Backoff
@@ -32,12 +32,15 @@ class Supervised:
     done or failed at its end.
     """
 
-    def __init__(self, part: Part, stack: Stack, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, part: Part, stack: Stack, launching: Launching, wake: Callable[[], None]
+    ) -> None:
         self.part = part
         self.state = "waiting"
         self.wrong = ""
         self.restarts = 0
         self._stack = stack
+        self._launching = launching
         self._wake = wake
         self._backoff = Backoff()
         self._process: subprocess.Popen[bytes] | None = None
@@ -96,12 +99,14 @@ class Supervised:
         if self.part.prepare:
             self.part.prepare()
         # The parent-death signal follows the thread that forks: this must be the main thread.
-        command = [str(debian.setpriv()), "--pdeathsig", "TERM", "--", *self.part.command]
+        name, ports = self.part.name, tuple(self.part.ports.values())
+        own = self._launching.environment(name)
         with self._log() as log:
+            self._launching.give(name)
             return subprocess.Popen(
-                command,
+                self._launching.command(name, self.part.command, ports),
                 cwd=ROOT,
-                env={**base_environment(), **self.part.environment},
+                env={**base_environment(), **own, **self.part.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -17,6 +17,7 @@ from typing import Any
 
 from local.machine import files, processes
 from local.machine.processes import Process
+from local.services.isolation.launching import Launching
 from local.services.settings import Stack
 from local.services.supervision import logs, parts
 from local.services.supervision.supervised import Supervised
@@ -39,7 +40,8 @@ class Supervisor:
         self._logs = [
             stack.logs_dir / f"{name}.log" for name in (NAME, *(it.name for it in chosen))
         ]
-        self._parts = {part.name: Supervised(part, stack, self._wake) for part in chosen}
+        launching = Launching(stack)  # before there are threads
+        self._parts = {part.name: Supervised(part, stack, launching, self._wake) for part in chosen}
 
     def run(self) -> None:
         """Keep the parts running until SIGTERM."""
