@@ -4,6 +4,7 @@
     GATEWAY_DIR         what is made is written there
     GATEWAY_ADDRESS     where Nginx listens
     PROVIDER_ADDRESS    where the functions are
+    ASYNC_CALLS_ADDRESS where calls for later are taken, if not where the functions are
     CONSOLE_ADDRESS     where MinIO's console is, if Nginx is to lead there
     NJS_MODULE          Nginx' JavaScript module
     KEYS_DIR            what is known of API keys, a file each, which Nginx alone reads
@@ -139,6 +140,8 @@ def _values(environment: Mapping[str, str]) -> dict[str, str]:
         **limit_values(Limits.from_env(environment)),
         **tls.values(environment),
         **{name: environment[name] for name in _PLACES if name in environment},
+        "ASYNC_CALLS_ADDRESS": environment.get("ASYNC_CALLS_ADDRESS")
+        or environment["PROVIDER_ADDRESS"],
         **bearer.words(bool(environment.get("OIDC_ADDRESS"))),
         "IDENTITY_JS": str(Path(environment["GATEWAY_DIR"]) / "identity.js"),
         "RATES_JS": str(Path(environment["GATEWAY_DIR"]) / "rates.js"),

@@ -14,10 +14,16 @@ export TLS_PAIR=$GATEWAY_DIR/tls/pair.pem
 export TLS_PORT=${GATEWAY_PORT:-8080}
 export GATEWAY_HTTP_ADDRESS=8081
 nowhere=127.0.0.1:9 # nobody listens there: 503 until the name is known
-export PROVIDER_ADDRESS=$nowhere
-export CONSOLE_ADDRESS=$nowhere
+# Who is where, as NAME:PORT; on Kubernetes the chart says others. Without CONSOLE none is shown.
+declare -A names=([PROVIDER]=${PROVIDER:-provider:8081})
+[[ -z ${CONSOLE-minio:9001} ]] || names[CONSOLE]=${CONSOLE-minio:9001}
+# Only where OpenFaaS' own gateway has no queue of ours behind it does Nginx itself ask the queue.
+[[ -z ${ASYNC_CALLS:-} ]] || names[ASYNC_CALLS]=$ASYNC_CALLS
 # Only where an issuer is named is anybody asked about bearer tokens.
-[[ -z ${OIDC_ISSUER:-} ]] || export OIDC_ADDRESS=$nowhere
+[[ -z ${OIDC_ISSUER:-} ]] || names[OIDC]=${TOKEN_VERIFIER:-token-verifier:8085}
+for part in "${!names[@]}"; do
+    export "${part}_ADDRESS=$nowhere"
+done
 nginx=
 
 # With docker-compose.tls.yml: what is in /tls now is shown from the next handshake on.
@@ -32,15 +38,19 @@ show_certificate() {
 }
 
 look_up() {
-    local address kind name
-    while read -r address kind name; do
-        # Of the lines of one name the first alone ends with it.
-        case $name in
-            provider) PROVIDER_ADDRESS=$address:8081 ;;
-            minio) CONSOLE_ADDRESS=$address:9001 ;;
-            token-verifier) OIDC_ADDRESS=$address:8085 ;;
-        esac
-    done < <(RES_OPTIONS='timeout:1 attempts:1' getent ahostsv4 provider minio ${OIDC_ADDRESS:+token-verifier})
+    local address part
+    for part in "${!names[@]}"; do
+        # What is not known now is where it was.
+        read -r address _ < <(RES_OPTIONS='timeout:1 attempts:1' getent ahostsv4 "${names[$part]%:*}") || continue
+        printf -v "${part}_ADDRESS" %s "$address:${names[$part]##*:}"
+    done
+}
+
+known() {
+    local part
+    for part in "${!names[@]}"; do
+        printenv "${part}_ADDRESS"
+    done
 }
 
 stop() {
@@ -60,9 +70,9 @@ while kill -0 "$nginx" 2> /dev/null; do
     sleep 1 &
     wait $! || true
     show_certificate || echo 'the certificate before is shown on' >&2
-    before="$PROVIDER_ADDRESS $CONSOLE_ADDRESS ${OIDC_ADDRESS:-}"
+    before=$(known)
     look_up
-    if [[ $before != "$PROVIDER_ADDRESS $CONSOLE_ADDRESS ${OIDC_ADDRESS:-}" ]]; then
+    if [[ $before != "$(known)" ]]; then
         python3 -m gateway.render
         kill -HUP "$nginx"
     fi

@@ -9,6 +9,8 @@ from functools import partial
 from acceptance import Acceptance
 from callbacks import Callbacks
 from calls_consumer import CallsConsumer
+from direct import PATH as DIRECT_PATH
+from direct import Direct
 from door import PATH, Door
 from invocation import FunctionClient, Tokens
 from pipeline import telemetry
@@ -64,7 +66,7 @@ def main() -> None:
         settings.listen_host,
         settings.async_call_port,
         consumer.why_unhealthy,
-        others={PATH: door},
+        others={PATH: door, DIRECT_PATH: Direct(door)},
     )
     run_to_its_end(consumer, member_file, publisher)
 

@@ -6,11 +6,12 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from acceptance import MAX_HEAD_BYTES, Acceptance
 from pipeline.errors import PipelineError, Rejected, TooLarge
+from pipeline.events.calls import FunctionCalled
 from pipeline.http import web
 from queued import names_of
 
@@ -35,16 +36,31 @@ class Door:
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer 202 or a problem."""
         try:
-            with self._room:
-                call = self._acceptance.accept(self._document(environ))
+            call = self.take(environ)
         except PipelineError as error:
-            return _problem(error, start_response)
-        except Exception:
-            logger.exception("call not taken")
-            return _problem(PipelineError("a bug; the log says which"), start_response)
-        logger.info("accepted", extra=names_of(call))
+            return problem(error, start_response)
         start_response("202 Accepted", [("Content-Type", "application/json")])
         return [json.dumps({"callId": call.call_id}).encode()]
+
+    def take(self, environ: dict[str, Any], head: bytes = b"") -> FunctionCalled:
+        """Take a call for good.
+
+        Args:
+            head: what stands before the body in the document, if the request has the body alone.
+
+        Raises:
+            PipelineError: it is not taken; says why.
+        """
+        try:
+            with self._room:
+                call = self._acceptance.accept(head + self._document(environ))
+        except PipelineError:
+            raise
+        except Exception as error:
+            logger.exception("call not taken")
+            raise PipelineError("a bug; the log says which") from error
+        logger.info("accepted", extra=names_of(call))
+        return call
 
     def _document(self, environ: dict[str, Any]) -> bytes:
         if environ["REQUEST_METHOD"] != "POST":
@@ -71,8 +87,14 @@ def _read(stream: Any, length: int) -> bytes:
     return bytes(document)
 
 
-def _problem(error: PipelineError, start_response: StartResponse) -> Iterable[bytes]:
-    answer = web.problem(error, "")
+def problem(
+    error: PipelineError,
+    start_response: StartResponse,
+    trace_id: str = "",
+    headers: Sequence[tuple[str, str]] = (),
+) -> Iterable[bytes]:
+    """Answer an error, and what else is to be said beside it."""
+    answer = web.problem(error, trace_id)
     status = f"{answer['statusCode']} {error.code}"
-    start_response(status, list(answer["headers"].items()))
+    start_response(status, [*answer["headers"].items(), *headers])
     return [answer["body"].encode()]

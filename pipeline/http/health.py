@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 # Of a caller that says nothing more.
 _IDLE_SECONDS = 15.0
+# Of the WSGI environment: what the standard's own names do not say byte by byte.
+RAW_TARGET = "RAW_URI"
+RAW_HEADERS = "image_pipeline.headers"
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -28,6 +31,11 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _Quiet(WSGIRequestHandler):
     timeout = _IDLE_SECONDS
+
+    def get_environ(self) -> dict[str, Any]:
+        """Tell the target and the headers as they were sent, too."""
+        sent = {RAW_TARGET: self.path, RAW_HEADERS: self.headers.items()}
+        return {**super().get_environ(), **sent}
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: a probe a second is no news."""
@@ -44,17 +52,19 @@ def serve(
 
     Args:
         message: what is to be said of how it goes; nothing when empty.
-        others: what answers at other paths.
+        others: what answers at other paths; at all below one that ends with a slash.
     """
     metrics = make_wsgi_app()
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == "/metrics":
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
             answer: Iterable[bytes] = metrics(environ, start_response)
             return answer
-        if other := (others or {}).get(environ["PATH_INFO"]):
-            return other(environ, start_response)
-        known = environ["PATH_INFO"] == "/healthz"
+        for place, other in (others or {}).items():
+            if path == place or (place.endswith("/") and path.startswith(place)):
+                return other(environ, start_response)
+        known = path == "/healthz"
         wrong = why_unhealthy() if known else "only /healthz and /metrics are here"
         status = ("503 Service Unavailable" if known else "404 Not Found") if wrong else "200 OK"
         said = message()

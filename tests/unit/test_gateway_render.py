@@ -150,3 +150,17 @@ def test_what_cannot_be_made_is_said(
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [({}, "10.1.2.3:8081"), ({"ASYNC_CALLS_ADDRESS": "10.9.8.7:8084"}, "10.9.8.7:8084")],
+)
+def test_calls_for_later_go_to_the_provider_or_where_the_environment_says(
+    environment: dict[str, str], told: dict[str, str], expected: str
+) -> None:
+    render.main({**environment, **told})
+
+    text = (Path(environment["GATEWAY_DIR"]) / "nginx.conf").read_text()
+    assert f"upstream queue {{\n        server {expected};" in text
+    assert "upstream openfaas {\n        server 10.1.2.3:8081;" in text
