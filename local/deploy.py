@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +73,21 @@ class Gateway:
             time.sleep(POLL_SECONDS)
 
 
-def deployment(stack: StackFile, function: Function) -> dict[str, Any]:
-    """Return the request that `faas-cli deploy` makes for this function."""
+def deployment(
+    stack: StackFile,
+    function: Function,
+    environment: Mapping[str, str] | None = None,
+    secrets: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return the request that `faas-cli deploy` makes for this function.
+
+    Args:
+        environment: what takes the place of stack.yml's, as by its option --env.
+        secrets: what the function has beside stack.yml's, as by --secret.
+    """
     optional = {
-        "secrets": function.secrets,
-        "envVars": function.environment,
+        "secrets": list(dict.fromkeys([*function.secrets, *secrets])),
+        "envVars": {**function.environment, **(environment or {})},
         "limits": function.limits,
         "requests": function.requests,
     }
@@ -90,6 +101,13 @@ def deployment(stack: StackFile, function: Function) -> dict[str, Any]:
     }
 
 
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ValueError(f"--env {text}: expected NAME=VALUE")
+    return name, value
+
+
 def has_tag(image: str) -> bool:
     return ":" in image.rsplit("/", 1)[-1]
 
@@ -101,10 +119,11 @@ def main(arguments: list[str] | None = None) -> int:
         stack = load(options.stack)
         if not options.no_build:
             shrinkwrap(stack, options.build_dir)
+        environment = dict(_pair(each) for each in options.env)
         user, password = options.user_file.read_text(), options.password_file.read_text()
         gateway = Gateway(options.gateway, user.strip(), password.strip())
         for function in stack.functions:
-            gateway.deploy(deployment(stack, function))
+            gateway.deploy(deployment(stack, function, environment, options.secret))
         for function in stack.functions:
             gateway.wait(function.name, patience_seconds)
             print(f"{function.name} is ready", flush=True)
@@ -121,6 +140,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--gateway", required=True, help="such as http://127.0.0.1:8080")
     parser.add_argument("--user-file", type=Path, required=True)
     parser.add_argument("--password-file", type=Path, required=True)
+    for name, what in (("--env", "NAME=VALUE of every function"), ("--secret", "one of each")):
+        parser.add_argument(name, action="append", default=[], help=f"{what}, as faas-cli's")
     parser.add_argument("--no-build", action="store_true", help="deploy what was built before")
     parser.add_argument(
         "--timeout", type=float, help="seconds to wait for each; longer than the provider"

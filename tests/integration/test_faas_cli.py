@@ -210,11 +210,19 @@ def test_what_is_asked_of_another_namespace_touches_nothing(
     assert faas_cli("remove", "-f", "", "plain", "-n", "openfaas-fn").returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "HELLO YOU "),
+        (("--env", "GREETING=good=day", "--env", "MORE=1", "--secret", "api-key"), "GOOD=DAY YOU "),
+    ],
+    ids=["plain", "options"],
+)
 def test_our_deploy_asks_for_the_same_as_faas_cli(
-    faas_cli: FaasCli, provider: Provider, project: Path, tmp_path: Path
+    faas_cli: FaasCli, provider: Provider, project: Path, options: tuple[str, ...], said: str
 ) -> None:
     faas_cli("build", "--shrinkwrap")
-    faas_cli("deploy")
+    faas_cli("deploy", *options)
     theirs = {name: deployed(provider, name) for name in ("greet", "plain")}
     faas_cli("remove")
     secrets = provider.state_dir / "secrets"
@@ -223,13 +231,13 @@ def test_our_deploy_asks_for_the_same_as_faas_cli(
         [
             *("--stack", str(project / "stack.yml"), "--build-dir", str(project / "build")),
             *("--gateway", provider.url, "--user-file", str(secrets / "basic-auth-user")),
-            *("--password-file", str(secrets / "basic-auth-password")),
+            *("--password-file", str(secrets / "basic-auth-password"), *options),
         ]
     )
 
     assert status == 0
     assert {name: deployed(provider, name) for name in ("greet", "plain")} == theirs
-    assert provider.invoke("greet", data=b"you").text == "HELLO YOU "
+    assert provider.invoke("greet", data=b"you").text == said
 
 
 def test_our_deploy_says_what_is_wrong(
