@@ -1,15 +1,21 @@
-"""How a running Redis comes to know another login of an account; at its start it reads a file."""
+"""How a running Redis comes to know another login of an account; at its start it reads a file.
+
+`python -m pipeline.storage.cache_users` lets in all accounts, where Redis reads no file of ours.
+"""
 
 from __future__ import annotations
+
+import sys
+from dataclasses import replace
 
 from redis import Redis
 from redis.exceptions import RedisError
 
 from pipeline import trust
-from pipeline.access import redis_users
-from pipeline.access.accounts import REDIS, Account
+from pipeline.access import accounts, redis_users
+from pipeline.access.accounts import REDIS, SETUP, Account
 from pipeline.access.login import Login, names_of
-from pipeline.errors import Unavailable
+from pipeline.errors import SettingsError, Unavailable
 from pipeline.settings import Settings
 
 _TIMEOUT_SECONDS = 10.0
@@ -52,3 +58,27 @@ class CacheUsers:
         except RedisError as error:
             reason = trust.said(error, "REDIS_URL") or error
             raise Unavailable(f"Redis does not change its users: {reason}") from error
+
+
+def apply(settings: Settings) -> None:
+    """Let in every account by its login, with its rights as they are now.
+
+    Args:
+        settings: of whoever may change users.
+
+    Raises:
+        SettingsError: an account's login cannot be read.
+        Unavailable: Redis did not do it.
+    """
+    users = CacheUsers(settings)
+    for account in accounts.having(REDIS):
+        login = replace(settings, account=account.name).secrets.login(REDIS).now()
+        users.have(account, login)
+        users.drop_others(account, login)
+
+
+if __name__ == "__main__":
+    try:
+        apply(Settings.of_this_process(SETUP))
+    except (SettingsError, Unavailable) as error:
+        sys.exit(f"cache users: {error}")
