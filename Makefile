@@ -35,7 +35,7 @@ model: venv ## fetch MobileNetV2 (ImageNet) through Keras into the cache; `make 
 check: venv ## lint, formatting, types, known weaknesses, and who may import whom
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy pipeline local gateway oidc models imagectl bench tests
+	@$(BIN)/mypy pipeline local gateway oidc models imagectl bench tests deploy
 	@set -e; for handler in $(HANDLERS) consumers/*/main.py consumers/*/autoscaler.py consumers/*/async_calls.py; do $(BIN)/mypy $$handler; done
 	@$(BIN)/bandit -q -ll -c pyproject.toml -r pipeline functions consumers gateway oidc local imagectl models template
 	@$(BIN)/pytest -q tests/unit/test_rooms.py

@@ -57,7 +57,8 @@ def elsewhere(tmp_path: Path) -> Iterator[Elsewhere]:
     users.write_text(f"user default off\nuser {admin.name} on >{admin.password} ~* &* +@all\n")
     binary = tmp_path / "redis-server"
     binary.symlink_to(debian.redis_server())
-    command = [binary, "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--aclfile", users]
+    address = ("--bind", "127.0.0.1", "--port", str(port))
+    command = [str(binary), *address, "--save", "", "--aclfile", str(users)]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
     try:
         until(lambda: _answers(found, admin), 60)

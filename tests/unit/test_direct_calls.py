@@ -45,7 +45,7 @@ def ask(
     environ = {
         "REQUEST_METHOD": method,
         "CONTENT_LENGTH": str(len(body)),
-        "wsgi.input": io.BufferedReader(io.BytesIO(body)),  # type: ignore[type-var]
+        "wsgi.input": io.BufferedReader(io.BytesIO(body)),
         RAW_TARGET: target,
         RAW_HEADERS: list(headers),
         **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers},

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.version import VERSION
 from tests.stack import ROOT
@@ -27,6 +28,12 @@ def test_the_images_of_functions_are_labelled_with_it() -> None:
     assert re.findall(r'build_args: \{VERSION: "(.*)"\}', _text("stack.yml")) == [VERSION] * 3
     label = "ARG VERSION=unknown\nLABEL org.opencontainers.image.version=$VERSION\n"
     assert label in _text("template/python3-pipeline/Dockerfile")
+
+
+def test_the_chart_has_it() -> None:
+    chart = yaml.safe_load(_text("deploy/chart/Chart.yaml"))
+
+    assert (chart["version"], chart["appVersion"]) == (VERSION, VERSION)
 
 
 def test_the_changelog_tells_what_is_in_it() -> None:

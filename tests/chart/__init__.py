@@ -1,0 +1,1 @@
+"""The Helm chart, as it renders: what Kubernetes would be told, without one."""
