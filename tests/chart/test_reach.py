@@ -209,3 +209,12 @@ def test_prometheus_reaches_metrics_where_it_is_said_to_ask() -> None:
     for name, port in (("image-process-consumer", 8082), ("classifier-autoscaler", 8083)):
         assert asked.reaches(prometheus, part(name), port)
         assert not silent.reaches(prometheus, part(name), port)
+
+
+def test_a_pod_of_the_release_that_is_no_part_goes_nowhere() -> None:
+    network = Network(rendered("demo"))
+    lost = part("something-else")
+
+    doors = [*DOORS.values(), (OUTSIDE, 443), (DNS, 53)]
+    assert not [port for end, port in doors if network.reaches(lost, end, port)]
+    assert not network.reaches(part("operator"), lost, 8080)
