@@ -22,6 +22,7 @@ from pipeline.kafka.backlog import BacklogProbe, Reading
 from pipeline.settings import Settings
 from replicas import Function, Replicas
 from request_scaling import RequestScaling
+from rules import BACKLOG
 
 logger = logging.getLogger(__name__)
 
@@ -75,10 +76,10 @@ class Autoscaler:
     def _decide(self, reading: Reading, function: Function) -> None:
         now = self._clock()
         self._meter.add(Sample(now, reading.waiting, reading.passed, function.available))
-        if function.kind:
+        if function.kind not in ("", BACKLOG):
             self._say(f"{FUNCTION} is scaled by requests: scale.type is {function.kind}")
             return
-        if function.factor:
+        if function.factor and not function.kind:
             self._say(f"OpenFaaS scales {FUNCTION} itself: scale.factor is {function.factor}")
             return
         service = self._meter.service_seconds

@@ -23,7 +23,7 @@ class Function:
     Attributes:
         available: replicas that take requests.
         factor: OpenFaaS' own scaling, in percent of a step; 0: it does not scale.
-        kind: by which kind of requests it is scaled instead; empty: by none.
+        kind: by what it is scaled instead of that: its backlog, or a kind of requests.
     """
 
     replicas: int

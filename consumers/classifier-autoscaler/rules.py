@@ -11,6 +11,7 @@ from decision import Bounds
 
 LABEL = "com.openfaas.scale."
 RPS, CAPACITY = "rps", "capacity"
+BACKLOG = "backlog"  # a rule of our own: autoscaler.py
 
 # OpenFaaS' own defaults.
 _LEAST, _MOST, _TARGET, _PROPORTION, _IDLE = "1", "20", "50", "0.9", "15m"
@@ -50,10 +51,11 @@ class Rule:
         """
         kind = labels.get(f"{LABEL}type", "")
         may_be_zero = labels.get(f"{LABEL}zero", "").lower() == "true"
-        if not kind and not may_be_zero:
+        if kind == BACKLOG or (not kind and not may_be_zero):
             return None
         if kind not in ("", RPS, CAPACITY):
-            raise WrongLabel(f"{LABEL}type is {kind!r}; {RPS} and {CAPACITY} are known")
+            known = f"{RPS}, {CAPACITY} and {BACKLOG} are known"
+            raise WrongLabel(f"{LABEL}type is {kind!r}; {known}")
         least, most = (_whole(labels, *each) for each in (("min", _LEAST), ("max", _MOST)))
         bounds = Bounds(max(1, least), max(1, least, most))
         target = _number(labels, "target", _TARGET)

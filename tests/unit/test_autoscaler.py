@@ -25,13 +25,15 @@ class Cluster:
         down: why Kafka does not say how much waits, when it does not.
     """
 
-    def __init__(self, most: int = 8, service_seconds: float = 0.1, factor: int = 0) -> None:
+    def __init__(
+        self, most: int = 8, service_seconds: float = 0.1, factor: int = 0, kind: str = ""
+    ) -> None:
         self.now = self.arriving = self.waiting = self.at_work = self.passed = 0.0
         self.service_seconds = service_seconds
         self.replicas = 1
         self.asked: list[int] = []
         self.down = ""
-        self._bounds, self._factor = Bounds(1, most), factor
+        self._bounds, self._factor, self.kind = Bounds(1, most), factor, kind
         self.autoscaler = Autoscaler(SETTINGS, _Backlog(self), _Replicas(self), lambda: self.now)
 
     def run(self, seconds: int) -> None:
@@ -45,7 +47,7 @@ class Cluster:
             self.autoscaler.look()
 
     def read(self) -> Function:
-        return Function(self.replicas, self.replicas, self._bounds, self._factor)
+        return Function(self.replicas, self.replicas, self._bounds, self._factor, self.kind)
 
     def scale(self, replicas: int) -> None:
         self.asked.append(replicas)
@@ -220,6 +222,26 @@ def test_where_openfaas_scales_itself_nothing_is_set_and_that_is_said() -> None:
 
     assert cluster.asked == []
     said = "OpenFaaS scales image-classifier itself: scale.factor is 20"
+    assert cluster.autoscaler.message() == said
+
+
+def test_the_type_backlog_leaves_it_to_us_whatever_the_factor() -> None:
+    cluster = Cluster(factor=20, kind="backlog")
+    cluster.waiting = 230
+
+    cluster.run(4)
+
+    assert cluster.asked == [2]
+
+
+def test_a_type_of_requests_leaves_it_to_them() -> None:
+    cluster = Cluster(kind="rps")
+    cluster.waiting = 3000
+
+    cluster.run(10)
+
+    assert cluster.asked == []
+    said = "image-classifier is scaled by requests: scale.type is rps"
     assert cluster.autoscaler.message() == said
 
 

@@ -202,6 +202,8 @@ def test_a_label_that_cannot_be_read_is_said() -> None:
         ({"type": "rps", "zero": "true"}, Rule(RPS, 45.0, Bounds(1, 20), None, 900.0)),
         ({"zero": "true", "zero_duration": "1h0.5m"}, Rule("", 45.0, Bounds(1, 20), None, 3630.0)),
         ({"zero": "false"}, None),
+        ({"type": "backlog"}, None),
+        ({"type": "backlog", "zero": "true"}, None),
     ],
 )
 def test_labels_are_read_as_openfaas_documents_them(
