@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from decision import Decision, Load
+from decision import Bounds, Decision, Load
+from granted import Granted
 from measuring import Meter, Sample
 from pipeline import telemetry
 from pipeline.errors import Unavailable
@@ -45,6 +46,7 @@ class Autoscaler:
         self._replicas = replicas
         self._clock = clock
         self._meter = Meter()
+        self._granted = Granted()
         self._decision = Decision(
             settings.autoscaler_drain_seconds, settings.autoscaler_cool_down_seconds
         )
@@ -87,14 +89,16 @@ class Autoscaler:
             self._say("what one image takes is not known yet")
             return
         load = Load(self._meter.arrivals_per_second, reading.waiting, service or 0.0)
-        wanted = self._decision.wanted(now, load, function.replicas, function.bounds)
-        self._report(load, wanted, function)
+        bounds = function.bounds.within(self._granted.most(now, function.replicas))
+        wanted = self._decision.wanted(now, load, function.replicas, bounds)
+        self._report(load, wanted, bounds)
         if wanted != function.replicas:
             logger.info("scaling", extra={"from": function.replicas, "to": wanted})
+            self._granted.ask(wanted)
             self._replicas.scale(wanted)
 
-    def _report(self, load: Load, wanted: int, function: Function) -> None:
-        need, most = self._decision.needed(load), function.bounds.most
+    def _report(self, load: Load, wanted: int, bounds: Bounds) -> None:
+        need, most = self._decision.needed(load), bounds.most
         clear = load.clear_seconds(max(1, wanted))
         telemetry.REPLICAS_NEEDED.set(need)
         telemetry.REPLICAS_WANTED.set(wanted)
@@ -105,7 +109,7 @@ class Autoscaler:
             when = "the backlog grows" if clear is None else f"clear in {_duration(clear)}"
             self._say(f"need {need}, cap {most}, {when}")
         else:
-            self._say(f"need {max(need, function.bounds.least)} of at most {most}")
+            self._say(f"need {max(need, bounds.least)} of at most {most}")
 
     def _say(self, message: str) -> None:
         if message.split(",")[0] != self._message.split(",")[0]:

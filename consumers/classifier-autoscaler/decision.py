@@ -49,6 +49,10 @@ class Bounds:
         """Take the nearest allowed number."""
         return min(self.most, max(self.least, replicas))
 
+    def within(self, most: int | None) -> Bounds:
+        """Take no more than this, too, where there is such a number."""
+        return self if most is None else Bounds(min(self.least, most), min(self.most, most))
+
 
 class Decision:
     """Scales up at once; down when less was enough for a whole cool-down, to the most needed in it.

@@ -22,6 +22,7 @@ class Cluster:
     Attributes:
         arriving: images a second.
         asked: every number of replicas that was asked for.
+        edition: the most that OpenFaaS gives, whatever it is asked for.
         down: why Kafka does not say how much waits, when it does not.
     """
 
@@ -33,6 +34,7 @@ class Cluster:
         self.replicas = 1
         self.asked: list[int] = []
         self.down = ""
+        self.edition = 1_000_000
         self._bounds, self._factor, self.kind = Bounds(1, most), factor, kind
         self.autoscaler = Autoscaler(SETTINGS, _Backlog(self), _Replicas(self), lambda: self.now)
 
@@ -51,7 +53,7 @@ class Cluster:
 
     def scale(self, replicas: int) -> None:
         self.asked.append(replicas)
-        self.replicas = replicas
+        self.replicas = min(replicas, self.edition)
 
 
 class _Replicas(Replicas):
@@ -147,6 +149,43 @@ def test_never_more_than_allowed_and_the_cap_is_said_with_a_forecast() -> None:
     # Near 3,000 images × 0.1 s ÷ 10 s; at 30 a second.
     assert cluster.asked == [3]
     assert cluster.autoscaler.message() == "need 30, cap 3, clear in 2 min"
+
+
+def test_a_cap_of_openfaas_edition_is_noticed_and_said() -> None:
+    cluster = Cluster(most=8)
+    cluster.edition, cluster.waiting = 5, 30_000
+
+    cluster.run(50)
+
+    # Asked in vain until it is plain, and then no more.
+    assert cluster.asked[-1] == 8
+    assert len(cluster.asked) < 12
+    assert ", cap 5, clear in " in cluster.autoscaler.message()
+
+
+def test_a_cap_that_is_lifted_is_forgotten() -> None:
+    cluster = Cluster(most=8)
+    cluster.edition, cluster.waiting = 5, 30_000
+    cluster.run(30)
+
+    cluster.edition = 100
+    cluster.run(70)
+
+    assert cluster.replicas == 8
+    assert ", cap 8, clear in " in cluster.autoscaler.message()
+
+
+def test_replicas_that_somebody_took_away_are_no_cap() -> None:
+    cluster = Cluster(most=8)
+    cluster.waiting = 30_000
+    cluster.run(20)
+
+    for _ in range(10):
+        cluster.replicas = 1
+        cluster.run(2)
+
+    assert cluster.replicas == 8
+    assert ", cap 8, clear in " in cluster.autoscaler.message()
 
 
 def test_a_backlog_that_only_grows_is_called_so() -> None:
