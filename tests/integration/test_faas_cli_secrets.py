@@ -60,7 +60,7 @@ def test_secret_is_created_listed_updated_and_removed(
     new_value = file.read_text()
     removed = faas_cli("secret", "remove", "tls.key")
 
-    assert "Created: 201" in created.stdout.decode()
+    assert "Created: 202" in created.stdout.decode()
     assert "already exists" in again.stdout.decode()
     assert (value, mode, new_value) == ("one", 0o600, "two")
     assert there == {"api-key", "tls.key"}

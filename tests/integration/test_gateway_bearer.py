@@ -334,7 +334,7 @@ def test_openfaas_has_its_password_and_sees_no_token(door: BearerGateway) -> Non
     login = base64.b64encode(b":".join(_password(door.gateway.provider))).decode()
     with_password = door.ask(f"Authorization: Basic {login}", target="/system/functions")
 
-    assert (answer.status, answer.headers["www-authenticate"]) == (401, 'Basic realm="OpenFaaS"')
+    assert (answer.status, answer.headers["www-authenticate"]) == (401, 'Basic realm="Restricted"')
     assert with_password.status == 200
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 import platform
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -22,7 +23,7 @@ from local.provider.http.bodies import Bodies, check_encoding, check_framing
 from local.provider.http.log_request import LogRequest
 from local.provider.http.problem import Problem, answer, call_id_of
 from local.provider.http.proxy import Proxy, borrow
-from local.provider.http.relay import Relay
+from local.provider.http.relay import Relay, leave_untyped
 from local.provider.http.websocket import WebSockets
 from local.provider.limits.scaling import number_of_replicas
 from local.provider.refusal import Refused
@@ -52,9 +53,9 @@ class Api:
 
     async def list_functions(self, request: web.Request) -> web.Response:
         if request.query.get("namespace") not in (None, "", NAMESPACE):
-            return web.json_response([])
+            return in_json([])
         means = self.host.memory.means
-        return web.json_response([status.listed(each, means) for each in self.functions])
+        return in_json([status.listed(each, means) for each in self.functions])
 
     async def describe(self, request: web.Request) -> web.Response:
         check_namespace(request.query.get("namespace"))
@@ -62,7 +63,7 @@ class Api:
         entry = status.described(function, self.host.memory.means)
         if request.query.get("usage") in ("1", "true"):
             entry["usage"] = await usage.measured(function)
-        return web.json_response(entry)
+        return in_json(entry)
 
     async def create(self, request: web.Request) -> web.Response:
         await self.functions.create(Spec.from_request(await self.read_json(request)))
@@ -86,14 +87,14 @@ class Api:
         return web.Response(status=202)
 
     async def info(self, request: web.Request) -> web.Response:
-        return web.json_response(INFO | {"memoryLimits": self.host.memory.means})
+        return in_json(INFO | {"memoryLimits": self.host.memory.means})
 
     async def namespaces(self, request: web.Request) -> web.Response:
-        return web.json_response([NAMESPACE])
+        return in_json([NAMESPACE])
 
     async def namespace(self, request: web.Request) -> web.Response:
         check_namespace(request.match_info["name"], HTTPStatus.NOT_FOUND)
-        return web.json_response({"name": NAMESPACE, "labels": {}, "annotations": {}})
+        return in_json({"name": NAMESPACE, "labels": {}, "annotations": {}})
 
     async def change_namespaces(self, request: web.Request) -> web.Response:
         detail = f"namespaces are neither made nor changed here; there is only {NAMESPACE}"
@@ -102,12 +103,12 @@ class Api:
     async def list_secrets(self, request: web.Request) -> web.Response:
         is_ours = request.query.get("namespace") in (None, "", NAMESPACE)
         names = self.secrets.names() if is_ours else []
-        return web.json_response([{"name": name, "namespace": NAMESPACE} for name in names])
+        return in_json([{"name": name, "namespace": NAMESPACE} for name in names])
 
     async def create_secret(self, request: web.Request) -> web.Response:
         name, body = await self.read_secret(request)
         self.secrets.create(name, value_of(body))
-        return web.Response(status=201)
+        return web.Response(status=202)
 
     async def update_secret(self, request: web.Request) -> web.Response:
         name, body = await self.read_secret(request)
@@ -149,6 +150,11 @@ class Api:
     async def read_secret(self, request: web.Request) -> tuple[str, dict[str, Any]]:
         body = await self.read_of_ours(request)
         return str(body.get("name", "")), body
+
+
+def in_json(document: Any) -> web.Response:
+    """Answer with a document; JSON has no charset to tell (RFC 8259)."""
+    return web.Response(body=json.dumps(document).encode(), content_type="application/json")
 
 
 async def healthz(request: web.Request) -> web.Response:
@@ -193,7 +199,7 @@ def basic_auth(secrets: Secrets) -> Any:
     async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get("Authorization", "").encode(errors="replace")
         if not hmac.compare_digest(given, expected):
-            challenge = {"WWW-Authenticate": 'Basic realm="OpenFaaS"'}
+            challenge = {"WWW-Authenticate": 'Basic realm="Restricted"'}
             return web.Response(status=401, text="invalid credentials\n", headers=challenge)
         return await handler(request)
 
@@ -230,6 +236,7 @@ def create_app(functions: Functions, host: Host, proxy: Proxy, bodies: Bodies) -
         ]
     )
     app = web.Application(middlewares=[answer_problems])
+    app.on_response_prepare.append(leave_untyped)
     app.add_subapp(SYSTEM, system)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/metrics", api.metrics)  # the gateway does not pass it on

@@ -22,6 +22,8 @@ from local.provider.replicas.connection import Answer, Connection
 
 logger = logging.getLogger(__name__)
 
+UNTYPED = web.ResponseKey("untyped", bool)  # the function names no type
+
 
 class Relay:
     """Reads a call, has it forwarded, and writes the answer."""
@@ -95,8 +97,18 @@ def response_to(call: Call, told: Answer) -> web.StreamResponse:
         (name.decode(), as_text(value)) for name, value in call.answer_headers(told.headers)
     )
     reason = as_text(told.reason)
+    response: web.StreamResponse
     if told.body:
-        return web.Response(status=told.status, reason=reason, headers=headers, body=told.body)
-    if (length := length_of(told.headers)) is not None:
-        headers["Content-Length"] = length.decode()
-    return Stream(status=told.status, reason=reason, headers=headers)
+        response = web.Response(status=told.status, reason=reason, headers=headers, body=told.body)
+    else:
+        if (length := length_of(told.headers)) is not None:
+            headers["Content-Length"] = length.decode()
+        response = Stream(status=told.status, reason=reason, headers=headers)
+    response[UNTYPED] = "Content-Type" not in headers
+    return response
+
+
+async def leave_untyped(request: web.Request, response: web.StreamResponse) -> None:
+    """Leave out the type that aiohttp gives whatever has none; plain requests are told none."""
+    if response.get(UNTYPED, False):
+        response.headers.popall("Content-Type", None)
