@@ -202,7 +202,7 @@ def test_what_is_asked_of_another_namespace_touches_nothing(
     removal = faas_cli("remove", "-f", "", "plain", "-n", "other")
     deployment = faas_cli("deploy", "--filter", "plain", "-n", "other")
 
-    assert b"namespace 'other' does not exist" in removal.stdout
+    assert b"No existing function to remove" in removal.stdout
     assert b"namespace 'other' does not exist" in deployment.stdout
     assert b"plain" not in faas_cli("list", "-n", "other").stdout
     assert b"plain" in faas_cli("list", "-n", "openfaas-fn").stdout

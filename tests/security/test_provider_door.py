@@ -62,7 +62,7 @@ QUERIES = {
     "very many lines": "/system/logs?name=mirror&tail=" + "1" * 5000,
     "lines in digits of another script": "/system/logs?name=mirror&tail=%D9%A3",
     "lines with a line below": "/system/logs?name=mirror&tail=1_0",
-    "a namespace that is none": "/system/function/mirror?namespace=%ED%A0%80",
+    "a namespace that is none": "/system/logs?name=mirror&namespace=%ED%A0%80",
 }
 
 

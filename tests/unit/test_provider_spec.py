@@ -48,6 +48,12 @@ def test_optional_parts_may_be_absent_or_null() -> None:
         ({"annotations": {"com.openfaas.health.http.periodSeconds": "6m"}}, "at most 300 s"),
         ({"envVars": {"exec_timeout": "a while"}}, "exec_timeout is 'a while'; write it as Go"),
         ({"labels": {"faas_function": "other"}}, "it can be 'resize' alone"),
+        ({"labels": {"two words": "x"}}, "labels has the name 'two words'; allowed are up to 63"),
+        ({"labels": {"team": "red team"}}, "label team is 'red team'; allowed are up to 63"),
+        ({"labels": {"team": "r" * 64}}, "label team is 'rrr"),
+        ({"labels": {"/team": "red"}}, "labels has the name '/team'"),
+        ({"annotations": {"-topic": "x"}}, "annotations has the name '-topic'"),
+        ({"annotations": {"a": "x" * 262_144}}, "annotations have 262145 bytes; 262144 are"),
         ({"readOnlyRootFilesystem": "yes"}, "must be true or false"),
     ],
 )
@@ -60,10 +66,27 @@ def test_request_that_cannot_be_done_is_refused_with_its_reason(
     assert refused.value.status == 400
 
 
+def test_labels_and_annotations_may_be_what_kubernetes_takes() -> None:
+    labels = {"team": "", "example.com/Team_1.x": "Red-1_2.3", "a": "r" * 63}
+    annotations = {"example.com/why": "any words: even \n these", "b" * 63: "x" * 1_000}
+
+    spec = Spec.from_request({**GOOD, "labels": labels, "annotations": annotations})
+
+    assert (spec.labels, spec.annotations) == (labels, annotations)
+
+
 @pytest.mark.parametrize("value", [-1, MAX_REPLICAS + 1, None, "1.5", True])
 def test_impossible_number_of_replicas_is_refused(value: Any) -> None:
-    with pytest.raises(Refused):
-        number_of_replicas(value)
+    for kind in (str, int):
+        with pytest.raises(Refused):
+            number_of_replicas(value, kind)
+
+
+def test_a_label_has_its_number_in_a_text_and_a_request_has_a_number() -> None:
+    assert (number_of_replicas("3"), number_of_replicas(3, int)) == (3, 3)
+    for value, kind in ((3, str), ("3", int), (True, int)):
+        with pytest.raises(Refused):
+            number_of_replicas(value, kind)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from local.provider.deployments import probing
+from local.provider.deployments import labels, probing
 from local.provider.limits import memory, priority, timeouts
 from local.provider.limits.scaling import Scaling
 from local.provider.refusal import Refused
@@ -149,6 +149,7 @@ def without_what_is_said(request: dict[str, Any]) -> dict[str, Any]:
 
 def check_values(spec: Spec) -> None:
     """Raise Refused where a label, limit or annotation cannot be kept."""
+    labels.check(spec.labels, spec.annotations)
     _ = spec.scaling, spec.memory_bytes, spec.nice_value, timeouts.asked_for(spec.env)
     try:
         shlex.split(spec.process)

@@ -58,7 +58,7 @@ class Api:
         return in_json([status.listed(each, means) for each in self.functions])
 
     async def describe(self, request: web.Request) -> web.Response:
-        check_namespace(request.query.get("namespace"))
+        check_namespace(request.query.get("namespace"), HTTPStatus.NOT_FOUND)
         function = self.functions.find(request.match_info["name"])
         entry = status.described(function, self.host.memory.means)
         if request.query.get("usage") in ("1", "true"):
@@ -74,15 +74,15 @@ class Api:
         return web.Response(status=202)
 
     async def remove(self, request: web.Request) -> web.Response:
-        body = await self.read_of_ours(request)
+        body = await self.read_of_ours(request, HTTPStatus.NOT_FOUND)
         if not (name := body.get("functionName")):
             raise Refused(400, "functionName is missing: the function to remove")
         self.functions.remove(str(name))
         return web.Response(status=202)
 
     async def scale(self, request: web.Request) -> web.Response:
-        body = await self.read_of_ours(request)
-        replicas = number_of_replicas(body.get("replicas"))
+        body = await self.read_of_ours(request, HTTPStatus.NOT_FOUND)
+        replicas = number_of_replicas(body.get("replicas"), int)
         self.functions.scale(request.match_info["name"], replicas)
         return web.Response(status=202)
 
@@ -101,8 +101,8 @@ class Api:
         raise Refused(HTTPStatus.NOT_IMPLEMENTED, detail)
 
     async def list_secrets(self, request: web.Request) -> web.Response:
-        is_ours = request.query.get("namespace") in (None, "", NAMESPACE)
-        names = self.secrets.names() if is_ours else []
+        check_namespace(request.query.get("namespace"))
+        names = self.secrets.names()
         return in_json([{"name": name, "namespace": NAMESPACE} for name in names])
 
     async def create_secret(self, request: web.Request) -> web.Response:
@@ -137,14 +137,19 @@ class Api:
         finally:
             self.bodies.give_back(len(body))
 
-    async def read_of_ours(self, request: web.Request) -> dict[str, Any]:
+    async def read_of_ours(
+        self, request: web.Request, status: int = HTTPStatus.BAD_REQUEST
+    ) -> dict[str, Any]:
         """Read a document about something of the one namespace there is.
 
         Older clients name theirs in the query, newer ones in the document.
+
+        Args:
+            status: what another namespace is answered.
         """
-        check_namespace(request.query.get("namespace"))
+        check_namespace(request.query.get("namespace"), status)
         body = await self.read_json(request)
-        check_namespace(body.get("namespace"))
+        check_namespace(body.get("namespace"), status)
         return body
 
     async def read_secret(self, request: web.Request) -> tuple[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from http import HTTPStatus
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -22,6 +23,8 @@ from local.provider.replicas.connection import Answer, Connection
 
 logger = logging.getLogger(__name__)
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # as OpenFaaS has them
+_METHOD = f"a function is called by {', '.join(METHODS)}"
 UNTYPED = web.ResponseKey("untyped", bool)  # the function names no type
 
 
@@ -37,6 +40,8 @@ class Relay:
         """Answer ANY /function/NAME[.NAMESPACE][/path][?query]."""
         call_id = call_id_of(request)
         try:
+            if request.method not in METHODS:
+                raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, _METHOD, {"Allow": ", ".join(METHODS)})
             function, target = self._proxy.find(request.raw_path)
         except Problem as problem:
             return answer(request, problem, call_id)

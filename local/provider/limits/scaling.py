@@ -39,8 +39,9 @@ class Scaling:
         return min(self.most, max(self.least, replicas))
 
 
-def number_of_replicas(value: Any) -> int:
-    """Read a number of replicas from a label or a scale request."""
-    if not re.fullmatch(r"[0-9]{1,4}", str(value)) or int(value) > MAX_REPLICAS:
+def number_of_replicas(value: Any, kind: type = str) -> int:
+    """Read a number of replicas: of a label, which is a text, or of a request, which has an int."""
+    is_of_kind = isinstance(value, kind) and not isinstance(value, bool)
+    if not is_of_kind or not re.fullmatch(r"[0-9]{1,4}", str(value)) or int(value) > MAX_REPLICAS:
         raise Refused(400, f"{value!r} replicas are not possible; 0 to {MAX_REPLICAS} are")
     return int(value)

@@ -31,5 +31,6 @@ def command(version: Version, image: Image, limit: list[str], max_body_bytes: in
 
 def environment(version: Version, image: Image) -> dict[str, str]:
     """Return what image and request give the function, its folder in place of /home/app."""
-    given = {**image.env, **version.spec.env}
+    process = {"fprocess": version.spec.process} if version.spec.process else {}
+    given = {**image.env, **process, **version.spec.env}
     return {name: at_home(value, version.folder) for name, value in given.items()}
