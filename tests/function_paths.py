@@ -11,6 +11,7 @@ _FOLDERS = (
     "functions/image-classifier",
     "functions/image-results",
     "consumers/image-process-consumer",
+    "consumers/classifier-autoscaler",
 )
 
 
