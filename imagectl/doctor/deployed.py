@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from imagectl.doctor import asking
+from imagectl.doctor import asking, replicas
 from imagectl.doctor.deployment import Deployment
 from imagectl.doctor.finding import WARNING, Finding, Wrong, of
 from imagectl.doctor.stack_file import Described, Unreadable, read
@@ -84,11 +84,10 @@ def _timeouts(name: str, function: Function) -> list[Wrong]:
 
 def _version(name: str, deployment: Deployment) -> list[Wrong]:
     """Ask a replica on this machine; else OpenFaaS, whose gateway passes metrics on."""
-    replicas = deployment.replica_urls(name)
-    openfaas_url = deployment.settings.openfaas_url.rstrip("/")
-    url = replicas[0] if replicas else f"{openfaas_url}/function/{name}"
+    through = f"{deployment.settings.openfaas_url.rstrip('/')}/function/{name}"
     try:
-        answer = asking.get(f"{url}/metrics")
+        told = [*replicas.metrics(deployment, name).values()]
+        answer = told[0] if told else asking.get(f"{through}/metrics")
     except Unavailable as error:
         return [Wrong(f"{name}: {error}", "its metrics", f"`make logs s={name}` says why")]
     found = _VERSION.search(answer.body.decode(errors="replace"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from imagectl.doctor import asking
+from imagectl.doctor import asking, replicas
 from imagectl.doctor.deployment import Deployment
 from imagectl.doctor.finding import Finding, Wrong, of, unseen
 from pipeline.errors import ModelRefused, Unavailable
@@ -50,19 +50,19 @@ def _loaded(deployment: Deployment, manifest: Manifest) -> Finding:
     change = f"`imagectl models use {manifest.model_id}`"
     wrong = []
     for function in openfaas.functions():
-        told = (function.get("envVars") or {}).get("MODEL_ID", manifest.model_id)
-        if told not in (manifest.model_id, "current"):
-            found = f"{function['name']} was told the model {told}"
+        given = (function.get("envVars") or {}).get("MODEL_ID", manifest.model_id)
+        if given not in (manifest.model_id, "current"):
+            found = f"{function['name']} was told the model {given}"
             wrong.append(Wrong(found, manifest.model_id, change))
-    replicas = [*_metrics(deployment)]
-    for model_id, digest in loaded(replicas):
+    told = [*_metrics(deployment)]
+    for model_id, digest in loaded(told):
         if digest != manifest.digests[MODEL_FILE]:
             found = f"a replica holds {model_id} of SHA-256 {digest[:12]}…"
             wanted = f"{manifest.model_id} of {manifest.digests[MODEL_FILE][:12]}…"
             wrong.append(Wrong(found, wanted, change))
-    if not replicas:
+    if not told:
         wrong.append(Wrong("no replica of the classifier tells its model", "one", change))
-    return of("loaded models", wrong, f"{manifest.model_id} in {len(replicas)} replicas")
+    return of("loaded models", wrong, f"{manifest.model_id} in {len(told)} replicas")
 
 
 def loaded(metrics: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -74,13 +74,17 @@ def loaded(metrics: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 def _metrics(deployment: Deployment) -> Iterator[str]:
     """Ask every replica on this machine; elsewhere, several times, whichever answers."""
-    through = f"{deployment.settings.openfaas_url.rstrip('/')}/function/{_CLASSIFIER}"
+    told = replicas.metrics(deployment, _CLASSIFIER)
+    if told:
+        answers = [*told.items()]
+    else:
+        through = f"{deployment.settings.openfaas_url.rstrip('/')}/function/{_CLASSIFIER}/metrics"
+        answers = [("", asking.get(through)) for _ in range(_ASKED)]
     seen = set()
-    for url in deployment.replica_urls(_CLASSIFIER) or [through] * _ASKED:
-        answer = asking.get(f"{url}/metrics")
+    for url, answer in answers:
         text = answer.body.decode(errors="replace")
         started = re.search(r"^process_start_time_seconds (\S+)$", text, re.MULTILINE)
-        who = (started[1] if started else "") + (url if url != through else "")
+        who = (started[1] if started else "", url)
         if answer.status == 200 and who not in seen and "image_model_loaded{" in text:
             seen.add(who)
             yield text

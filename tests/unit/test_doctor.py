@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import ssl
@@ -9,15 +10,17 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from imagectl.doctor import asking, buckets, certificates, clocks, models, report
+from imagectl.doctor import asking, buckets, certificates, clocks, models, replicas, report
 from imagectl.doctor.deployment import Deployment
 from imagectl.doctor.examining import examine
 from imagectl.doctor.finding import FAILED, OK, WARNING, Finding, Wrong, of
 from pipeline.errors import Unavailable
+from tests.ports import free_ports
 
 
 def _fine() -> list[Finding]:
@@ -107,6 +110,51 @@ def test_the_loaded_model_is_read_from_what_a_replica_tells() -> None:
     text = f'# HELP x\nimage_model_loaded{{digest="{digest}",model_id="pets-1"}} 1.0\n'
 
     assert list(models.loaded([text, ""])) == [("pets-1", digest)]
+
+
+@contextmanager
+def http_server() -> Iterator[int]:
+    """Answer every question; the port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(self.path.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def _note(folder: Path, name: str, port: int) -> None:
+    (folder / "run").mkdir(exist_ok=True)
+    (folder / "supervisor.json").touch()
+    told = {"function": name.rpartition("-")[0], "ports": {"http": port}}
+    (folder / "run" / f"{name}.json").write_text(json.dumps(told))
+
+
+def test_a_replica_that_ends_is_no_fault_where_another_answers(tmp_path: Path) -> None:
+    deployment = Deployment({"STATE_DIR": str(tmp_path)}, Path("stack.yml"))
+    [closed] = free_ports(1)
+    _note(tmp_path, "image-upload-1", closed)
+
+    with pytest.raises(Unavailable, match=f"127.0.0.1:{closed}"):
+        replicas.metrics(deployment, "image-upload")
+    with http_server() as port:
+        _note(tmp_path, "image-upload-2", port)
+        told = replicas.metrics(deployment, "image-upload")
+
+    assert {url: answer.body for url, answer in told.items()} == {
+        f"http://127.0.0.1:{port}": b"/metrics"
+    }
+    assert replicas.metrics(deployment, "image-results") == {}
 
 
 def test_parts_are_found_where_the_environment_says() -> None:
