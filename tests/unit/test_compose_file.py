@@ -202,3 +202,16 @@ def test_no_volume_of_data_or_secrets_is_shared_but_by_those_that_must() -> None
     assert users["minio"] - setting_up == {"minio"}
     assert users["keys"] - setting_up == {"keys", "gateway"}
     assert users["provider"] - setting_up == {"provider", "rollout", "operator"}
+
+
+@pytest.mark.parametrize("room", ["consumers", "gateway", "local"])
+def test_whatever_an_image_of_ours_is_made_of_is_let_in(room: str) -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    let_in = [Path(line[1:]) for line in lines if line.startswith("!")]
+    copies = re.findall(
+        r"^COPY ((?!--from).+) \S+$", (ROOT / room / "Dockerfile").read_text(), re.MULTILINE
+    )
+    copied = [Path(source) for sources in copies for source in sources.split()]
+
+    assert copied
+    assert [each for each in copied if not any(each.is_relative_to(it) for it in let_in)] == []
