@@ -50,6 +50,11 @@ class Settings:
     openfaas_url: str = _setting(
         "http://127.0.0.1:8081", "URL", "where the functions are invoked: the OpenFaaS gateway"
     )
+    openfaas_metrics_url: str = _setting(
+        "",
+        "URL",
+        "where OpenFaaS tells its metrics: its own gateway on port 8082; if empty, as above",
+    )
     secrets_dir: str = _setting("/var/openfaas/secrets", "folder", "one file a secret")
     account: str = _setting(
         accounts.OPERATOR, "name", "as whom imagectl asks MinIO and Kafka; other processes know"

@@ -21,6 +21,7 @@ class OpenFaaS:
 
     def __init__(self, settings: Settings, request_seconds: float) -> None:
         self.url = settings.openfaas_url.rstrip("/")
+        self._metrics_url = settings.openfaas_metrics_url.rstrip("/") or self.url
         self._request_seconds = request_seconds
         self._session = requests.Session()
         user, password = (settings.secrets.text(f"basic-auth-{it}") for it in ("user", "password"))
@@ -60,7 +61,7 @@ class OpenFaaS:
 
     def metrics(self) -> str:
         """Ask for what Prometheus is told; raises as `functions` does."""
-        return self._call("GET", "/metrics").text
+        return self._call("GET", "/metrics", at=self._metrics_url).text
 
     def _json(self, path: str, kind: type) -> Any:
         answer = self._call("GET", path)
@@ -72,12 +73,12 @@ class OpenFaaS:
             raise Unavailable(f"what OpenFaaS answers to {path} is no {kind.__name__}")
         return said
 
-    def _call(self, method: str, path: str, body: object = None) -> requests.Response:
-        url = f"{self.url}{path}"
+    def _call(self, method: str, path: str, body: object = None, at: str = "") -> requests.Response:
+        url = f"{at or self.url}{path}"
         try:
             answer = self._session.request(method, url, json=body, timeout=self._request_seconds)
         except requests.RequestException as error:
-            detail = f"OpenFaaS at {self.url} does not answer: {type(error).__name__}"
+            detail = f"OpenFaaS at {at or self.url} does not answer: {type(error).__name__}"
             raise Unavailable(detail) from error
         if not answer.ok:
             said = answer.text.strip()[:_MOST_SAID]
