@@ -20,6 +20,9 @@ _VERSION = re.compile(r'^image_pipeline_version\{version="([^"]+)"\} 1\.0$', re.
 # Compared with stack.yml: what a call may take, and what it may be. Addresses are the deployer's.
 _COMPARED = ("EXEC_TIMEOUT", "REQUEST_TIMEOUT_SECONDS", "MAX_IMAGE_BYTES", "MAX_INFLIGHT")
 
+# Revisions of OpenFaaS before 2022 have no such field.
+_VARIABLES = "envVars"
+
 Function = dict[str, Any]
 
 
@@ -50,7 +53,10 @@ def examine(deployment: Deployment) -> list[Finding]:
     for name in (name for name in FUNCTIONS if name in there):
         wrong += _timeouts(name, there[name])
         wrong += _version(name, deployment)
-    return [of("deployed", wrong, f"{', '.join(sorted(there))}: all replicas are there")]
+    told = all(_VARIABLES in there[name] for name in FUNCTIONS if name in there)
+    beside = "" if told else "; this OpenFaaS does not tell with which variables"
+    names = ", ".join(sorted(there))
+    return [of("deployed", wrong, f"{names}: all replicas are there{beside}")]
 
 
 def _soundness(name: str, function: Function) -> Iterator[Wrong]:
@@ -63,7 +69,9 @@ def _soundness(name: str, function: Function) -> Iterator[Wrong]:
 
 
 def _differences(described: Described, function: Function) -> Iterator[Wrong]:
-    given = function.get("envVars") or {}
+    if _VARIABLES not in function:
+        return
+    given = function[_VARIABLES] or {}
     for name in _COMPARED:
         wanted, found = described.environment.get(name), given.get(name)
         if wanted != found:
@@ -77,7 +85,7 @@ def _differences(described: Described, function: Function) -> Iterator[Wrong]:
 
 def _timeouts(name: str, function: Function) -> list[Wrong]:
     """Hold what it was given against each other; against what is set here `_differences` does."""
-    broken = Chain.from_env(function.get("envVars") or {}).broken()
+    broken = Chain.from_env(function.get(_VARIABLES) or {}).broken()
     change = f"change stack.yml and deploy {name} anew"
     return [Wrong(f"{name}: {text}", "a chain that holds", change) for text in broken]
 

@@ -15,11 +15,21 @@ from pathlib import Path
 
 import pytest
 
-from imagectl.doctor import asking, buckets, certificates, clocks, models, replicas, report
+from imagectl.doctor import (
+    asking,
+    buckets,
+    certificates,
+    clocks,
+    deployed,
+    models,
+    replicas,
+    report,
+)
 from imagectl.doctor.deployment import Deployment
 from imagectl.doctor.examining import examine
 from imagectl.doctor.finding import FAILED, OK, WARNING, Finding, Wrong, of
 from pipeline.errors import Unavailable
+from pipeline.names import FUNCTIONS
 from tests.ports import free_ports
 
 
@@ -222,3 +232,28 @@ def test_nothing_is_said_of_certificates_where_none_is_configured() -> None:
     (told,) = certificates.examine(Deployment({}, Path("stack.yml")))
 
     assert (told.state, told.found) == (OK, "none is configured")
+
+
+class Told:
+    """What an OpenFaaS says of functions that are as stack.yml has them."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def functions(self) -> list[dict[str, object]]:
+        return [{"name": name, "replicas": 1, "availableReplicas": 1} for name in FUNCTIONS]
+
+
+def test_variables_that_openfaas_does_not_tell_are_not_compared(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("basic-auth-user", "basic-auth-password"):
+        (tmp_path / name).write_text("admin")
+    monkeypatch.setattr(deployed, "OpenFaaS", Told)
+    monkeypatch.setattr(deployed, "_version", lambda *_: [])
+
+    (found,) = deployed.examine(Deployment({"SECRETS_DIR": str(tmp_path)}, tmp_path / "none.yml"))
+
+    assert (found.state, found.found.partition("; ")[2]) == (
+        OK, "this OpenFaaS does not tell with which variables",
+    )  # fmt: skip
