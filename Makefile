@@ -9,10 +9,10 @@ HANDLERS = $(wildcard functions/*/handler.py)
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean model check test test-unit test-airgapped test-compose security chaos chaos-full bench bench-full venv fetch fetched installed
+.PHONY: help up down status logs clean model check test test-unit test-airgapped test-compose test-kubernetes security chaos chaos-full bench bench-full venv fetch fetched installed
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 up: venv ## start everything and classify a picture; MODEL_DIR=folder serves that model
 	@$(PYTHON) -m local.services up --model-dir "$(MODEL_DIR)"
@@ -51,6 +51,9 @@ test-airgapped: fetched ## a start and the unit tests in a fresh clone without a
 
 test-compose: fetched ## the end-to-end tests and a storm on docker-compose.yml; starts Docker if need be
 	@$(PYTHON) -m tests.compose
+
+test-kubernetes: fetched ## the same tests and a storm on deploy/chart in a cluster that the run starts; as root
+	@$(PYTHON) -m tests.kubernetes
 
 security: fetched ## try hostile pictures, forms, events and requests at length, a quarter of an hour
 	@$(PYTHON) -m tests.security

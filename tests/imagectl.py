@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.models import bundles
 from pipeline.settings import Settings
 from tests.compose.stack import ComposeStack
+from tests.kubernetes.stack import KubernetesStack
 from tests.stack import Stack, run_module, until
 
 # The machine that a proof is tried on here may have other work.
@@ -23,8 +24,11 @@ def imagectl(stack: Stack, *words: str, seconds: float = 600.0) -> subprocess.Co
 
 def keys(stack: Stack, *words: str) -> str:
     """Run a command of `imagectl keys` where this stack has its keys; what it prints."""
+    command = ("python", "-m", "imagectl", "keys", *words)
     if isinstance(stack, ComposeStack):
-        done = stack.run("keys", "python", "-m", "imagectl", "keys", *words)
+        done = stack.run("keys", *command)
+    elif isinstance(stack, KubernetesStack):
+        done = stack.run(*command)
     else:
         done = imagectl(stack, "keys", *words)
     assert done.returncode == 0, done.stderr

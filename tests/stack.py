@@ -102,6 +102,11 @@ class Stack(ABC):
         return self.settings.openfaas_url
 
     @property
+    def metrics_url(self) -> str:
+        """Where the provider tells its metrics."""
+        return self.provider_url
+
+    @property
     def api_key(self) -> str:
         """The key of the tests."""
         return self.api_key_file.read_text(encoding="utf-8").strip()

@@ -1,4 +1,4 @@
-"""Which kind of stack a run is about: what GATEWAY_URL names is in containers, else processes."""
+"""Which kind of stack a run is about: a release in a cluster, containers, or processes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tests.compose.project import given_project, running_project
 from tests.compose.stack import MOUNTED
+from tests.kubernetes import release, sharing
+from tests.kubernetes.stack import RELEASE_FOLDER, KubernetesStack
 from tests.local_stack import made_shared, running_stack
 from tests.stack import Stack
 
@@ -18,8 +20,10 @@ SHARED = "{shared}"
 
 @contextmanager
 def shared_stack(folder: Path) -> Iterator[Stack]:
-    """The stack that tests share: the one behind GATEWAY_URL, or one that is started for them."""
-    if url := os.environ.get("GATEWAY_URL"):
+    """The stack that tests share: that of RELEASE_FOLDER or of GATEWAY_URL, or a new one."""
+    if os.environ.get(RELEASE_FOLDER):
+        yield KubernetesStack.from_env()
+    elif url := os.environ.get("GATEWAY_URL"):
         yield given_project(url)
     else:
         with running_stack(folder) as stack:
@@ -28,7 +32,23 @@ def shared_stack(folder: Path) -> Iterator[Stack]:
 
 @contextmanager
 def own_stack(folder: Path, **settings: str) -> Iterator[Stack]:
-    """A new stack of the same kind, with these settings for its services and the consumer."""
+    """A new stack of the same kind, with these settings for its services and the consumer.
+
+    In a cluster it is the one that there is, for so long.
+    """
+    if os.environ.get(RELEASE_FOLDER):
+        stack = KubernetesStack.from_env()
+        sharing.share(stack.api, "image-process-consumer")
+        values = {name: settings.pop(name) for name in release.PART_VALUES if name in settings}
+        given = {name: text.replace(SHARED, sharing.MOUNTED) for name, text in settings.items()}
+        with (
+            release.settled(os.environ, values),
+            stack.given("image-process-consumer", **given),
+            # What the tests give the function is taken back, too.
+            stack.given("image-upload"),
+        ):
+            yield stack
+        return
     in_containers = bool(os.environ.get("GATEWAY_URL"))
     shared = MOUNTED if in_containers else str(made_shared(folder))
     given = {name: text.replace(SHARED, shared) for name, text in settings.items()}

@@ -170,22 +170,22 @@ def _install() -> None:
         raise NoDocker("Debian's docker.io holds no dockerd: install Docker and start it")
 
 
-def install(package: str) -> None:
-    """Install one of Debian's packages, upgrading nothing.
+def install(*packages: str) -> None:
+    """Install some of Debian's packages, upgrading nothing.
 
     Raises:
         NoDocker: apt-get could not.
     """
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    words = ("install", "-y", "--no-upgrade", "--no-install-recommends", package)
+    words = ("install", "-y", "--no-upgrade", "--no-install-recommends", *packages)
     wait = ("-o", "DPkg::Lock::Timeout=120")
     try:
         run("Debian: reading the package lists", ["apt-get", "-q", *wait, "update"])
         run(
-            f"Debian: installing {package}",
+            f"Debian: installing {', '.join(packages)}",
             ["apt-get", "-q", *wait, *words],
             environment=environment,
             may_end=False,
         )
     except (StepFailed, OSError) as error:
-        raise NoDocker(f"{package} could not be installed: {error}") from error
+        raise NoDocker(f"{', '.join(packages)} could not be installed: {error}") from error

@@ -1,0 +1,61 @@
+"""The control groups of a node's containers: one below this machine's root that holds them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.stack import until
+
+# Below it are those of pods.
+NAME = "image-pipeline-kubernetes"
+_EMPTY_SECONDS = 30.0
+_MOUNTS = Path("/proc/mounts")
+_OF_VERSION_2 = "cpuset cpu io memory pids"
+
+
+def roots() -> list[Path]:
+    """Where control groups are mounted: once a kind, or once for all of them (version 2)."""
+    rows = [line.split() for line in _MOUNTS.read_text().splitlines()]
+    first = [Path(row[1]) for row in rows if row[2] == "cgroup"]
+    return first or [Path(row[1]) for row in rows if row[2] == "cgroup2"]
+
+
+@contextmanager
+def made() -> Iterator[None]:
+    """Have the group until the end; by then its processes must be gone."""
+    groups = [root / NAME for root in roots()]
+    remove()
+    for group in groups:
+        _hand_down(group.parent)
+        group.mkdir()
+        _hand_down(group)
+    try:
+        yield
+    finally:
+        until(remove, _EMPTY_SECONDS)
+
+
+def remove() -> bool:
+    """Remove the group with those below it; tell whether it is gone."""
+    for root in roots():
+        group = root / NAME
+        below = sorted((each for each in group.rglob("*") if each.is_dir()), reverse=True)
+        for each in (*below, group):
+            try:
+                each.rmdir()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return False  # a process that was killed is not gone yet
+    return True
+
+
+def _hand_down(group: Path) -> None:
+    """With version 2 a group has the controllers that the one above it hands down."""
+    control = group / "cgroup.subtree_control"
+    if not control.exists():
+        return
+    known = (group / "cgroup.controllers").read_text().split()
+    control.write_text(" ".join(f"+{each}" for each in _OF_VERSION_2.split() if each in known))
