@@ -37,17 +37,17 @@ def own_stack(folder: Path, **settings: str) -> Iterator[Stack]:
     In a cluster it is the one that there is, for so long.
     """
     if os.environ.get(RELEASE_FOLDER):
-        stack = KubernetesStack.from_env()
-        sharing.share(stack.api, "image-process-consumer")
+        there = KubernetesStack.from_env()
+        sharing.share(there.api, "image-process-consumer")
         values = {name: settings.pop(name) for name in release.PART_VALUES if name in settings}
         given = {name: text.replace(SHARED, sharing.MOUNTED) for name, text in settings.items()}
         with (
             release.settled(os.environ, values),
-            stack.given("image-process-consumer", **given),
+            there.given("image-process-consumer", **given),
             # What the tests give the function is taken back, too.
-            stack.given("image-upload"),
+            there.given("image-upload"),
         ):
-            yield stack
+            yield there
         return
     in_containers = bool(os.environ.get("GATEWAY_URL"))
     shared = MOUNTED if in_containers else str(made_shared(folder))

@@ -164,7 +164,7 @@ def test_what_was_removed_is_gone_until_it_is_deployed_again(
         until(lambda: "image-results" not in deployments(), 300)
         listed = said(faas_cli, "list")
     finally:
-        said(faas_cli, "deploy", "-f", "stack.yml", **installed.deployer)
+        said(faas_cli, "deploy", "-f", "stack.yml", stdin=b"", **installed.deployer)
     until(installed.is_sound, 300)
 
     assert "image-results" not in listed

@@ -87,7 +87,7 @@ def deploy(stack: KubernetesStack, home: Path, addresses: dict[str, str]) -> Non
     user, password = stack.login
     done = cli("login", "--username", user, "--password-stdin", stdin=password.encode())
     assert done.returncode == 0, done.stdout.decode()
-    done = cli("deploy", "-f", "stack.yml", **{**stack.deployer, **addresses})
+    done = cli("deploy", "-f", "stack.yml", stdin=b"", **{**stack.deployer, **addresses})
     assert done.returncode == 0, done.stdout.decode()
     for name in ("image-upload", "image-classifier", "image-results"):
         place = ("-n", openfaas.FUNCTIONS)

@@ -64,7 +64,7 @@ class Release:
     def deploy(self, **settings: str) -> None:
         """Deploy stack.yml by faas-cli, and wait until every function serves."""
         environment = {**deployer(), **FUNCTION_SETTINGS, **settings}
-        done = self.openfaas.cli()("deploy", "-f", "stack.yml", **environment)
+        done = self.openfaas.cli()("deploy", "-f", "stack.yml", stdin=b"", **environment)
         assert done.returncode == 0, done.stdout.decode()
         workloads = [f"deployment/{name}" for name in FUNCTIONS]
         self.cluster.rolled_out(openfaas.FUNCTIONS, *workloads)
