@@ -16,10 +16,9 @@ _OF_VERSION_2 = "cpuset cpu io memory pids"
 
 
 def roots() -> list[Path]:
-    """Where control groups are mounted: once a kind, or once for all of them (version 2)."""
+    """Where control groups are mounted: once a kind, once for all of them (version 2), or both."""
     rows = [line.split() for line in _MOUNTS.read_text().splitlines()]
-    first = [Path(row[1]) for row in rows if row[2] == "cgroup"]
-    return first or [Path(row[1]) for row in rows if row[2] == "cgroup2"]
+    return [Path(row[1]) for row in rows if row[2] in ("cgroup", "cgroup2")]
 
 
 @contextmanager
@@ -58,4 +57,5 @@ def _hand_down(group: Path) -> None:
     if not control.exists():
         return
     known = (group / "cgroup.controllers").read_text().split()
-    control.write_text(" ".join(f"+{each}" for each in _OF_VERSION_2.split() if each in known))
+    if given := [f"+{each}" for each in _OF_VERSION_2.split() if each in known]:
+        control.write_text(" ".join(given))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import string
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.go_tools import is_mit
-from tests.kubernetes import certificates, control_plane, skipped
+from tests.kubernetes import certificates, control_plane, leftovers, skipped
 from tests.kubernetes.certificates import Authority
 from tests.stack import ROOT
 
@@ -96,3 +97,30 @@ def test_the_mit_text_is_known_whoever_holds_the_copyright() -> None:
     assert is_mit(other)
     assert not is_mit(other + "\nNo commercial use.")
     assert not is_mit("")
+
+
+def test_what_is_left_of_a_cluster_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers, "_PATIENCE_SECONDS", 0.0)
+    state = tmp_path / "state"
+    before = leftovers.seen(state)
+    leftovers.check(before, state)
+
+    state.mkdir()
+    with pytest.raises(AssertionError, match="left of the cluster") as caught:
+        leftovers.check(before, state)
+
+    assert f"folder {state}" in str(caught.value)
+
+
+def test_a_process_of_a_cluster_is_known_by_its_folder(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        ["tail", "-f", "/dev/null", str(tmp_path)], stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            found = leftovers.seen(tmp_path)
+        finally:
+            process.kill()
+
+    assert any(line.startswith(f"process {process.pid} ") for line in found)
