@@ -217,13 +217,21 @@ def spy(stack: LocalStack) -> Iterator[str]:
     target = stack.state_dir / "build" / name
     _copy_template(target)
     (target / "function" / "handler.py").write_text(dedent(SPY))
+    _deploy(stack, name)
+    until(lambda: stack._deployed(name)["availableReplicas"] or None)
+    yield name
+    _remove(stack, name)
+
+
+def _deploy(stack: LocalStack, name: str) -> None:
     body = {"service": name, "image": f"{name}:latest", "envProcess": "python index.py"}
     answer = requests.post(
         f"{stack.provider_url}/system/functions", json=body, auth=stack.login, timeout=60
     )
     assert answer.status_code == 202, answer.text
-    until(lambda: stack._deployed(name)["availableReplicas"] or None)
-    yield name
+
+
+def _remove(stack: LocalStack, name: str) -> None:
     requests.delete(
         f"{stack.provider_url}/system/functions",
         json={"functionName": name},
@@ -270,6 +278,21 @@ def test_a_users_number_goes_with_its_function(stack: LocalStack) -> None:
 
     assert set(FUNCTIONS) <= told["places"].keys()
     assert len(set(told["places"].values())) == len(told["places"])
+
+
+def test_a_function_that_comes_back_while_it_still_goes_can_be_run(
+    stack: LocalStack, spy: str
+) -> None:
+    # Its copy is still being made when its last replica has ended.
+    many = stack.state_dir / "build" / spy / "many"
+    many.mkdir()
+    for number in range(3000):
+        (many / str(number)).touch()
+
+    for _ in range(3):
+        _remove(stack, spy)
+        _deploy(stack, spy)
+        until(lambda: stack._deployed(spy)["availableReplicas"] or None)
 
 
 def test_the_doctor_says_so(stack: LocalStack, pids: dict[str, int]) -> None:

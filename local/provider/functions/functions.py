@@ -86,7 +86,9 @@ class Functions:
 
     async def _finish_removal(self, function: Function) -> None:
         await function.remove()
-        if function.name not in self._by_name and self._numbers[function.name].are_free:
+        async with self._deploying:  # whoever deploys it anew has been told its user already
+            if function.name in self._by_name or not self._numbers[function.name].are_free:
+                return
             del self._numbers[function.name]
             leftovers.end_user(self._host.users.of(function.name))
             self._host.users.give_back(function.name)
