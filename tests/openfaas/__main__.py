@@ -1,24 +1,29 @@
-"""`python -m tests.openfaas`: asks a running gateway of OpenFaaS', and compares, or records.
+"""`python -m tests.openfaas`: asks OpenFaaS' own gateway in a cluster, and compares, or records.
 
 Its answers are held against tests/openfaas/recording.json: status 1 where that is no longer true.
-With --record they take its place; with --ours our own provider is asked, and what differs is told
-as docs/openfaas.md lists it.
+With --gateway it is one that runs already; with --record its answers take that file's place. With
+--ours our own provider is asked, and what differs is told as docs/openfaas.md lists it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import tempfile
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from local.services.progress import StepFailed
+from tests.compose import daemon
+from tests.kubernetes.programs import FAAS_NETES, GATEWAY
 from tests.openfaas import differences
 from tests.openfaas.case import Case
 from tests.openfaas.cases import CASES, QUEUED
+from tests.openfaas.cluster import openfaas_door
 from tests.openfaas.door import Door
 from tests.openfaas.ours import our_door, our_door_with_a_queue
-from tests.openfaas.programs import FAAS_NETES, GATEWAY
 from tests.openfaas.recording import FAILED, RECORDING, Seen, record, recorded
 from tests.openfaas.run import see
 
@@ -27,16 +32,18 @@ def main() -> int:
     options = _parse()
     if options.ours:
         return _tell_ours(_of_ours(options.only))
-    cases = _chosen(CASES + QUEUED if options.callback_url else CASES, options.only)
-    seen = see(_door(options), cases)
-    if options.record:
-        return _record(seen)
-    return _check(seen)
+    try:
+        with _door(options) as door:
+            seen = see(door, _chosen(CASES + QUEUED if door.callback_url else CASES, options.only))
+    except (daemon.NoDocker, StepFailed) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    return _record(seen) if options.record else _check(seen)
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.openfaas", description=__doc__)
-    parser.add_argument("--gateway", help="its address, as http://10.0.0.1:31112")
+    parser.add_argument("--gateway", help="one that runs, as http://10.0.0.1:31112")
     parser.add_argument("--metrics", help="where it tells Prometheus, as http://10.0.0.1:8082")
     parser.add_argument("--user", default="admin")
     parser.add_argument("--password-file", type=Path, help="the password of /system")
@@ -65,8 +72,13 @@ def _of_ours(pattern: str) -> Seen:
     return seen
 
 
-def _door(options: argparse.Namespace) -> Door:
-    return Door(
+@contextlib.contextmanager
+def _door(options: argparse.Namespace) -> Iterator[Door]:
+    if not options.gateway:
+        with openfaas_door() as door:
+            yield door
+        return
+    yield Door(
         url=options.gateway,
         metrics_url=options.metrics,
         login=(options.user, options.password_file.read_text().strip()),
