@@ -36,6 +36,9 @@ SAID_BY_OTHERS = {
     "AUTOSCALE": "autoscaler.enabled",
     "CLASSIFIER_MAX_REPLICAS": "functions.deploy.classifierMaxReplicas",
     "UPLOAD_MAX_REPLICAS": "functions.deploy.uploadMaxReplicas",
+    "CLASSIFIER_CPU": "functions.deploy.cpu.classifier",
+    "UPLOAD_CPU": "functions.deploy.cpu.upload",
+    "RESULTS_CPU": "functions.deploy.cpu.results",
     "MODEL_DIR": "model.existingClaim",
 }
 # Of one machine's processes and folders, of the provider that a cluster has none of, or of tests.

@@ -13,7 +13,7 @@ from tests.stack import ROOT
 
 STACK: dict[str, Any] = yaml.safe_load((ROOT / "stack.yml").read_text())["functions"]
 TOLD = {
-    "FUNCTION_REGISTRY": "registry.example/vision",
+    "FUNCTION_IMAGE_PREFIX": "registry.example/vision/",
     "FUNCTION_TAG": "0.1.0",
     "MINIO_ENDPOINT": "s3.example:443",
     "MINIO_TLS": "1",

@@ -176,7 +176,7 @@ def knocking(namespace: str, labels: dict[str, str], places: list[str]) -> list[
     name = f"knock-{secrets.token_hex(4)}"
     container = {
         "name": "knock",
-        "image": f"docker.io/library/image-pipeline-consumers:{VERSION}",
+        "image": f"image-pipeline-consumers:{VERSION}",
         "imagePullPolicy": "Never",
         "command": ["python", "-c", KNOCK, *places],
         "resources": {"limits": {"memory": "64Mi"}},

@@ -114,7 +114,6 @@ def deployer() -> dict[str, str]:
         "KAFKA_BOOTSTRAP_SERVERS": f"{host('kafka')}:9092",
         "REDIS_URL": f"redis://{host('redis')}:6379/0",
         "OPENFAAS_INTERNAL_URL": openfaas.INNER_URL,
-        "FUNCTION_REGISTRY": "docker.io/library",
         "FUNCTION_TAG": VERSION,
     }
 
