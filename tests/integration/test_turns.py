@@ -16,7 +16,7 @@ import pytest
 
 from local.machine import processes
 from local.services.fetch import debian
-from tests.local_stack import LocalStack, unstarted_stack
+from tests.local_stack import LocalStack, made_shared, unstarted_stack
 from tests.stack import ROOT, until
 
 # What takes Kafka, which does not start before the test opens the gate.
@@ -37,8 +37,8 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Path:
-    """The file without which Kafka does not start: a `make up` that takes it is at work so long."""
-    return tmp_path / "gate"
+    """The file without which Kafka, a user of its own, does not start: `make up` works so long."""
+    return made_shared(tmp_path / "state") / "gate"
 
 
 @pytest.fixture

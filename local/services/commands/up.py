@@ -90,11 +90,11 @@ def _start(stack: Stack, only: list[str]) -> None:
             " account of its own from now on, in MinIO, Kafka and Redis; root keeps its password."
         )
     credentials.make(stack)
-    deciding.prepare(stack)
     tls_settings.remember(stack.tls, stack.state_dir)
     chosen = parts.chosen(stack, only)
     if taken := ports.taken({name: port for part in chosen for name, port in part.ports.items()}):
         raise StepFailed("\n".join([*taken, "End it, or choose another: `make up <NAME>_PORT=…`."]))
+    deciding.prepare(stack)
     _start_supervisor(stack, only)
 
 
