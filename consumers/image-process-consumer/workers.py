@@ -57,7 +57,7 @@ class Workers:
         size: the most images of one.
         pool: runs the batches; threads of its own, one for each that may be allowed, when None.
         most_bugs: how often a bug may be met over one message before it fails untried.
-        clock: monotonic seconds.
+        clock: monotonic seconds; the machine's when None.
     """
 
     def __init__(
@@ -68,14 +68,15 @@ class Workers:
         size: int,
         pool: Executor | None = None,
         most_bugs: int = 5,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._processor = processor
         self._pending = pending
         self._limit = limit
         self._size = size
         self._most_bugs = most_bugs
-        self._clock = clock
+        # Looked up at each call: state machines put a clock of theirs in the place of `time`.
+        self._clock = clock or (lambda: time.monotonic())
         self._pool = pool or ThreadPoolExecutor(
             limit.most + EXPRESS_CALLS, thread_name_prefix="batch"
         )
