@@ -40,7 +40,7 @@ class Listening:
 def of_stack(state_dir: Path) -> set[int]:
     """The processes of a stack: in the session of a recorded one, or with a home in its folder."""
     leaders = {each.pid for each in processes.recorded(state_dir / "run").values()}
-    return {pid for pid in _pids() if _is_in(pid, leaders, state_dir)}
+    return {pid for pid in processes.pids() if _is_in(pid, leaders, state_dir)}
 
 
 def listening(pids: Iterable[int]) -> set[Listening]:
@@ -54,10 +54,6 @@ def _is_in(pid: int, leaders: set[int], state_dir: Path) -> bool:
         return os.getsid(pid) in leaders or processes.has_home(pid, state_dir)
     except OSError:  # it has ended
         return False
-
-
-def _pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
 
 
 def _inodes(pid: int) -> Iterator[str]:

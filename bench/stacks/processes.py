@@ -97,7 +97,7 @@ def resident(run_dir: Path) -> dict[str, float]:
 def members(run_dir: Path) -> dict[str, list[int]]:
     """Every part's processes: each recorded one leads a session."""
     sessions: dict[int, list[int]] = {}
-    for pid in (int(name) for name in os.listdir("/proc") if name.isdecimal()):
+    for pid in processes.pids():
         stat = _stat(pid)
         if stat and stat[0] != "Z":
             sessions.setdefault(int(stat[3]), []).append(pid)
@@ -107,7 +107,7 @@ def members(run_dir: Path) -> dict[str, list[int]]:
 
 def descendants(pid: int) -> list[int]:
     """List the living children of a process, their children and so on."""
-    stats = {int(name): _stat(int(name)) for name in os.listdir("/proc") if name.isdecimal()}
+    stats = {each: _stat(each) for each in processes.pids()}
     parents = {each: int(stat[1]) for each, stat in stats.items() if stat and stat[0] != "Z"}
     found: list[int] = []
     newest = {pid}

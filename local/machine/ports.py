@@ -32,8 +32,7 @@ def listeners(port: int, likely: int | None = None) -> list[int]:
         return []
     if likely is not None and _has_any(likely, inodes):
         return [likely]
-    pids = (int(name) for name in os.listdir("/proc") if name.isdecimal())
-    return [pid for pid in pids if _has_any(pid, inodes)]
+    return [pid for pid in processes.pids() if _has_any(pid, inodes)]
 
 
 def listened_to(pids: Iterable[int]) -> set[int]:

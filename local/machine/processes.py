@@ -55,6 +55,19 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
+def pids() -> list[int]:
+    """Every process of the machine that this one sees; any of them may have ended since."""
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+
+
+def owner(pid: int) -> int | None:
+    """Tell as which user a process runs; None when it has ended."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except FileNotFoundError:
+        return None
+
+
 def start_time(pid: int) -> int | None:
     """Ticks from boot to the process' start, None when it has ended (a zombie has too)."""
     fields = _stat(pid)
@@ -158,7 +171,7 @@ def _survivors(process: Process) -> list[Process]:
 
 def _session(leader: int) -> dict[int, list[str]]:
     """The living processes of a session, by pid."""
-    stats = {int(name): _stat(int(name)) for name in os.listdir("/proc") if name.isdecimal()}
+    stats = {pid: _stat(pid) for pid in pids()}
     return {
         pid: stat
         for pid, stat in stats.items()

@@ -76,11 +76,10 @@ def _sample(leader: int, images: int) -> Sample:
 def _session(leader: int) -> list[int]:
     """The processes of the session that this one leads."""
     found = []
-    for name in os.listdir("/proc"):
-        if name.isdecimal():
-            with suppress(OSError):
-                if os.getsid(int(name)) == leader:
-                    found.append(int(name))
+    for pid in processes.pids():
+        with suppress(OSError):
+            if os.getsid(pid) == leader:
+                found.append(pid)
     return found
 
 

@@ -80,11 +80,6 @@ class Cluster:
         """Give the node more images."""
         worker.import_images(self.machine, archive)
 
-    def restart_kubelet(self) -> None:
-        """Kill the kubelet and start it again."""
-        worker.stop_kubelet(self.machine)
-        worker.start_kubelet(self.machine, self.pki)
-
 
 @contextmanager
 def running(archive: Path) -> Iterator[Cluster]:

@@ -80,13 +80,6 @@ class Node:
                 start_new_session=True,
             )
 
-    def stop(self, name: str, number: int = signal.SIGTERM) -> None:
-        """End a daemon and wait for its end."""
-        process = self._started.pop(name)
-        # nsenter waits for the daemon, and passes no signal on.
-        until(lambda: process.poll() is not None or _signalled(process.pid, number))
-        process.wait(_END_SECONDS)
-
     def is_running(self, name: str) -> bool:
         """Tell whether a daemon that was started has not ended."""
         return self._started[name].poll() is None
@@ -167,14 +160,6 @@ def _ip(*words: str) -> None:
     command = shutil.which("ip", path=f"{os.environ['PATH']}:{SBIN}") or "ip"
     done = subprocess.run([command, *words], capture_output=True, text=True)
     assert done.returncode == 0, f"ip {' '.join(words)}: {done.stderr}"
-
-
-def _signalled(parent: int, number: int) -> bool:
-    """Send a signal to a process' children; tell whether there were any."""
-    children = _children(parent)
-    for pid in children:
-        os.kill(pid, number)
-    return bool(children)
 
 
 def _children(pid: int) -> list[int]:

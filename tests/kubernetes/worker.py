@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ def start(machine: Node, pki: Path, images: list[Path], pause: str) -> None:
     _start_containerd(machine, pause)
     for archive in images:
         import_images(machine, archive)
-    start_kubelet(machine, pki)
+    _start_kubelet(machine, pki)
     proxy = _written(machine, "proxy.json", _of_proxy(pki))
     machine.start("proxy", programs.KUBERNETES.folder() / "kube-proxy", "--config", proxy)
 
@@ -67,8 +66,7 @@ def import_images(machine: Node, archive: Path) -> None:
     ctr(machine, "images", "import", "--no-unpack", archive)
 
 
-def start_kubelet(machine: Node, pki: Path) -> None:
-    """Start the kubelet; pods of an earlier one live on."""
+def _start_kubelet(machine: Node, pki: Path) -> None:
     config = _written(machine, "kubelet.json", _of_kubelet(machine, pki))
     machine.start(
         "kubelet", programs.KUBERNETES.folder() / "kubelet", "--config", config,
@@ -76,11 +74,6 @@ def start_kubelet(machine: Node, pki: Path) -> None:
         "--node-ip", node.ADDRESS, "--root-dir", machine.folder / "kubelet",
         "--cert-dir", pki,
     )  # fmt: skip
-
-
-def stop_kubelet(machine: Node) -> None:
-    """Kill the kubelet alone."""
-    machine.stop("kubelet", signal.SIGKILL)
 
 
 def _start_containerd(machine: Node, pause: str) -> None:

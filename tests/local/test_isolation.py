@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from local.machine import processes
 from local.services.isolation import numbers
 from local.services.isolation.accounts import USERS
 from tests.imagectl import imagectl
@@ -107,8 +108,7 @@ def test_each_process_is_a_user_of_its_own_and_has_no_rights(
 
 def test_every_process_of_nginx_is_its_user(stack: LocalStack, pids: dict[str, int]) -> None:
     master = pids["nginx"]
-    own = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
-    session = [pid for pid in own if _session(pid) == master]
+    session = [pid for pid in processes.pids() if _session(pid) == master]
 
     assert len(session) > 1
     assert {owner_of(pid).user for pid in session} == {owner_of(master).user}

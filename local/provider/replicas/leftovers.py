@@ -33,8 +33,7 @@ def end_user(user: User | None) -> None:
     if user is None:
         return
     for _ in range(_ROUNDS):  # what is killed may have begun another one
-        pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
-        pids = [pid for pid in pids if _is(pid, user)]
+        pids = [pid for pid in processes.pids() if _is(pid, user)]
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -45,16 +44,12 @@ def end_user(user: User | None) -> None:
 
 def _is(pid: int, user: User) -> bool:
     """Whether a process is this user's, and has not ended."""
-    try:
-        owner = os.stat(f"/proc/{pid}").st_uid
-    except FileNotFoundError:
-        return False
-    return owner == user.number and processes.start_time(pid) is not None
+    return processes.owner(pid) == user.number and processes.start_time(pid) is not None
 
 
 def end_processes(folder: Path) -> None:
     """Kill what replicas have started, whose HOME is this folder or below: no other has that."""
-    for pid in (int(name) for name in os.listdir("/proc") if name.isdecimal()):
+    for pid in processes.pids():
         with contextlib.suppress(OSError):  # it has ended, or is another user's
             if processes.has_home(pid, folder):
                 os.kill(pid, signal.SIGKILL)

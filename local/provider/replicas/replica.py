@@ -110,8 +110,7 @@ class Replica:
 
     def listens_elsewhere(self) -> str:
         """Say where its processes listen, where that is somewhere else than at its port."""
-        pids = (int(name) for name in os.listdir("/proc") if name.isdecimal())
-        found = ports.listened_to(pid for pid in pids if self._is_own(pid))
+        found = ports.listened_to(pid for pid in processes.pids() if self._is_own(pid))
         others = ", ".join(str(port) for port in sorted(found - {self.port}))
         if not others:
             return ""

@@ -6,12 +6,10 @@ to containers of users (from 100000). Nothing is written to /etc/passwd.
 
 from __future__ import annotations
 
-import os
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
-from local.machine import files
+from local.machine import files, processes
 from local.services.progress import StepFailed
 from local.services.settings import Stack
 
@@ -46,7 +44,7 @@ def claim(stack: Stack, recorded: int | None) -> int:
 
 
 def _other(folder: Path, owners: dict[int, str], own: str) -> int:
-    used = {uid - (uid - FIRST) % BLOCK for uid in _uids() if FIRST <= uid <= LAST}
+    used = {uid - (uid - FIRST) % BLOCK for uid in _uids() if uid and FIRST <= uid <= LAST}
     idle = [block for block in _BLOCKS if block not in used]
     if before := [block for block in idle if owners[block] == own]:
         return before[0]
@@ -71,14 +69,9 @@ def _owner(folder: Path, block: int) -> str:
 
 
 def _is_at_work(block: int) -> bool:
-    return any(block <= uid < block + BLOCK for uid in _uids())
+    return any(uid and block <= uid < block + BLOCK for uid in _uids())
 
 
-def _uids() -> Iterator[int]:
+def _uids() -> set[int | None]:
     """Whose processes run now."""
-    for name in os.listdir("/proc"):
-        if name.isdecimal():
-            try:
-                yield os.stat(f"/proc/{name}").st_uid
-            except FileNotFoundError:
-                continue
+    return set(map(processes.owner, processes.pids()))

@@ -13,7 +13,6 @@ from local.services.isolation.record import Isolation
 from local.services.settings import Stack
 
 _TRAVERSED, _PRIVATE = 0o711, 0o700
-_OWN_FILES = 0o077  # what others may not do with a user's own
 
 
 def give_all(stack: Stack, isolation: Isolation, *, is_new: bool) -> None:
