@@ -47,3 +47,18 @@ class FaasCli:
             stderr=subprocess.STDOUT,
             timeout=COMMAND_SECONDS,
         )
+
+
+def logged_in(project: Path, home: Path, gateway: str, login: tuple[str, str]) -> FaasCli:
+    """Have a faas-cli that a gateway knows."""
+    faas_cli = FaasCli(project, home, gateway)
+    user, password = login
+    said(faas_cli, "login", "--username", user, "--password-stdin", stdin=password.encode())
+    return faas_cli
+
+
+def said(faas_cli: FaasCli, *words: str, stdin: bytes = b"", **env: str) -> str:
+    """What a command prints that works."""
+    done = faas_cli(*words, stdin=stdin, **env)
+    assert done.returncode == 0, done.stdout.decode()
+    return done.stdout.decode()

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from pipeline.names import FUNCTIONS
-from tests.faas_cli import FaasCli
+from tests.faas_cli import FaasCli, logged_in, said
 from tests.imagectl import current
 from tests.stack import ROOT, Stack, until
 
@@ -20,18 +20,7 @@ pytestmark = pytest.mark.timeout(1800)  # the first run on a machine builds faas
 
 @pytest.fixture(scope="module")
 def faas_cli(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> FaasCli:
-    cli = FaasCli(ROOT, tmp_path_factory.mktemp("home"), stack.url)
-    user, password = stack.login
-    login = cli("login", "--username", user, "--password-stdin", stdin=password.encode())
-    assert login.returncode == 0, login.stdout.decode()
-    return cli
-
-
-def said(faas_cli: FaasCli, *words: str, stdin: bytes = b"", **addresses: str) -> str:
-    """What a command prints that works."""
-    done = faas_cli(*words, stdin=stdin, **addresses)
-    assert done.returncode == 0, done.stdout.decode()
-    return done.stdout.decode()
+    return logged_in(ROOT, tmp_path_factory.mktemp("home"), stack.url, stack.login)
 
 
 def invoked(faas_cli: FaasCli, stack: Stack) -> str:

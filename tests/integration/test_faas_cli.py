@@ -16,7 +16,7 @@ from local import deploy
 from local.shrinkwrap import shrinkwrap
 from local.stack_file import load
 from pipeline.version import VERSION
-from tests.faas_cli import FaasCli, binary
+from tests.faas_cli import FaasCli, binary, logged_in
 from tests.provider import PASSWORD, ROOT, TEMPLATE, USER, Provider, eventually, running_provider
 
 STACK = """
@@ -99,10 +99,7 @@ def provider(tmp_path: Path, project: Path) -> Iterator[Provider]:
 
 @pytest.fixture
 def faas_cli(tmp_path: Path, project: Path, provider: Provider) -> FaasCli:
-    cli = FaasCli(project, tmp_path / "home", provider.url)
-    login = cli("login", "--username", USER, "--password-stdin", stdin=PASSWORD.encode())
-    assert login.returncode == 0, login.stdout.decode()
-    return cli
+    return logged_in(project, tmp_path / "home", provider.url, (USER, PASSWORD))
 
 
 def tree(folder: Path) -> dict[str, tuple[str, bytes]]:

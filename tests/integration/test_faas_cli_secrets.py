@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faas_cli import FaasCli, binary
+from tests.faas_cli import FaasCli, binary, logged_in
 from tests.provider import PASSWORD, USER, Provider, eventually, running_provider
 
 HANDLER = """
@@ -36,10 +36,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
 
 @pytest.fixture
 def faas_cli(provider: Provider, tmp_path: Path) -> FaasCli:
-    one = FaasCli(tmp_path, tmp_path, provider.url)
-    done = one("login", "--username", USER, "--password-stdin", stdin=PASSWORD.encode())
-    assert done.returncode == 0, done.stdout
-    return one
+    return logged_in(tmp_path, tmp_path, provider.url, (USER, PASSWORD))
 
 
 def names(faas_cli: FaasCli) -> set[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faas_cli import FaasCli, binary
+from tests.faas_cli import binary, logged_in
 from tests.provider import PASSWORD, USER, Provider, eventually, running_provider
 
 STACK = """
@@ -96,8 +96,7 @@ def provider(tmp_path: Path, project: Path) -> Iterator[Provider]:
 def test_foreign_function_is_built_deployed_and_invoked_by_faas_cli(
     provider: Provider, project: Path
 ) -> None:
-    faas_cli = FaasCli(project, project, provider.url)
-    faas_cli("login", "--username", USER, "--password-stdin", stdin=PASSWORD.encode())
+    faas_cli = logged_in(project, project, provider.url, (USER, PASSWORD))
 
     built = faas_cli("build", "--shrinkwrap")
     deployed = faas_cli("deploy")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.faas_cli import FaasCli
+from tests.faas_cli import logged_in
 from tests.provider import PASSWORD, USER, Provider, eventually, running_provider
 from tests.wheels import make_wheel
 
@@ -86,8 +86,7 @@ def test_what_a_function_needs_is_installed_and_said(provider: Provider) -> None
 
 @pytest.mark.timeout(1800)  # the first run on a machine builds faas-cli
 def test_faas_cli_deploys_describes_and_shows_it(provider: Provider) -> None:
-    faas_cli = FaasCli(provider.folder, provider.folder, provider.url)
-    faas_cli("login", "--username", USER, "--password-stdin", stdin=PASSWORD.encode())
+    faas_cli = logged_in(provider.folder, provider.folder, provider.url, (USER, PASSWORD))
     build(provider, "saucer", "cake", "cake==4")
     build(provider, "lost", "tea", "coffee==9")
     options = ("--fprocess", "python index.py", "--image")

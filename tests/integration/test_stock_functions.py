@@ -11,7 +11,7 @@ import pytest
 
 from local.machine import ports
 from tests import stock_functions
-from tests.faas_cli import FaasCli, binary
+from tests.faas_cli import FaasCli, binary, logged_in
 from tests.provider import PASSWORD, USER, Provider, eventually, running_provider
 from tests.wheels import make_wheel
 
@@ -42,8 +42,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Iterato
 @pytest.fixture(scope="module")
 def faas_cli(provider: Provider, project: Path) -> FaasCli:
     """All of them are deployed."""
-    cli = FaasCli(project, project, provider.url)
-    cli("login", "--username", USER, "--password-stdin", stdin=PASSWORD.encode())
+    cli = logged_in(project, project, provider.url, (USER, PASSWORD))
     for command in (("build", "--shrinkwrap"), ("deploy",)):
         for name in NAMES:
             done = cli(*command, "--filter", name)

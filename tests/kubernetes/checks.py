@@ -19,9 +19,10 @@ import requests
 
 from pipeline.names import FUNCTIONS
 from pipeline.version import VERSION
-from tests.faas_cli import FaasCli
+from tests.faas_cli import FaasCli, logged_in, said
 from tests.helm import HELM
 from tests.kubernetes import openfaas, release
+from tests.kubernetes.kubectl import kubectl
 from tests.kubernetes.stack import KubernetesStack
 from tests.pictures import fresh
 from tests.stack import ROOT, Stack, until
@@ -55,24 +56,8 @@ def installed(stack: Stack) -> KubernetesStack:
 
 @pytest.fixture(scope="module")
 def faas_cli(installed: KubernetesStack, tmp_path_factory: pytest.TempPathFactory) -> FaasCli:
-    cli = FaasCli(ROOT, tmp_path_factory.mktemp("home"), openfaas.INNER_URL)
-    user, password = installed.login
-    done = cli("login", "--username", user, "--password-stdin", stdin=password.encode())
-    assert done.returncode == 0, done.stdout.decode()
-    return cli
-
-
-def said(faas_cli: FaasCli, *words: str, stdin: bytes = b"", **environment: str) -> str:
-    """What a command prints that works."""
-    done = faas_cli(*words, stdin=stdin, **environment)
-    assert done.returncode == 0, done.stdout.decode()
-    return done.stdout.decode()
-
-
-def kubectl(*words: str, text: str = "") -> str:
-    done = subprocess.run(["kubectl", *words], input=text, capture_output=True, text=True)
-    assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stdout}{done.stderr}"
-    return done.stdout
+    home = tmp_path_factory.mktemp("home")
+    return logged_in(ROOT, home, openfaas.INNER_URL, installed.login)
 
 
 def deployments() -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import string
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -26,11 +25,11 @@ from tests.kubernetes import (
     programs,
     worker,
 )
+from tests.kubernetes.kubectl import kubectl
 from tests.kubernetes.node import Node
 from tests.stack import until
 
 _MANIFESTS = Path(__file__).with_name("manifests")
-_COMMAND_SECONDS = 300.0
 _READY_SECONDS = 240.0
 
 
@@ -53,13 +52,7 @@ class Cluster:
 
     def kubectl(self, *words: str | Path, text: str = "") -> str:
         """Run kubectl to its end; what it printed. A failure shows what it said."""
-        done = subprocess.run(
-            ["kubectl", *words], env=self.environment(), input=text,
-            capture_output=True, text=True, timeout=_COMMAND_SECONDS,
-        )  # fmt: skip
-        said = f"{done.stdout}{done.stderr}".strip()
-        assert done.returncode == 0, f"kubectl {' '.join(map(str, words))}: {said}"
-        return done.stdout
+        return kubectl(*words, text=text, environment=self.environment())
 
     def get(self, *words: str) -> Any:
         """What `kubectl get` finds, as a document."""

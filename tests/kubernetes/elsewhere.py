@@ -8,18 +8,20 @@ from __future__ import annotations
 import base64
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.faas_cli import FaasCli
+from pipeline.names import FUNCTIONS
+from tests.faas_cli import logged_in, said
 from tests.kubernetes import openfaas, release
+from tests.kubernetes.kubectl import kubectl
 from tests.kubernetes.stack import KubernetesStack
 from tests.pictures import fresh
 from tests.stack import ROOT, Stack, until
 
 NAME = NAMESPACE = "elsewhere"
+FULL_NAME = f"{NAME}-{release.CHART_NAME}"
 SETUP = "elsewhere-setup"
 SERVICES = ("minio", "kafka", "redis")
 # Of everything else as little as there can be.
@@ -39,16 +41,6 @@ PLAYING = {
 }
 
 
-def kubectl(*words: str, text: str = "") -> str:
-    done = subprocess.run(["kubectl", *words], input=text, capture_output=True, text=True)
-    assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def host(part: str) -> str:
-    return f"{NAME}-{release.CHART_NAME}-{part}.{NAMESPACE}.svc"
-
-
 @pytest.fixture(scope="module")
 def moved(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """The release, with its services elsewhere."""
@@ -56,17 +48,13 @@ def moved(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     kubectl("create", "namespace", NAMESPACE)
     playing = [f"--set={name}={value}" for name, value in PLAYING.items()]
     release.upgrade(os.environ, *playing, name=NAME, namespace=NAMESPACE)
-    data = json.loads(
-        kubectl("-n", NAMESPACE, "get", "secret", f"{NAME}-{release.CHART_NAME}-secrets", "-ojson")
-    )["data"]
+    data = json.loads(kubectl("-n", NAMESPACE, "get", "secret", f"{FULL_NAME}-secrets", "-ojson"))[
+        "data"
+    ]
     logins = {f"{each}-setup": base64.b64decode(data[f"{each}-setup"]) for each in SERVICES}
     words = [f"--from-literal={name}={value.decode()}" for name, value in logins.items()]
     kubectl("-n", release.NAMESPACE, "create", "secret", "generic", SETUP, *words)
-    addresses = {
-        "MINIO_ENDPOINT": f"{host('minio')}:9000",
-        "KAFKA_BOOTSTRAP_SERVERS": f"{host('kafka')}:9092",
-        "REDIS_URL": f"redis://{host('redis')}:6379/0",
-    }
+    addresses = release.addresses(FULL_NAME, NAMESPACE)
     values = {
         "demo.enabled": "false",
         "s3.endpoint": addresses["MINIO_ENDPOINT"],
@@ -83,13 +71,9 @@ def moved(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Stack:
 
 def deploy(stack: KubernetesStack, home: Path, addresses: dict[str, str]) -> None:
     """Deploy stack.yml anew, with these addresses."""
-    cli = FaasCli(ROOT, home, openfaas.INNER_URL)
-    user, password = stack.login
-    done = cli("login", "--username", user, "--password-stdin", stdin=password.encode())
-    assert done.returncode == 0, done.stdout.decode()
-    done = cli("deploy", "-f", "stack.yml", stdin=b"", **{**stack.deployer, **addresses})
-    assert done.returncode == 0, done.stdout.decode()
-    for name in ("image-upload", "image-classifier", "image-results"):
+    faas_cli = logged_in(ROOT, home, openfaas.INNER_URL, stack.login)
+    said(faas_cli, "deploy", "-f", "stack.yml", stdin=b"", **{**stack.deployer, **addresses})
+    for name in FUNCTIONS:
         place = ("-n", openfaas.FUNCTIONS)
         kubectl(*place, "rollout", "status", f"deployment/{name}", "--timeout=240s")
 

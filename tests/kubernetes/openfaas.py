@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faas_cli import FaasCli
+from tests.faas_cli import FaasCli, logged_in
 from tests.kubernetes import node
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.cluster_images import name_of
@@ -35,10 +35,7 @@ class OpenFaaS:
 
     def cli(self) -> FaasCli:
         """The real faas-cli, logged in."""
-        faas_cli = FaasCli(ROOT, self.home, URL)
-        done = faas_cli("login", "-u", USER, "--password-stdin", stdin=self.password.encode())
-        assert done.returncode == 0, done.stdout.decode()
-        return faas_cli
+        return logged_in(ROOT, self.home, URL, (USER, self.password))
 
 
 def install(cluster: Cluster, home: Path) -> OpenFaaS:

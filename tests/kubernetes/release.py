@@ -13,6 +13,7 @@ from pathlib import Path
 from local.machine import files
 from pipeline.names import FUNCTIONS
 from pipeline.version import VERSION
+from tests.faas_cli import said
 from tests.helm import HELM
 from tests.kubernetes import node, openfaas
 from tests.kubernetes.cluster import Cluster
@@ -44,9 +45,22 @@ _CLAIMS = {
 }
 
 
-def host(part: str) -> str:
-    """What a part of the release is called in every namespace."""
-    return f"{NAME}-{part}.{NAMESPACE}.svc"
+def host(part: str, name: str = NAME, namespace: str = NAMESPACE) -> str:
+    """What a part of a release is called in every namespace.
+
+    Args:
+        name: before its parts' own names.
+    """
+    return f"{name}-{part}.{namespace}.svc"
+
+
+def addresses(name: str = NAME, namespace: str = NAMESPACE) -> dict[str, str]:
+    """Where the services of a release are."""
+    return {
+        "MINIO_ENDPOINT": f"{host('minio', name, namespace)}:9000",
+        "KAFKA_BOOTSTRAP_SERVERS": f"{host('kafka', name, namespace)}:9092",
+        "REDIS_URL": f"redis://{host('redis', name, namespace)}:6379/0",
+    }
 
 
 @dataclass(frozen=True)
@@ -64,8 +78,7 @@ class Release:
     def deploy(self, **settings: str) -> None:
         """Deploy stack.yml by faas-cli, and wait until every function serves."""
         environment = {**deployer(), **FUNCTION_SETTINGS, **settings}
-        done = self.openfaas.cli()("deploy", "-f", "stack.yml", stdin=b"", **environment)
-        assert done.returncode == 0, done.stdout.decode()
+        said(self.openfaas.cli(), "deploy", "-f", "stack.yml", stdin=b"", **environment)
         workloads = [f"deployment/{name}" for name in FUNCTIONS]
         self.cluster.rolled_out(openfaas.FUNCTIONS, *workloads)
 
@@ -110,9 +123,7 @@ def settled(environment: Mapping[str, str], settings: Mapping[str, str]) -> Iter
 def deployer() -> dict[str, str]:
     """The addresses that functions are told, for whoever deploys stack.yml."""
     return {
-        "MINIO_ENDPOINT": f"{host('minio')}:9000",
-        "KAFKA_BOOTSTRAP_SERVERS": f"{host('kafka')}:9092",
-        "REDIS_URL": f"redis://{host('redis')}:6379/0",
+        **addresses(),
         "OPENFAAS_INTERNAL_URL": openfaas.INNER_URL,
         "FUNCTION_TAG": VERSION,
     }
