@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +102,7 @@ class GoTool:
             ["nice", "-n", "19", "timeout", str(self.build_seconds), *command, *packages],
             environment=environment,
             folder=workshop,
-            describe=_package_counter(),
+            describe=go.package_counter(),
         )
         (workshop / "bin" / _LICENSE).write_text(license_text)
         shutil.rmtree(target, ignore_errors=True)
@@ -130,17 +129,3 @@ def is_mit(text: str) -> bool:
 def _terms(text: str) -> list[str]:
     lines = [line for line in text.splitlines() if not line.startswith("Copyright")]
     return " ".join(lines).split()
-
-
-def _package_counter() -> Callable[[str], str]:
-    """Say what is fetched, then how many packages are compiled."""
-    compiled = 0
-
-    def describe(line: str) -> str:
-        nonlocal compiled
-        if line.startswith("go: "):
-            return line.removeprefix("go: ")
-        compiled += 1
-        return f"{compiled} packages compiled"
-
-    return describe

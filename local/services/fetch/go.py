@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from local.machine import files
@@ -39,6 +40,25 @@ def environment(workshop: Path) -> dict[str, str]:
         "GOPATH": str(workshop / "path"),
         "GOCACHE": str(workshop / "cache"),
     }
+
+
+def package_counter(about: int = 0) -> Callable[[str], str]:
+    """Describe the lines of a build: what is fetched, then how many packages are compiled.
+
+    Args:
+        about: how many there are, the standard library included; 0: not known.
+    """
+    compiled = 0
+    of_all = f" of about {about}" if about else ""
+
+    def describe(line: str) -> str:
+        nonlocal compiled
+        if line.startswith("go: "):
+            return line.removeprefix("go: ")
+        compiled += 1
+        return f"{compiled}{of_all} packages compiled"
+
+    return describe
 
 
 def _on_path() -> str | None:

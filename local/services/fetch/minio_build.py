@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from local.machine import files
@@ -60,7 +59,7 @@ def build(stack: Stack) -> None:
                 f"{_MODULE}@{VERSION}",
             ],
             environment={**go.environment(workshop), "GOBIN": str(workshop / "bin")},
-            describe=_package_counter(),
+            describe=go.package_counter(_PACKAGES),
         )
         target.parent.mkdir(parents=True, exist_ok=True)
         (workshop / "bin" / "minio").rename(target)
@@ -82,16 +81,3 @@ def _kind(program: Path) -> tuple[bytes, bytes]:
     with program.open("rb") as file:
         header = file.read(20)
     return header[:6], header[18:]
-
-
-def _package_counter() -> Callable[[str], str]:
-    compiled = 0
-
-    def describe(line: str) -> str:
-        nonlocal compiled
-        if line.startswith("go: "):
-            return line.removeprefix("go: ")
-        compiled += 1
-        return f"{compiled} of about {_PACKAGES} packages compiled"
-
-    return describe
