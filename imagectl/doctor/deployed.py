@@ -94,8 +94,8 @@ def _version(name: str, deployment: Deployment) -> list[Wrong]:
     """Ask a replica on this machine; else OpenFaaS, whose gateway passes metrics on."""
     through = f"{deployment.settings.openfaas_url.rstrip('/')}/function/{name}"
     try:
-        told = [*replicas.metrics(deployment, name).values()]
-        answer = told[0] if told else asking.get(f"{through}/metrics")
+        _, answer = next(replicas.metrics(deployment, name), ("", None))
+        answer = answer or asking.get(f"{through}/metrics")
     except Unavailable as error:
         return [Wrong(f"{name}: {error}", "its metrics", f"`make logs s={name}` says why")]
     found = _VERSION.search(answer.body.decode(errors="replace"))

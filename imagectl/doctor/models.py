@@ -74,10 +74,8 @@ def loaded(metrics: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 def _metrics(deployment: Deployment) -> Iterator[str]:
     """Ask every replica on this machine; elsewhere, several times, whichever answers."""
-    told = replicas.metrics(deployment, _CLASSIFIER)
-    if told:
-        answers = [*told.items()]
-    else:
+    answers = [*replicas.metrics(deployment, _CLASSIFIER)]
+    if not answers:
         through = f"{deployment.settings.openfaas_url.rstrip('/')}/function/{_CLASSIFIER}/metrics"
         answers = [("", asking.get(through)) for _ in range(_ASKED)]
     seen = set()

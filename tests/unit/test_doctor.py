@@ -156,15 +156,15 @@ def test_a_replica_that_ends_is_no_fault_where_another_answers(tmp_path: Path) -
     _note(tmp_path, "image-upload-1", closed)
 
     with pytest.raises(Unavailable, match=f"127.0.0.1:{closed}"):
-        replicas.metrics(deployment, "image-upload")
+        dict(replicas.metrics(deployment, "image-upload"))
     with http_server() as port:
         _note(tmp_path, "image-upload-2", port)
-        told = replicas.metrics(deployment, "image-upload")
+        told = dict(replicas.metrics(deployment, "image-upload"))
 
     assert {url: answer.body for url, answer in told.items()} == {
         f"http://127.0.0.1:{port}": b"/metrics"
     }
-    assert replicas.metrics(deployment, "image-results") == {}
+    assert dict(replicas.metrics(deployment, "image-results")) == {}
 
 
 def test_parts_are_found_where_the_environment_says() -> None:
