@@ -234,6 +234,20 @@ class Stack(ABC):
         return set(ready.json()["parts"].values()) == {"ready"}
 
 
+def operator_of(settings: Settings, gateway_url: str) -> dict[str, str]:
+    """The addresses by which imagectl finds a deployment that is no local stack."""
+    return {
+        **os.environ,
+        "MINIO_ENDPOINT": settings.minio_endpoint,
+        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+        "REDIS_URL": settings.redis_url,
+        "OPENFAAS_URL": settings.openfaas_url,
+        "SECRETS_DIR": settings.secrets_dir,
+        "GATEWAY_URL": gateway_url,
+        "API_KEY_FILE": str(Path(settings.secrets_dir) / "prove-api-key"),
+    }
+
+
 def run_module(
     name: str, *words: str, cwd: Path, environment: Mapping[str, str], seconds: float
 ) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from pipeline.access.accounts import SETUP
 from pipeline.names import FUNCTIONS
 from pipeline.settings import Settings
 from tests.compose.containers import Container, docker, logs, of_project, replicas
-from tests.stack import Stack, until
+from tests.stack import Stack, operator_of, until
 
 # What a local stack calls otherwise.
 _SERVICES = {"nginx": "gateway"}
@@ -69,17 +69,7 @@ class ComposeStack(Stack):
     @property
     def operator(self) -> dict[str, str]:
         """The addresses, as for any deployment that is not a local stack."""
-        settings = self.settings
-        return {
-            **os.environ,
-            "MINIO_ENDPOINT": settings.minio_endpoint,
-            "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
-            "REDIS_URL": settings.redis_url,
-            "OPENFAAS_URL": settings.openfaas_url,
-            "SECRETS_DIR": settings.secrets_dir,
-            "GATEWAY_URL": self.url,
-            "API_KEY_FILE": str(self._secrets_dir / "prove-api-key"),
-        }
+        return operator_of(self.settings, self.url)
 
     @property
     def deployer(self) -> dict[str, str]:

@@ -17,7 +17,7 @@ from pipeline.settings import Settings
 from tests.kubernetes import containers, openfaas, release
 from tests.kubernetes.api import Api
 from tests.kubernetes.sharing import MOUNTED
-from tests.stack import Stack, until
+from tests.stack import Stack, operator_of, until
 
 # The variable by which a test run knows that it is about a release.
 RELEASE_FOLDER = "RELEASE_FOLDER"
@@ -84,17 +84,8 @@ class KubernetesStack(Stack):
     def operator(self) -> dict[str, str]:
         """The addresses, as for any deployment that is not a local stack."""
         settings = self.settings
-        return {
-            **os.environ,
-            "MINIO_ENDPOINT": settings.minio_endpoint,
-            "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
-            "REDIS_URL": settings.redis_url,
-            "OPENFAAS_URL": settings.openfaas_url,
-            "OPENFAAS_METRICS_URL": settings.openfaas_metrics_url,
-            "SECRETS_DIR": settings.secrets_dir,
-            "GATEWAY_URL": self.url,
-            "API_KEY_FILE": str(self._secrets_dir / "prove-api-key"),
-        }
+        metrics = {"OPENFAAS_METRICS_URL": settings.openfaas_metrics_url}
+        return {**operator_of(settings, self.url), **metrics}
 
     @property
     def deployer(self) -> dict[str, str]:
