@@ -28,6 +28,12 @@ def blocks(page: Path) -> list[tuple[str, str]]:
     return _FENCE.findall(page.read_text(encoding="utf-8"))
 
 
+def indented(page: Path, beginning: str) -> list[str]:
+    """The lines of a page's indented blocks that begin so."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^    ({re.escape(beginning)}.*)$", text, re.MULTILINE)
+
+
 def commands(language: str, last: str) -> list[str]:
     """The lines of all blocks of a language, in order.
 

@@ -8,6 +8,7 @@ import json
 import secrets
 import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -104,8 +105,7 @@ class Load:
                 each.result()
 
     def _work(self) -> None:
-        address = urlsplit(self._stack.url).netloc
-        connection = http.client.HTTPConnection(address, timeout=_TIMEOUT_SECONDS)
+        connection = self._connection()
         while not self._stopping.is_set():
             number = self._take_number()
             if number is None:
@@ -115,6 +115,13 @@ class Load:
             if self._send(connection, number) != ACCEPTED:
                 self._stopping.wait(_PAUSE_SECONDS)
         connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        address = urlsplit(self._stack.url).netloc
+        if self._stack.authority is None:
+            return http.client.HTTPConnection(address, timeout=_TIMEOUT_SECONDS)
+        trusting = ssl.create_default_context(cafile=self._stack.authority)
+        return http.client.HTTPSConnection(address, timeout=_TIMEOUT_SECONDS, context=trusting)
 
     def _take_number(self) -> int | None:
         """Take the next number, unless what is under way may be enough."""

@@ -3,8 +3,8 @@
 Uploads come in as fast as they are accepted; the seed chooses what is killed by SIGKILL: the
 consumer, the autoscaler, the reconciler, a replica of any function, Kafka, MinIO, Redis, Nginx or
 the provider; replicas come and go meanwhile, as the backlog needs them. In containers every one of
-them is killed at least once. Requests that are refused or get no
-answer are not sent again: the next one is another image.
+them is killed at least once. The gateway speaks TLS, and behind it each process has its own rights.
+Requests that are refused or get no answer are not sent again: the next one is another image.
 """
 
 from __future__ import annotations
@@ -108,12 +108,12 @@ def _compose_storm(seed: int | None, images: int | None) -> Storm:
 @contextmanager
 def _stack(given: Storm, folder: Path) -> Iterator[Stack]:
     """A new stack whose classifier gets the replicas that it needs."""
-    scaled = {"AUTOSCALE": "1"}
+    settings = {"AUTOSCALE": "1", "TLS": "1"}
     if given.in_containers:
-        with running_project(folder, scaled) as project:
+        with running_project(folder, settings) as project:
             yield project
     else:
-        with running_stack(folder, given.model_dir, scaled) as stack:
+        with running_stack(folder, given.model_dir, settings) as stack:
             yield stack
 
 

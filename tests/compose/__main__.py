@@ -77,7 +77,7 @@ def _suites(only: list[str]) -> list[list[str]]:
         [*_PYTEST, "tests/compose/checks.py"],
         [*_PYTEST, "tests/e2e"],
         [sys.executable, "-m", "tests.chaos", "--only", "R1", "--compose"],
-        [*_PYTEST, "tests/compose/readme.py"],
+        [*_PYTEST, "tests/compose/readme.py", "tests/compose/tls.py"],
     ]
 
 

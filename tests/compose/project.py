@@ -19,6 +19,7 @@ from tests.ports import free_ports
 from tests.stack import OF_TESTS, ROOT
 
 _FILES = ("-f", str(ROOT / "docker-compose.yml"), "-f", str(ROOT / "tests/compose/reach.yml"))
+_TLS_FILES = ("-f", str(ROOT / "docker-compose.tls.yml"))
 _NETWORKS = "10.213.0.0/16"
 # The images are built; a broker and a model are made new.
 _UP_SECONDS = 900
@@ -36,8 +37,12 @@ def running_project(folder: Path, settings: Mapping[str, str]) -> Iterator[Compo
 
     Args:
         folder: gets its secrets, and what it shares with tests.
+        settings: with TLS="1" its gateway speaks TLS.
     """
-    gateway, console = free_ports(2)
+    gateway, http, console = free_ports(3)
+    is_tls = settings.get("TLS") == "1"
+    files = (*_FILES, *(_TLS_FILES if is_tls else ()))
+    authority = folder / "secrets" / "tls" / "ca.pem" if is_tls else None
     project = f"tests-{secrets.token_hex(4)}"
     (folder / "shared").mkdir(parents=True)
     (folder / "shared").chmod(0o777)
@@ -48,17 +53,20 @@ def running_project(folder: Path, settings: Mapping[str, str]) -> Iterator[Compo
         "COMPOSE_PROJECT_NAME": project,
         "SECRETS_DIR": str(folder / "secrets"),
         "GATEWAY_PORT": str(gateway),
+        "GATEWAY_HTTP_PORT": str(http),
         "MINIO_CONSOLE_PORT": str(console),
+        "TLS_DIR": str(folder / "secrets" / "tls"),
         "TEST_NET": free_network(),
         "TEST_FOLDER": str(folder / "shared"),
     }
     command = [sys.executable, "-m", "local.services.credentials", str(folder / "secrets")]
-    subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=True)
+    url = f"{'https' if is_tls else 'http'}://127.0.0.1:{gateway}"
     try:
-        _compose("up", "--detach", "--wait", "--no-build", environment=environment)
-        yield ComposeStack(project, f"http://127.0.0.1:{gateway}", folder / "secrets")
+        _compose(files, "up", "--detach", "--wait", "--no-build", environment=environment)
+        yield ComposeStack(project, url, folder / "secrets", authority)
     finally:
-        _compose("down", "--volumes", "--timeout", "5", environment=environment)
+        _compose(files, "down", "--volumes", "--timeout", "5", environment=environment)
 
 
 def free_network() -> str:
@@ -73,9 +81,9 @@ def free_network() -> str:
     return str(free.network_address).rpartition(".")[0]
 
 
-def _compose(*words: str, environment: Mapping[str, str]) -> None:
+def _compose(files: tuple[str, ...], *words: str, environment: Mapping[str, str]) -> None:
     done = subprocess.run(
-        ["docker", "compose", *_FILES, *words], cwd=ROOT, env=environment,
+        ["docker", "compose", *files, *words], cwd=ROOT, env=environment,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=_UP_SECONDS,
     )  # fmt: skip
     assert done.returncode == 0, f"docker compose {' '.join(words)}: {done.stdout}"

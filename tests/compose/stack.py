@@ -23,9 +23,12 @@ MOUNTED = "/tests"
 class ComposeStack(Stack):
     """A project that was started with `tests/compose/reach.yml`; takes Linux, and root."""
 
-    def __init__(self, project: str, url: str, secrets_dir: Path) -> None:
+    def __init__(
+        self, project: str, url: str, secrets_dir: Path, authority: Path | None = None
+    ) -> None:
         self.project = project
         self._url = url.rstrip("/")
+        self._authority = authority
         self._secrets_dir = secrets_dir
         self._hosts: dict[str, tuple[int, str]] = {}
         found = self.containers("provider")
@@ -41,6 +44,11 @@ class ComposeStack(Stack):
     def url(self) -> str:
         """The gateway."""
         return self._url
+
+    @property
+    def authority(self) -> str | None:
+        """Its own, where it speaks TLS."""
+        return str(self._authority) if self._authority else None
 
     @property
     def consumer_url(self) -> str:
@@ -69,7 +77,8 @@ class ComposeStack(Stack):
     @property
     def operator(self) -> dict[str, str]:
         """The addresses, as for any deployment that is not a local stack."""
-        return operator_of(self.settings, self.url)
+        trusted = {"TLS_CA_FILE": self.authority} if self.authority else {}
+        return {**operator_of(self.settings, self.url), **trusted}
 
     @property
     def deployer(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ import requests
 from tests.browser import running_browser, visit
 from tests.imagectl import imagectl
 from tests.local_stack import START_SECONDS, LocalStack, unstarted_stack
+from tests.pages import indented
 from tests.stack import ROOT
 
 PAGE = ROOT / "docs" / "tls.md"
@@ -48,12 +49,6 @@ def types(stack: LocalStack, line: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def commands(beginning: str) -> list[str]:
-    """The lines of the page's blocks that begin so."""
-    text = PAGE.read_text(encoding="utf-8")
-    return re.findall(rf"^    ({re.escape(beginning)}.*)$", text, re.MULTILINE)
-
-
 def test_the_printed_line_sends_a_picture(secure: LocalStack, printed: str) -> None:
     (line,) = re.findall(r"Try it +(curl .+)", printed)
 
@@ -63,7 +58,7 @@ def test_the_printed_line_sends_a_picture(secure: LocalStack, printed: str) -> N
     assert f"{secure.state_dir}/tls/ca.pem" in printed
 
 
-@pytest.mark.parametrize("line", commands("curl ") + commands("openssl "))
+@pytest.mark.parametrize("line", indented(PAGE, "curl ") + indented(PAGE, "openssl "))
 def test_the_page_s_commands_work(secure: LocalStack, printed: str, line: str) -> None:
     assert printed
 
