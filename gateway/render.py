@@ -4,7 +4,7 @@
     GATEWAY_DIR         what is made is written there
     GATEWAY_ADDRESS     where Nginx listens
     PROVIDER_ADDRESS    where the functions are
-    ASYNC_CALLS_ADDRESS where calls for later are taken, if not where the functions are
+    ASYNC_CALLS_ADDRESS where calls for later are taken, if OpenFaaS' own gateway has the functions
     CONSOLE_ADDRESS     where MinIO's console is, if Nginx is to lead there
     NJS_MODULE          Nginx' JavaScript module
     KEYS_DIR            what is known of API keys, a file each, which Nginx alone reads
@@ -79,7 +79,10 @@ def main(environment: Mapping[str, str]) -> None:
     _write(folder / "cors.conf", cors.maps(environment.get("CORS_ORIGINS", "")))
     if "CONSOLE_ADDRESS" in environment:
         _write(folder / "servers" / "console.conf", render("console.conf", values))
-    for name in ("identity.js", "rates.js"):
+    is_openfaas = bool(environment.get("ASYNC_CALLS_ADDRESS"))
+    errors = (_HERE / "openfaas-errors.conf").read_text(encoding="utf-8") if is_openfaas else ""
+    _write(folder / "openfaas-errors.conf", errors)
+    for name in ("identity.js", "rates.js", "openfaas-errors.js"):
         _write(folder / name, (_HERE / name).read_text(encoding="utf-8"))
     told = Limits.from_env(environment)
     made = {f"page/reference/{name}": text for name, text in reference.files().items()}
@@ -145,6 +148,7 @@ def _values(environment: Mapping[str, str]) -> dict[str, str]:
         **bearer.words(bool(environment.get("OIDC_ADDRESS"))),
         "IDENTITY_JS": str(Path(environment["GATEWAY_DIR"]) / "identity.js"),
         "RATES_JS": str(Path(environment["GATEWAY_DIR"]) / "rates.js"),
+        "OPENFAAS_ERRORS_JS": str(Path(environment["GATEWAY_DIR"]) / "openfaas-errors.js"),
         "KEY_LIMIT": rates.usual(environment),
         "VERSION": VERSION,
     }

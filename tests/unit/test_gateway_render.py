@@ -91,7 +91,8 @@ def test_everything_that_nginx_reads_is_made_for_its_owner_alone(
     made = {path.name: path for path in folder.iterdir() if path.is_file()}
     assert made.keys() == {
         *("nginx.conf", "answer-headers.conf", "cors.conf"),
-        *("bearer.conf", "bearer-server.conf", "identity.js", "rates.js", "function-keys.map"),
+        *("bearer.conf", "bearer-server.conf", "openfaas-errors.conf", "function-keys.map"),
+        *("identity.js", "rates.js", "openfaas-errors.js"),
     }
     assert {path.stat().st_mode & 0o777 for path in made.values()} == {0o600}
     assert "listen 127.0.0.1:18080 " in made["nginx.conf"].read_text()

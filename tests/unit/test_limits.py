@@ -50,7 +50,7 @@ def _rendered(told: Limits) -> str:
         {
             **dict.fromkeys(("GATEWAY_ADDRESS", "PROVIDER_ADDRESS", "GATEWAY_DIR"), "x"),
             "ASYNC_CALLS_ADDRESS": "x",
-            **dict.fromkeys(("NJS_MODULE", "IDENTITY_JS", "VERSION"), "x"),
+            **dict.fromkeys(("NJS_MODULE", "IDENTITY_JS", "OPENFAAS_ERRORS_JS", "VERSION"), "x"),
             **dict.fromkeys(("KEYS_DIR", "KEYS_USED_DIR", "RATES_JS", "KEY_LIMIT"), "x"),
             **dict.fromkeys(("TLS_LISTEN", "TLS_INCLUDE"), ""),
             **render.limit_values(told),

@@ -18,6 +18,7 @@ from tests.stack import ROOT
 
 PAGE = (ROOT / "docs" / "problems.md").read_text(encoding="utf-8")
 NGINX = (ROOT / "gateway" / "nginx.conf").read_text(encoding="utf-8")
+OPENFAAS = (ROOT / "gateway" / "openfaas-errors.js").read_text(encoding="utf-8")
 SERVER = ROOT / "template" / "python3-pipeline" / "runtime" / "problems.py"
 TREE = {
     name: kind
@@ -123,7 +124,9 @@ def _pages_of_nginx() -> Iterator[tuple[str, str, int]]:
 
 
 def _of_nginx() -> Said:
-    return {(code, status) for code, _, status in _pages_of_nginx()}
+    of_openfaas = re.findall(r"^    (\d{3}): \['([a-z-]+)'", OPENFAAS, re.MULTILINE)
+    own = {(code, status) for code, _, status in _pages_of_nginx()}
+    return own | {(code, int(status)) for status, code in of_openfaas}
 
 
 def _of_failures(*rooms: str) -> set[str]:
