@@ -43,6 +43,8 @@ def own_stack(folder: Path, **settings: str) -> Iterator[Stack]:
         given = {name: text.replace(SHARED, sharing.MOUNTED) for name, text in settings.items()}
         with (
             release.settled(os.environ, values),
+            # One, as any other stack of a test's own has.
+            there.scaled("image-process-consumer", 1),
             there.given("image-process-consumer", **given),
             # What the tests give the function is taken back, too.
             there.given("image-upload"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -21,7 +22,7 @@ from tests.stack import Stack, until
 pytestmark = pytest.mark.usefixtures("quiet")
 
 UPLOADS = topics.UPLOADS
-_SECONDS = 30.0
+_SECONDS = 120.0
 # What a topic takes in a second, packed, and a consumer would have to hold unpacked.
 _BOMB_BYTES = 50_000_000
 
@@ -113,7 +114,10 @@ def test_an_operator_steps_over_one_message_while_no_consumer_works(stack: Stack
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["image-uploads/0/0", "--wait", "0"], "has 1 members; stop the consumers first"),
+        (
+            ["image-uploads/0/0", "--wait", "0"],
+            r"has [1-9] members; stop the consumers first",
+        ),
         (["image-results/0/0"], "allowed: image-uploads/PARTITION/OFFSET or image-uploads-bulk-1/"),
     ],
 )
@@ -121,4 +125,4 @@ def test_what_must_not_be_stepped_over_says_why(stack: Stack, words: list[str], 
     done = imagectl(stack, "dead-letters", "skip", *words)
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert says in done.stderr
+    assert re.search(says, done.stderr)

@@ -132,6 +132,19 @@ class KubernetesStack(Stack):
         with containers.asleep(self._socket, until(ids)):
             yield
 
+    @contextmanager
+    def scaled(self, name: str, replicas: int) -> Iterator[None]:
+        """Have so many pods of a part for a while."""
+        path = self._path(name)
+        before = self.api.get(path)["spec"]["replicas"]
+        self.api.merge(path, {"spec": {"replicas": replicas}})
+        try:
+            self._wait_until_rolled_out(path)
+            yield
+        finally:
+            self.api.merge(path, {"spec": {"replicas": before}})
+            self._wait_until_rolled_out(path)
+
     def logs(self) -> Iterator[bytes]:
         """What the containers wrote, also those that have ended last."""
         namespaces = (release.NAMESPACE, openfaas.NAMESPACE, openfaas.FUNCTIONS)
@@ -170,8 +183,12 @@ class KubernetesStack(Stack):
     def _deploy(self, function: str, variables: dict[str, str]) -> None:
         env = [{"name": name, "value": value} for name, value in sorted(variables.items())]
         path = self._path(function)
-        changed = self.api.replace(path, ("/spec/template/spec/containers/0/env", env))
-        generation = changed["metadata"]["generation"]
+        self.api.replace(path, ("/spec/template/spec/containers/0/env", env))
+        self._wait_until_rolled_out(path)
+
+    def _wait_until_rolled_out(self, path: str) -> None:
+        """Wait until all pods of a deployment are as it says now, and the others gone."""
+        generation = self.api.get(path)["metadata"]["generation"]
 
         def is_rolled_out() -> bool:
             found = self.api.get(path)
