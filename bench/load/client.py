@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import threading
 import time
 from collections import deque
@@ -41,6 +42,8 @@ class Client:
     def __init__(self, stack: BenchStack, key: str = "") -> None:
         self._address = stack.gateway
         self._key = key or stack.api_key
+        authority = stack.authority
+        self._trusting = ssl.create_default_context(cafile=authority) if authority else None
         # Those that no thread is using.
         self._idle: deque[http.client.HTTPConnection] = deque()
 
@@ -70,7 +73,12 @@ class Client:
         try:
             return self._idle.pop()
         except IndexError:
+            pass
+        if self._trusting is None:
             return http.client.HTTPConnection(*self._address, timeout=_TIMEOUT_SECONDS)
+        return http.client.HTTPSConnection(
+            *self._address, timeout=_TIMEOUT_SECONDS, context=self._trusting
+        )
 
 
 @dataclass(frozen=True)

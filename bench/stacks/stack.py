@@ -22,7 +22,7 @@ from tests.ports import free_ports
 
 _PORTS = (
     "GATEWAY", "PROVIDER", "CONSUMER", "AUTOSCALER", "ASYNC_CALL", "MINIO", "MINIO_CONSOLE",
-    "KAFKA", "KAFKA_CONTROLLER", "REDIS",
+    "KAFKA", "KAFKA_CONTROLLER", "REDIS", "GATEWAY_HTTP",
 )  # fmt: skip
 CONSUMER = "image-process-consumer"
 
@@ -32,7 +32,7 @@ class BenchStack:
     """A running stack: where its state and its ports are.
 
     Attributes:
-        given: settings of the consumer beyond what `make up` gives it.
+        given: settings beyond what `make up` gives; with TLS="1" the gateway speaks it.
     """
 
     state_dir: Path
@@ -79,6 +79,12 @@ class BenchStack:
     def gateway(self) -> tuple[str, int]:
         """Nginx' host and port."""
         return "127.0.0.1", self.ports["GATEWAY"]
+
+    @property
+    def authority(self) -> Path | None:
+        """Who vouches for the gateway's certificate; None where it speaks no TLS."""
+        is_on = self.given.get("TLS") == "1"
+        return self.state_dir / "tls" / "ca.pem" if is_on else None
 
     @property
     def api_key(self) -> str:
