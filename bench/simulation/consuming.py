@@ -13,6 +13,7 @@ from bench.simulation.stack import Image, Stack
 from call_limit import CallLimit
 from deliveries import Delivery
 from pending import Pending
+from pipeline.consuming.endings import Endings
 from pipeline.events.cloudevents import Origin
 from pipeline.kafka import topics
 from pipeline.settings import Settings
@@ -57,6 +58,7 @@ class Consumer(Executor):
             _Nothing(),
             self._pending,
             self.limit,
+            Endings(),
             settings.batch_size,
             self,
             clock=lambda: float(stack.env.now),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from invocation import Unreachable
@@ -104,6 +104,7 @@ class CallsConsumer(GroupConsumer):
                 break
             self._begin([(queued.origin, queued.again)], alone=alone)
             left = self._pool.submit(self._processor.process, queued)
+            self._endings.watch(left)
             self._running.append(_Running(queued, left))
             if alone:
                 break
@@ -137,11 +138,8 @@ class CallsConsumer(GroupConsumer):
         if queued.place not in running.dropped:
             self._waiting.add(queued.later(time.monotonic() + _REST_SECONDS, left))
 
-    def _wait_for_one(self, seconds: float) -> bool:
-        if not (len(self._waiting) and self._running):
-            return False
-        wait([each.left for each in self._running], seconds, FIRST_COMPLETED)
-        return True
+    def _is_held_up(self) -> bool:
+        return bool(len(self._waiting) and self._running)
 
     def _wait(self, seconds: float) -> None:
         wait([each.left for each in self._running], seconds)

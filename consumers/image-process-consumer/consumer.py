@@ -54,7 +54,7 @@ class ImageProcessConsumer(GroupConsumer):
             make_consumer=make_consumer,
         )
         self._pending = Pending()
-        self._workers = Workers(processor, self._pending, limit, size, pool, most)
+        self._workers = Workers(processor, self._pending, limit, self._endings, size, pool, most)
         self._breaker = breaker
 
     def why_unhealthy(self) -> str | None:
@@ -88,8 +88,8 @@ class ImageProcessConsumer(GroupConsumer):
         for delivery in self._workers.finished():
             self._finish(delivery.origin)
 
-    def _wait_for_one(self, seconds: float) -> bool:
-        return bool(self._pending) and self._workers.wait_for_one(seconds)
+    def _is_held_up(self) -> bool:
+        return bool(self._pending) and self._workers.is_busy
 
     def _wait(self, seconds: float) -> None:
         self._workers.wait(seconds)

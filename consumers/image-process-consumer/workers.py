@@ -6,13 +6,14 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Set
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
 from call_limit import CallLimit
 from deliveries import Delivery
 from outcomes import internal
 from pending import Pending
+from pipeline.consuming.endings import Endings
 from pipeline.hooks import crashes
 from pipeline.kafka.topics import Partition
 from pipeline.telemetry import EVENTS_IN_FLIGHT
@@ -54,6 +55,7 @@ class Workers:
 
     Args:
         limit: how many batches at once.
+        endings: told when each ends.
         size: the most images of one.
         pool: runs the batches; threads of its own, one for each that may be allowed, when None.
         most_bugs: how often a bug may be met over one message before it fails untried.
@@ -65,6 +67,7 @@ class Workers:
         processor: Processor,
         pending: Pending,
         limit: CallLimit,
+        endings: Endings,
         size: int,
         pool: Executor | None = None,
         most_bugs: int = 5,
@@ -73,6 +76,7 @@ class Workers:
         self._processor = processor
         self._pending = pending
         self._limit = limit
+        self._endings = endings
         self._size = size
         self._most_bugs = most_bugs
         # Looked up at each call: state machines put a clock of theirs in the place of `time`.
@@ -104,6 +108,7 @@ class Workers:
                 break
             begin(batch, alone)
             future = self._pool.submit(self._processor.process, batch)
+            self._endings.watch(future)
             self._running.append(_Running(batch, alone, is_express, future, now))
         generation = self._limit.generation(self._usual_calls, self._clock())
         for running in self._running:
@@ -186,11 +191,10 @@ class Workers:
         if generation is not None:
             self._limit.answered(generation, len(running.batch), now - running.began, now)
 
-    def wait_for_one(self, seconds: float) -> bool:
-        """Wait for any batch to end; False at once when none is worked on."""
-        unfinished = [running.unfinished for running in self._running]
-        wait(unfinished, seconds, FIRST_COMPLETED)
-        return bool(unfinished)
+    @property
+    def is_busy(self) -> bool:
+        """Whether any batch is worked on."""
+        return bool(self._running)
 
     def wait(self, seconds: float) -> None:
         """Wait for the batches being worked on."""

@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from pipeline import telemetry
 from pipeline.consuming.commits import Commits, places_of
+from pipeline.consuming.endings import Endings
 from pipeline.consuming.member_file import MemberFile
 from pipeline.consuming.membership import CutOff, Membership
 from pipeline.consuming.progress import CAREFUL_FROM, Assignment, Mark
@@ -32,6 +33,8 @@ _POLL_SECONDS = 0.5
 _BUSY_POLL_SECONDS = 0.02
 # So soon a message is seen where more waits for its turn: it may go before all of that.
 _LOOK_SECONDS = 0.005
+# Before the next whole round, which costs some ten times as much.
+_LOOKS = 4
 # How long a rebalance waits for the work in flight, so that less is done twice.
 _REVOKE_SECONDS = 2.0
 # The main loop is stuck when it has not gone round for this long.
@@ -75,6 +78,7 @@ class GroupConsumer(ABC):
         self._client = make_consumer(settings, self._commits.answered)
         self._max_attempts = settings.max_attempts
         self._longest_wait_seconds = settings.retry_max_seconds * LARGEST_JITTER
+        self._endings = Endings()
         self._is_more_there = False
         self._stopping = False
         self._last_round = time.monotonic()
@@ -97,8 +101,8 @@ class GroupConsumer(ABC):
         """Take the work that has ended; `_finish` what is done."""
 
     @abstractmethod
-    def _wait_for_one(self, seconds: float) -> bool:
-        """Wait for any work to end where something waits for its room; else tell so at once."""
+    def _is_held_up(self) -> bool:
+        """Tell whether something waits for the room of work in flight."""
 
     @abstractmethod
     def _wait(self, seconds: float) -> None:
@@ -155,22 +159,19 @@ class GroupConsumer(ABC):
         )
 
     def go_round(self) -> None:
-        """Read, start, collect and commit what there is to be."""
+        """Read, collect, start and commit what there is to be."""
         self._last_round = time.monotonic()
         self._membership.check()
         self._window.respect(self._client, self._assignment, is_heavy=self._is_heavy())
         self._read()
-        self._start()
+        # What has ended makes room at once.
+        self._endings.forget()
         self._collect()
+        self._start()
         self._commits.now_and_then(self._client)
 
     def _read(self) -> None:
-        is_busy = self._assignment.open_offsets()
-        seconds = _BUSY_POLL_SECONDS if is_busy else self._commits.pause(_POLL_SECONDS)
-        # What is urgent may be behind what is not: the queue is emptied, as far as it is read.
-        if self._is_more_there or self._wait_for_one(min(seconds, _LOOK_SECONDS)):
-            seconds = 0.0
-        first = self._client.poll(seconds)
+        first = self._first()
         if first is None:
             self._is_more_there = False
             return
@@ -180,6 +181,22 @@ class GroupConsumer(ABC):
         for message in (first, *more):
             self._take_in(message)
         crashes.point("consumer.polled")
+
+    def _first(self) -> Message | None:
+        """Wait for a message; where it matters, for the end of work as well."""
+        is_busy = self._assignment.open_offsets()
+        seconds = _BUSY_POLL_SECONDS if is_busy else self._commits.pause(_POLL_SECONDS)
+        # What is urgent may be behind what is not: the queue is emptied, as far as it is read.
+        if self._is_more_there:
+            return self._client.poll(0.0)
+        if not self._is_held_up():
+            return self._client.poll(seconds)
+        for _ in range(_LOOKS):
+            has_ended = self._endings.wait(min(seconds / _LOOKS, _LOOK_SECONDS))
+            first = self._client.poll(0.0)
+            if first is not None or has_ended:
+                return first
+        return None
 
     def _take_in(self, message: Message) -> None:
         if (error := message.error()) is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED
 from contextlib import ExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +26,7 @@ from jobs import Jobs
 from loaded_models import LoadedModels
 from pipeline import telemetry
 from pipeline.consuming import commits
+from pipeline.consuming.endings import Endings
 from pipeline.consuming.membership import Membership
 from pipeline.consuming.retries import RetryPolicy
 from pipeline.errors import Conflict, Unavailable
@@ -319,12 +319,10 @@ class World:
                 self._patches.enter_context(patch.object(module, "time", self.clock))
         self._patches.enter_context(patch.object(crashes, "point", self.moments.point))
         self._patches.enter_context(patch.object(workers, "wait", self._wait))
+        # The consumer goes round; which batch ends when is chosen elsewhere.
+        self._patches.enter_context(patch.object(Endings, "wait", return_value=True))
         for module in (fetching, finding, storing):
             self._patches.enter_context(patch.object(module, "ThreadPoolExecutor", AtOnce))
 
-    def _wait(
-        self, batches: Sequence[Any], seconds: float, return_when: str = ALL_COMPLETED
-    ) -> None:
-        if return_when == FIRST_COMPLETED:
-            return  # the consumer goes round; which batch ends when is chosen elsewhere
+    def _wait(self, batches: Sequence[Any], seconds: float) -> None:
         (finish if self.patience else leave_unfinished)(batches, seconds)

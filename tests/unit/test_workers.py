@@ -10,6 +10,7 @@ import pytest
 from call_limit import CallLimit
 from deliveries import Delivery, read
 from pending import Pending
+from pipeline.consuming.endings import Endings
 from pipeline.events.cloudevents import Origin
 from pipeline.kafka.topics import Partition
 from process import Processor
@@ -86,7 +87,7 @@ def add(pending: Pending, numbers: range, place: Partition = PLACE) -> None:
 def sizes_after(seconds: float, images: int, clock: Clock, allowed: int = 8) -> list[int]:
     """Work off four images in so many seconds; then see the calls that others are given."""
     pending, bench, calls = Pending(), Bench(), list[int]()
-    one = Workers(Finished(), pending, Allowed(allowed), 32, bench, clock=clock)
+    one = Workers(Finished(), pending, Allowed(allowed), Endings(), 32, bench, clock=clock)
     add(pending, range(4))
     one.start(lambda batch, alone: calls.append(len(batch)), alone=False)
     clock.now += seconds
@@ -120,7 +121,7 @@ def test_a_slow_model_is_asked_for_few_images_at_once(clock: Clock) -> None:
 def kinds_begun(places: list[Partition], allowed: int = 4) -> list[str]:
     """The topics of the calls that are begun as images of these places come, one batch each."""
     pending, begun = Pending(), list[str]()
-    workers = Workers(Finished(), pending, Allowed(allowed), 4, Bench())
+    workers = Workers(Finished(), pending, Allowed(allowed), Endings(), 4, Bench())
     for number, place in enumerate(places):
         add(pending, range(4 * number, 4 * number + 4), place)
         workers.start(lambda batch, alone: begun.append(batch[0].origin.topic), alone=False)
@@ -150,7 +151,7 @@ def pending() -> Pending:
 
 def worked_off(pending: Pending, taken_away: bool) -> list[Delivery]:
     bench = Bench()
-    workers = Workers(Unfinished(), pending, CallLimit(1), 4, bench)
+    workers = Workers(Unfinished(), pending, CallLimit(1), Endings(), 4, bench)
     workers.start(lambda batch, alone: None, alone=False)
     if taken_away:
         workers.drop({PLACE})
@@ -171,19 +172,22 @@ def test_what_was_taken_away_meanwhile_is_not_taken_up_again(pending: Pending) -
 
 
 def test_the_end_of_a_batch_ends_the_wait_for_it(pending: Pending) -> None:
+    endings = Endings()
     with ThreadPoolExecutor(1) as pool:
-        one = Workers(Finished(), pending, CallLimit(1), 4, pool)
-        assert not one.wait_for_one(60.0)
+        one = Workers(Finished(), pending, CallLimit(1), endings, 4, pool)
+        assert not one.is_busy
+        assert not endings.wait(0.0)
 
         one.start(lambda batch, alone: None, alone=False)
 
-        assert one.wait_for_one(60.0)
+        assert one.is_busy
+        assert endings.wait(60.0)
         assert len(list(one.finished())) == 1
 
 
 def test_a_bug_that_ends_a_batch_costs_one_message_its_attempts(clock: Clock) -> None:
     pending, bench, buggy = Pending(), Bench(), Buggy()
-    workers = Workers(buggy, pending, CallLimit(1), 4, bench, most_bugs=3, clock=clock)
+    workers = Workers(buggy, pending, CallLimit(1), Endings(), 4, bench, most_bugs=3, clock=clock)
     add(pending, range(4))
 
     ended: list[Delivery] = []
