@@ -150,7 +150,7 @@ def decode_here(
         raise  # how much memory there is says nothing of the image
     except Exception as error:
         # Whatever it is: Pillow's readers are Python, fed with bytes that anybody may have sent.
-        raise formats.broken(kind, f"{type(error).__name__}: {error}") from error
+        raise formats.broken(kind, str(error) or type(error).__name__) from error
 
 
 def reduced(image: Image.Image, min_short_side: int) -> Image.Image:
