@@ -77,3 +77,17 @@ def test_custom_kinds_are_only_there_where_they_are_asked_for() -> None:
         "demo": set(), "external": set(), "minimal": set(),
         "ingress": {"ScaledObject", "ServiceMonitor"},
     }  # fmt: skip
+
+
+def test_members_of_groups_keep_their_name_where_the_next_container_finds_it() -> None:
+    deployments = [each for each in rendered("demo") if each["kind"] == "Deployment"]
+    keeping = {
+        each["metadata"]["labels"]["app.kubernetes.io/component"]: container["volumeMounts"]
+        for each in deployments
+        for container in each["spec"]["template"]["spec"]["containers"]
+        for variable in container.get("env", [])
+        if variable == {"name": "CONSUMER_MEMBER_FILE", "value": "/tmp/member"}
+    }
+
+    assert keeping.keys() == {"image-process-consumer", "async-call-consumer"}
+    assert all({"name": "tmp", "mountPath": "/tmp"} in mounts for mounts in keeping.values())

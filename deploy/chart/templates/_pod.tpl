@@ -59,15 +59,20 @@ imagePullPolicy: {{ (index . 0).Values.images.pullPolicy }}
 {{ include "image-pipeline.containerSecurity" . }}
 {{- end }}
 
-{{/* Settings and addresses, and as whom the process comes: (dict "root" $ "account" NAME). */}}
+{{/* Settings and addresses, as whom the process comes, and whether it is of a group: (dict "root" $ "account" NAME "isMember" BOOL). */}}
 {{- define "image-pipeline.environment" -}}
 envFrom:
   - configMapRef:
       name: {{ include "image-pipeline.fullname" .root }}-settings
-{{- with .account }}
+{{- if or .account .isMember }}
 env:
-  - name: ACCOUNT
-    value: {{ . }}
+  {{- with .account }}
+  - {name: ACCOUNT, value: {{ . }}}
+  {{- end }}
+  {{- if .isMember }}
+  # /tmp outlives a container of the pod: the next one takes its place in the group at once.
+  - {name: CONSUMER_MEMBER_FILE, value: /tmp/member}
+  {{- end }}
 {{- end }}
 {{- end }}
 

@@ -1,7 +1,7 @@
 {{/*
 A Deployment of the consumers' image, and the Service that it is asked at.
 (dict "root" $ "part" PART "values" VALUES "replicas" N "command" LIST "port" PORT "account" NAME
-"update" one of surge, replace, recreate; "ready" PATH "serving" BOOL)
+"update" one of surge, replace, recreate; "ready" PATH "serving" BOOL "isMember" BOOL: of a group)
 */}}
 {{- define "image-pipeline.worker" -}}
 {{- $root := .root -}}
@@ -40,7 +40,7 @@ spec:
         - name: {{ $part }}
           {{- include "image-pipeline.ownContainer" (list $root "consumers") | nindent 10 }}
           command: {{ toJson .command }}
-          {{- include "image-pipeline.environment" (dict "root" $root "account" .account) | nindent 10 }}
+          {{- include "image-pipeline.environment" (dict "root" $root "account" .account "isMember" .isMember) | nindent 10 }}
           {{- if .port }}
           ports:
             - {name: http, containerPort: {{ .port }}}
