@@ -58,6 +58,8 @@ def point(name: str, topic: str = "") -> None:
     except FileNotFoundError:
         return
     os.kill(os.getpid(), signal.SIGKILL)
+    # The first process of a container cannot kill itself so.
+    os._exit(128 + signal.SIGKILL)
 
 
 def full_name(name: str, topic: str) -> str:
