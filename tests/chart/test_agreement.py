@@ -153,7 +153,9 @@ def test_a_service_of_the_demo_is_told_what_its_container_is(service: str) -> No
     expected = {name: str(text) for name, text in COMPOSE[service]["environment"].items()}
 
     assert told.pop(ADVERTISED, None) == (
-        "CLIENTS://image-pipeline-kafka.image-pipeline.svc:9092" if service == "kafka" else None
+        "CLIENTS://image-pipeline-kafka.image-pipeline.svc:9092,BROKER://127.0.0.1:9094"
+        if service == "kafka"
+        else None
     )
     expected.pop(ADVERTISED, None)
     assert told == expected

@@ -22,9 +22,10 @@ SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml
     "services"
 ]
 FOREIGN = {name: each["image"] for name, each in SERVICES.items() if ":" in each["image"]}
-# Where a container listens, is found and keeps its data differs.
+# Where a container listens, is found, asks itself and keeps its data differs.
 KAFKAS_PLACE = {
-    "listeners", "advertised.listeners", "log.dirs",
+    "listeners", "advertised.listeners", "listener.security.protocol.map",
+    "inter.broker.listener.name", "log.dirs",
 }  # fmt: skip
 
 
