@@ -12,6 +12,7 @@ from pipeline.consuming.group_consumer import GroupConsumer, MakeConsumer
 from pipeline.consuming.membership import Membership
 from pipeline.consuming.progress import Mark
 from pipeline.events.cloudevents import Origin
+from pipeline.hooks import crashes
 from pipeline.kafka import topics
 from pipeline.kafka.consumer import make_consumer
 from pipeline.kafka.topics import Partition
@@ -85,6 +86,8 @@ class ImageProcessConsumer(GroupConsumer):
         self._begin(began, alone=alone)
 
     def _collect(self) -> None:
+        if self._workers.is_busy:
+            crashes.point("consumer.invoked")
         for delivery in self._workers.finished():
             self._finish(delivery.origin)
 

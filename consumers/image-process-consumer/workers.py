@@ -14,7 +14,6 @@ from deliveries import Delivery
 from outcomes import internal
 from pending import Pending
 from pipeline.consuming.endings import Endings
-from pipeline.hooks import crashes
 from pipeline.kafka.topics import Partition
 from pipeline.telemetry import EVENTS_IN_FLIGHT
 from process import Processor
@@ -94,8 +93,6 @@ class Workers:
             begin: told each batch, and whether it is alone, before work on it begins.
             alone: work on one image at a time.
         """
-        if self._running:
-            crashes.point("consumer.invoked")
         self._limit.look(self._usual_calls, self._clock())
         while self._has_room:
             now = self._clock()
