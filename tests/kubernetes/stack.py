@@ -136,6 +136,8 @@ class KubernetesStack(Stack):
     def scaled(self, name: str, replicas: int) -> Iterator[None]:
         """Have so many pods of a part for a while."""
         path = self._path(name)
+        # Scaled in the middle of a rollout, a deployment may stay there for ever.
+        self._wait_until_rolled_out(path)
         before = self.api.get(path)["spec"]["replicas"]
         self.api.merge(path, {"spec": {"replicas": replicas}})
         try:
