@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.go_tools import is_mit
 from tests.kubernetes import certificates, control_plane, leftovers, skipped
 from tests.kubernetes.certificates import Authority
-from tests.stack import ROOT
+from tests.stack import ROOT, until
 
 HERE = ROOT / "tests" / "kubernetes"
 MANIFESTS = sorted((HERE / "manifests").glob("*.yaml"))
@@ -118,9 +118,9 @@ def test_a_process_of_a_cluster_is_known_by_its_folder(tmp_path: Path) -> None:
     with subprocess.Popen(
         ["tail", "-f", "/dev/null", str(tmp_path)], stderr=subprocess.DEVNULL
     ) as process:
+        line = f"process {process.pid} "
         try:
-            found = leftovers.seen(tmp_path)
+            # The kernel tells a program's words a moment after it has told that it runs.
+            assert until(lambda: any(each.startswith(line) for each in leftovers.seen(tmp_path)))
         finally:
             process.kill()
-
-    assert any(line.startswith(f"process {process.pid} ") for line in found)
