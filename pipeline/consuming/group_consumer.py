@@ -184,15 +184,15 @@ class GroupConsumer(ABC):
 
     def _first(self) -> Message | None:
         """Wait for a message; where it matters, for the end of work as well."""
-        is_busy = self._assignment.open_offsets()
-        seconds = _BUSY_POLL_SECONDS if is_busy else self._commits.pause(_POLL_SECONDS)
         # What is urgent may be behind what is not: the queue is emptied, as far as it is read.
         if self._is_more_there:
             return self._client.poll(0.0)
         if not self._is_held_up():
+            is_busy = self._assignment.open_offsets()
+            seconds = _BUSY_POLL_SECONDS if is_busy else self._commits.pause(_POLL_SECONDS)
             return self._client.poll(seconds)
         for _ in range(_LOOKS):
-            has_ended = self._endings.wait(min(seconds / _LOOKS, _LOOK_SECONDS))
+            has_ended = self._endings.wait(_LOOK_SECONDS)
             first = self._client.poll(0.0)
             if first is not None or has_ended:
                 return first
