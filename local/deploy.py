@@ -14,6 +14,7 @@ import requests
 
 from local.shrinkwrap import shrinkwrap
 from local.stack_file import Function, StackFile, StackFileError, load, template_of
+from pipeline.function_updates import NotUpdated, update_function
 from pipeline.timeouts import chain
 
 POLL_SECONDS = 0.1
@@ -46,7 +47,10 @@ class Gateway:
 
     def deploy(self, request: dict[str, Any]) -> None:
         """Update the function, or create it where there is none to update."""
-        answer = self.call("PUT", "/system/functions", request)
+        try:
+            answer = update_function(self.call, request)
+        except NotUpdated as error:
+            raise DeployError(str(error)) from error
         if answer.status_code == 404:
             answer = self.call("POST", "/system/functions", request)
         if not answer.ok:

@@ -7,6 +7,7 @@ from typing import Any
 import requests
 
 from pipeline.errors import Unavailable
+from pipeline.function_updates import NotUpdated, update_function
 from pipeline.settings import Settings
 
 _MOST_SAID = 500  # characters of an answer that an error repeats
@@ -48,7 +49,10 @@ class OpenFaaS:
         Raises:
             Unavailable: it was refused; the text says why.
         """
-        self._call("PUT", "/system/functions", request)
+        try:
+            update_function(self._call, request)
+        except NotUpdated as error:
+            raise Unavailable(str(error)) from error
 
     def scale(self, name: str, replicas: int) -> None:
         """Set how many replicas a function is to have; raises as `update` does."""

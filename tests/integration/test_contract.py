@@ -31,7 +31,7 @@ _TOLD = f"""
         headers = {{"Content-Type": "application/problem+json", "Retry-After": "1"}}
         return {{"statusCode": int(status), "body": problem, "headers": headers}}
 """
-_MOST_CONNECTIONS = 2
+_MOST_CONNECTIONS = 8
 
 
 class _Queue(BaseHTTPRequestHandler):

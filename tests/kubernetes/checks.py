@@ -133,8 +133,14 @@ def test_a_function_is_scaled(installed: KubernetesStack) -> None:
 
     def replicas(count: int) -> bool:
         body = {"serviceName": "image-results", "replicas": count}
-        answer = requests.post(url, json=body, auth=installed.login, timeout=60)
-        assert answer.status_code == 202, answer.text
+
+        def is_taken() -> bool:
+            # Refused where Kubernetes writes the same Deployment in this moment.
+            return (
+                requests.post(url, json=body, auth=installed.login, timeout=60).status_code == 202
+            )
+
+        until(is_taken)
         return until(lambda: len(installed.pids("image-results")) == count, 300)
 
     assert replicas(2)

@@ -6,7 +6,7 @@ import base64
 import contextlib
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from tests.stack import until
 REQUEST_SECONDS = 150.0
 # Of a replica that starts on a busy machine, or ends with the time to which it is entitled.
 REPLICA_SECONDS = 240.0
+_MOST_CONFLICTS = 10
 MIRROR = "mirror"
 
 
@@ -147,6 +148,21 @@ class Door:
         finally:
             self.system("DELETE", "/functions", {"functionName": marker})
 
+    def update(self, name: str, **change: Any) -> Answer:
+        """Deploy a function anew that is there."""
+        request = self.request(name, **change)
+        return _settled(
+            lambda: self.system("PUT", "/functions", request), lambda it: it.status == 200
+        )
+
+    def scale(self, name: str, replicas: object, **more: object) -> Answer:
+        """Ask for so many replicas."""
+        body = {"serviceName": name, "replicas": replicas, **more}
+        return _settled(
+            lambda: self.system("POST", f"/scale-function/{name}", body),
+            lambda it: it.body.startswith(b"Unable to update"),
+        )
+
     def deploy(self, name: str, replicas: int = 1, **change: Any) -> None:
         """Deploy a function that is not there, and wait until so many of it answer."""
         answer = self.system("POST", "/functions", self.request(name, **change))
@@ -185,3 +201,15 @@ class Door:
             yield
         finally:
             self.system("DELETE", "/secrets", {"name": name})
+
+
+def _settled(ask: Callable[[], Answer], is_conflict: Callable[[Answer], bool]) -> Answer:
+    """Ask again where Kubernetes may have written the same Deployment in between.
+
+    It does so when pods come and go, and OpenFaaS says of neither why it was not done.
+    """
+    for _ in range(_MOST_CONFLICTS):
+        answer = ask()
+        if not is_conflict(answer):
+            break
+    return answer

@@ -14,8 +14,7 @@ SCALE = "com.openfaas.scale."
 
 
 def scale(door: Door, name: str, replicas: object, **more: object) -> Facts:
-    body = {"serviceName": name, "replicas": replicas, **more}
-    return facts.of_answer(door.system("POST", f"/scale-function/{name}", body))
+    return facts.of_answer(door.scale(name, replicas, **more))
 
 
 @case

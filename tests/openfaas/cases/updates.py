@@ -55,7 +55,7 @@ def update_under_load(door: Door) -> Facts:
     with door.deployed(door.guest, **FIRST):
         before = door.status(door.guest)
         with invoking(door) as statuses:
-            answer = door.system("PUT", "/functions", door.request(door.guest, **SECOND))
+            answer = door.update(door.guest, **SECOND)
             until(lambda: greeting(door) == "second", REPLICA_SECONDS)
             until(lambda: door.replicas(door.guest) == (1, 1), REPLICA_SECONDS)
         after = door.status(door.guest)
@@ -72,11 +72,9 @@ def update_under_load(door: Door) -> Facts:
 @case
 def update_keeps_what_was_scaled(door: Door) -> Facts:
     with door.deployed(door.guest, **FIRST):
-        door.system(
-            "POST", f"/scale-function/{door.guest}", {"serviceName": door.guest, "replicas": 2}
-        )
+        door.scale(door.guest, 2)
         door.wait_for(door.guest, 2)
-        door.system("PUT", "/functions", door.request(door.guest, **SECOND))
+        door.update(door.guest, **SECOND)
         until(lambda: greeting(door) == "second", REPLICA_SECONDS)
         return {"replicas": str(door.replicas(door.guest)[0])}
 
@@ -85,7 +83,7 @@ def update_keeps_what_was_scaled(door: Door) -> Facts:
 def update_with_another_least(door: Door) -> Facts:
     least = {"com.openfaas.scale.min": "2"}
     with door.deployed(door.guest, **FIRST):
-        door.system("PUT", "/functions", door.request(door.guest, **{**SECOND, "labels": least}))
+        door.update(door.guest, **{**SECOND, "labels": least})
         until(lambda: greeting(door) == "second", REPLICA_SECONDS)
         door.wait_for(door.guest, 2)
         return {"replicas": str(door.replicas(door.guest)[0])}
@@ -94,7 +92,7 @@ def update_with_another_least(door: Door) -> Facts:
 @case
 def an_update_leaves_out_what_is_not_said_again(door: Door) -> Facts:
     with door.secret("token", "x"), door.deployed(door.guest, **WHOLE, secrets=["token"]):
-        door.system("PUT", "/functions", door.request(door.guest, **SECOND))
+        door.update(door.guest, **SECOND)
         until(lambda: greeting(door) == "second", REPLICA_SECONDS)
         until(lambda: door.replicas(door.guest) == (1, 1), REPLICA_SECONDS)
         return told_of(door, door.status(door.guest))
