@@ -7,7 +7,7 @@ import random
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,10 @@ class KubernetesStack(Stack):
 
         with containers.asleep(self._socket, until(ids)):
             yield
+
+    def scaled_by_nobody(self) -> AbstractContextManager[None]:
+        """Freeze the autoscaler, which a release has."""
+        return self.frozen("classifier-autoscaler")
 
     @contextmanager
     def scaled(self, name: str, replicas: int) -> Iterator[None]:
