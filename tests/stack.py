@@ -92,6 +92,11 @@ class Stack(ABC):
     def frozen(self, name: str) -> AbstractContextManager[None]:
         """Keep a service from answering for a while; its connections stay open."""
 
+    def metrics_of(self, function: str) -> list[str]:
+        """What the replicas of a function tell Prometheus; of several one is asked."""
+        url = f"{self.provider_url}/function/{function}/metrics"
+        return [requests.get(url, timeout=60).text]
+
     def scaled_by_nobody(self) -> AbstractContextManager[None]:
         """Have as many replicas of functions as there are, for a while."""
         return nullcontext()  # `OF_TESTS` leaves the autoscaler out

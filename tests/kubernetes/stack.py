@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from pipeline.access.accounts import SETUP
 from pipeline.names import FUNCTIONS
 from pipeline.settings import Settings
@@ -24,6 +26,7 @@ RELEASE_FOLDER = "RELEASE_FOLDER"
 # What a local stack calls otherwise.
 _COMPONENTS = {"nginx": "gateway"}
 _PORT_OF_CONSUMER = 8082
+_PORT_OF_FUNCTION = 8080
 _ROLLOUT_SECONDS = 240.0
 _COMMAND_SECONDS = 180.0
 
@@ -131,6 +134,13 @@ class KubernetesStack(Stack):
 
         with containers.asleep(self._socket, until(ids)):
             yield
+
+    def metrics_of(self, function: str) -> list[str]:
+        """What each replica of a function tells Prometheus."""
+        urls = [
+            f"http://{address}:{_PORT_OF_FUNCTION}/metrics" for address in self._addresses(function)
+        ]
+        return [requests.get(url, timeout=60).text for url in urls]
 
     def scaled_by_nobody(self) -> AbstractContextManager[None]:
         """Freeze the autoscaler, which a release has."""
