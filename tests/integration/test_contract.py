@@ -31,6 +31,7 @@ _TOLD = f"""
         headers = {{"Content-Type": "application/problem+json", "Retry-After": "1"}}
         return {{"statusCode": int(status), "body": problem, "headers": headers}}
 """
+# More than there are answered requests that Nginx still counts.
 _MOST_CONNECTIONS = 8
 
 

@@ -136,9 +136,8 @@ def test_a_function_is_scaled(installed: KubernetesStack) -> None:
 
         def is_taken() -> bool:
             # Refused where Kubernetes writes the same Deployment in this moment.
-            return (
-                requests.post(url, json=body, auth=installed.login, timeout=60).status_code == 202
-            )
+            answer = requests.post(url, json=body, auth=installed.login, timeout=60)
+            return answer.status_code == 202
 
         until(is_taken)
         return until(lambda: len(installed.pids("image-results")) == count, 300)

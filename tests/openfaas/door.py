@@ -206,7 +206,7 @@ class Door:
 def _settled(ask: Callable[[], Answer], is_conflict: Callable[[Answer], bool]) -> Answer:
     """Ask again where Kubernetes may have written the same Deployment in between.
 
-    It does so when pods come and go, and OpenFaaS says of neither why it was not done.
+    It does so when pods come and go, and OpenFaaS does not say that this is why.
     """
     for _ in range(_MOST_CONFLICTS):
         answer = ask()

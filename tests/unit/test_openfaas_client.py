@@ -1,4 +1,4 @@
-"""Where the client of OpenFaaS' API asks for what."""
+"""Where OpenFaaS' API is asked for what, and when an update is asked for again."""
 
 from __future__ import annotations
 
