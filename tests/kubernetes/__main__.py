@@ -16,7 +16,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from local.services.fetch import debian
 from local.services.progress import StepFailed, say
+from local.services.settings import Stack
 from tests.compose import daemon, plugins
 from tests.kubernetes import (
     cluster,
@@ -79,6 +81,7 @@ def _have() -> tuple[Path, Path]:
     """Build what is missing; returns the archives of images."""
     for tool in programs.CLUSTER:
         tool.folder()
+    debian.chromium(Stack.from_env(os.environ))  # the cluster's network has no way to it
     with daemon.running():
         os.environ.update(plugins.provide())
         return cluster_images.have(), own_images.have()
