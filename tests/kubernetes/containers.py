@@ -26,8 +26,8 @@ def running(pod: dict[str, Any]) -> list[str]:
 def first_process(container: str) -> int | None:
     """The process with which a container ends, as this namespace numbers it."""
     for root in control_groups.roots():
-        for group in root.glob(f"{control_groups.NAME}/kubepods/**/{container}"):
-            for pid in (group / "cgroup.procs").read_text().split():
+        for group in control_groups.within(root / control_groups.NAME / "kubepods"):
+            for pid in control_groups.processes(group) if group.name == container else ():
                 if _is_first(pid):
                     return int(pid)
     return None

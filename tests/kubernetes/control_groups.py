@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,19 @@ def roots() -> list[Path]:
     """Where control groups are mounted: once a kind, once for all of them (version 2), or both."""
     rows = [line.split() for line in _MOUNTS.read_text().splitlines()]
     return [Path(row[1]) for row in rows if row[2] in ("cgroup", "cgroup2")]
+
+
+def within(group: Path) -> list[Path]:
+    """A group and those below it, the outer ones first; one that goes meanwhile is passed over."""
+    return [Path(folder) for folder, _, _ in os.walk(group)]
+
+
+def processes(group: Path) -> list[str]:
+    """The ids of its processes, of no group below it; none when it has gone."""
+    try:
+        return (group / "cgroup.procs").read_text().split()
+    except OSError:  # also of a file that was open
+        return []
 
 
 @contextmanager
@@ -39,9 +53,7 @@ def made() -> Iterator[None]:
 def remove() -> bool:
     """Remove the group with those below it; tell whether it is gone."""
     for root in roots():
-        group = root / NAME
-        below = sorted((each for each in group.rglob("*") if each.is_dir()), reverse=True)
-        for each in (*below, group):
+        for each in reversed(within(root / NAME)):
             try:
                 each.rmdir()
             except FileNotFoundError:

@@ -58,8 +58,8 @@ def _of_pods() -> int:
     pids = {
         pid
         for group in groups[:1]
-        for file in group.rglob("cgroup.procs")
-        for pid in file.read_text().split()
+        for each in control_groups.within(group)
+        for pid in control_groups.processes(each)
     }
     return sum(_resident(Path("/proc", pid)) for pid in pids)
 
