@@ -125,7 +125,8 @@ def _burst(tables: Tables) -> Found:
 
 def _overload(tables: Tables) -> Found:
     """The loads follow each other on one stack, as the autoscaler remembers."""
-    weight = priority.STEP ** -priority.nice_value(_P13_REQUEST)
+    back = priority.nice_value(priority.cores(_P13_REQUEST)) - priority.FUNCTION
+    weight = priority.STEP**-back
     machine = Machine(
         tables.float32,
         tables.waits,

@@ -82,7 +82,21 @@ def memory_bytes(session: int) -> int:
 def cpu_seconds(session: int) -> float:
     """Processor time that the living processes of a service have used so far."""
     ticks = sum(int(stat[11]) + int(stat[12]) for stat in _session(session).values())
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return ticks / _TICKS_PER_SECOND
+
+
+def used_seconds(pid: int) -> float:
+    """Processor time of one process so far, and of its children that have ended; 0 if it has."""
+    return sum(map(int, _stat(pid)[11:15])) / _TICKS_PER_SECOND
+
+
+def has_children(pid: int) -> bool:
+    """Tell whether a process has living children; so it is where the kernel does not say."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+        return any(Path(f"/proc/{pid}/task/{it}/children").read_bytes() for it in threads)
+    except OSError:
+        return True
 
 
 def has_home(pid: int, folder: Path) -> bool:

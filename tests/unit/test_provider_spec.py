@@ -104,9 +104,9 @@ def test_memory_is_written_as_kubernetes_writes_it(quantity: str, size: int) -> 
 
 @pytest.mark.parametrize(
     ("quantity", "value"),
-    [("1", None), ("4000m", None), ("250m", 6), ("0.1", 10), ("50m", 13), ("1m", 19)],
+    [("", 5), ("1", 5), ("4000m", 5), ("250m", 11), ("0.1", 15), ("50m", 18), ("1m", 19)],
 )
-def test_a_share_of_the_processors_is_a_nice_value(quantity: str, value: int | None) -> None:
+def test_a_share_of_the_processors_is_a_nice_value(quantity: str, value: int) -> None:
     assert Spec.from_request({**GOOD, "requests": {"cpu": quantity}}).nice_value == value
 
 

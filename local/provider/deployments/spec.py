@@ -104,10 +104,14 @@ class Spec:
         return memory.in_bytes(quantity) if quantity else None
 
     @cached_property
-    def nice_value(self) -> int | None:
-        """How far a replica stands back when processors are short; None for not at all."""
-        quantity = self.requests.get("cpu")
-        return (priority.nice_value(quantity) or None) if quantity else None
+    def requested_cores(self) -> float:
+        """Its share when processors are short; a core where nothing is said."""
+        return priority.cores(self.requests.get("cpu") or "1")
+
+    @property
+    def nice_value(self) -> int:
+        """How far a replica stands back when processors are short."""
+        return priority.nice_value(self.requested_cores)
 
     @property
     def is_read_only(self) -> bool:
@@ -150,7 +154,7 @@ def without_what_is_said(request: dict[str, Any]) -> dict[str, Any]:
 def check_values(spec: Spec) -> None:
     """Raise Refused where a label, limit or annotation cannot be kept."""
     labels.check(spec.labels, spec.annotations)
-    _ = spec.scaling, spec.memory_bytes, spec.nice_value, timeouts.asked_for(spec.env)
+    _ = spec.scaling, spec.memory_bytes, spec.requested_cores, timeouts.asked_for(spec.env)
     try:
         shlex.split(spec.process)
     except ValueError as error:

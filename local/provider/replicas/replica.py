@@ -16,6 +16,7 @@ from yarl import URL
 
 from local.machine import ports, processes
 from local.provider.deployments.probing import Probing
+from local.provider.limits.share import Share
 from local.provider.replicas.connection import Connections
 from local.provider.replicas.pipe import Pipe
 from local.provider.replicas.replica_log import ReplicaLog
@@ -55,6 +56,7 @@ class Replica:
         self.is_ready = False
         self.in_flight = 0
         self.borrowed_at = 0.0  # monotonic seconds
+        self.share: Share | None = None  # where it may go first for a while
         self.idle = asyncio.Event()
         self.idle.set()
         self.exited = asyncio.Event()
@@ -65,6 +67,8 @@ class Replica:
         self.borrowed_at = time.monotonic()
         self.in_flight += 1
         self.idle.clear()
+        if self.share:
+            self.share.look()
 
     def give_back(self) -> None:
         self.in_flight -= 1
@@ -82,6 +86,8 @@ class Replica:
         Args:
             age_seconds: since its start. Before its readiness may be asked for it is not ready.
         """
+        if self.share:
+            self.share.look()
         probing = self.probing
         may_be_ready = age_seconds >= probing.ready_delay_seconds
         asks = probing.ready_path is not None and may_be_ready

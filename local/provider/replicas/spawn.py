@@ -19,6 +19,7 @@ from local.provider.deployments.image import Image
 from local.provider.deployments.secrets import Secrets
 from local.provider.deployments.version import Version
 from local.provider.limits import priority
+from local.provider.limits.share import Share
 from local.provider.replicas import launch
 from local.provider.replicas.host import Host
 from local.provider.replicas.pipe import Pipe
@@ -76,14 +77,17 @@ async def start(
     }
     files.write_json(settings.run_dir / f"{name}.json", run_file)
     log = ReplicaLog(settings.logs_dir / f"{name}.log", version.spec.name, host.feed)
-    return Replica(name, port, process, pipe, log, own_folder, version.probing)
+    replica = Replica(name, port, process, pipe, log, own_folder, version.probing)
+    if version.spec.requested_cores < 1:
+        replica.share = Share(version.spec.requested_cores, process.pid)
+    return replica
 
 
 def command(version: Version, image: Image, name: str, host: Host, user: User | None) -> list[str]:
     """Return the function's command behind what limits the process."""
     spec = version.spec
     limit = host.memory.prefix(name, spec.memory_bytes) if spec.memory_bytes else []
-    way = priority.prefix(spec.nice_value) if spec.nice_value else []
+    way = priority.prefix(spec.nice_value)
     own = host.view.prefix(host.settings.replicas_dir / name / "secrets")
     if user is None:
         drop = DROP_WRITE_ANYWHERE if spec.is_read_only and os.geteuid() == 0 else ()
