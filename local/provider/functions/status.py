@@ -101,6 +101,6 @@ def limits_note(spec: Spec, memory_by: str) -> str:
     """Say how limits, and what is requested of the processors, are kept."""
     how = {"memory": memory_by, "cpu": "not enforced"}
     notes = [f"{key} {value}: {how[key]}" for key, value in spec.limits.items() if key in how]
-    if "cpu" in spec.requests:
+    if spec.requests.get("cpu"):
         notes.append(f"requests.cpu {spec.requests['cpu']}: nice {spec.nice_value}")
     return ", ".join(notes)
