@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,9 @@ HANDLER = """
             while not (HERE / f"{name}.may-end").exists():
                 time.sleep(0.005)
         return GREETING
+
+    def sender(event):
+        return event.headers.get("X-Sender", "")
 
     def ready():
         if (HERE / "is-broken").exists():
@@ -86,10 +90,11 @@ class Server:
         except requests.ConnectionError:
             return False
 
-    def begin_waiting(self, name: str) -> Callable[[], requests.Response]:
+    def begin_waiting(self, name: str, **headers: str) -> Callable[[], requests.Response]:
         """Send a request that is in flight until `may_end`; return how to get its answer."""
         url = f"{self.url}/wait/{name}"
-        future = self.threads.submit(requests.get, url, timeout=PATIENCE_SECONDS)
+        get = partial(requests.get, headers=headers, timeout=PATIENCE_SECONDS)
+        future = self.threads.submit(get, url)
         eventually((self.folder / f"{name}.begun").exists)
         return future.result
 

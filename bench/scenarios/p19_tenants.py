@@ -14,17 +14,15 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from itertools import count
 from typing import Any
 
 from bench.checks import BenchFailed
 from bench.load.arrivals import Arrivals
 from bench.load.client import Client, upload_all
+from bench.load.flood import flood
 from bench.load.latency import Latency
 from bench.measuring.warm import Warm, warm_stack
 from bench.progress import say
@@ -62,7 +60,7 @@ def run(context: Context) -> Outcome:
     with warm_stack(context.model_dir) as warm:
         Functions(warm.stack).scale(CLASSIFIER, _REPLICAS)
         found = {"alone": _singles(warm, "alone", seconds)}
-        with _flood(warm):
+        with flood(warm.stack, warm.drain.new_images(), _CLIENTS):
             found["beside a flood"] = _singles(warm, "flood", seconds)
         _drained(warm)
         with _knocking(warm):
@@ -106,27 +104,6 @@ def _backlog(warm: Warm, images: int) -> Iterator[None]:
         yield
     if not _waiting(BacklogProbe(warm.stack.settings)):
         raise BenchFailed(f"a backlog of {images:,} was worked off too soon to measure beside it")
-
-
-@contextmanager
-def _flood(warm: Warm) -> Iterator[None]:
-    """Upload as fast as it is answered inside the block."""
-    image, numbers, enough = warm.drain.new_images(), count(), threading.Event()
-
-    def work() -> None:
-        while not enough.is_set():
-            answer = client.upload(image(next(numbers)))
-            enough.wait(answer.retry_after_seconds)
-
-    with closing(Client(warm.stack)) as client, ThreadPoolExecutor(_CLIENTS) as clients:
-        running = [clients.submit(work) for _ in range(_CLIENTS)]
-        try:
-            yield
-        finally:
-            enough.set()
-        for each in running:
-            each.result()
-    say(f"{next(numbers):,} uploads of the flood.")
 
 
 @contextmanager

@@ -94,6 +94,11 @@ def handle(event: Any, context: Any) -> web.Response:
     return entry.handle(event, Function.answer)
 
 
+def sender(event: Any) -> str:
+    """Tell whose request it is: no tenant gets all room there is for requests in flight."""
+    return entry.tenant_of(event, lambda function: function.verifier)
+
+
 def ready() -> str | None:
     """Tell why nothing can be classified yet, or None: a warm prediction has succeeded."""
     return entry.why_not_ready()

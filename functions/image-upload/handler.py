@@ -9,6 +9,7 @@ from typing import Any
 
 import replies
 from admission import Admission
+from concurrency_limit import ConcurrencyLimit
 from doors import door_of
 from idempotency import Keys
 from jobs import Jobs
@@ -67,6 +68,7 @@ class Function:
             store, Usage(settings), Quota.from_settings(settings), self.admission.look_soon
         )
         marks = Marks(settings)
+        self.concurrency = ConcurrencyLimit()
         self.submissions = Submissions(
             Uploads(
                 Limits.from_settings(settings),
@@ -114,12 +116,13 @@ class Function:
         crashes.point("upload.read")
         door = door_of(call.path)
         seconds = door.seconds(call, settings.max_wait_seconds)
-        submitted = self.submissions.submit(
-            caller.tenant,
-            call,
-            lambda: door.read(call, settings.max_files_per_request),
-            is_awaited=seconds > 0,
-        )
+        with self.concurrency.one(caller.tenant, is_awaited=seconds > 0):
+            submitted = self.submissions.submit(
+                caller.tenant,
+                call,
+                lambda: door.read(call, settings.max_files_per_request),
+                is_awaited=seconds > 0,
+            )
         jobs = submitted.jobs
         if submitted.is_repeated:  # of which one may have been cancelled meanwhile
             jobs = [job for job in jobs if not self.jobs.is_cancelled(job)]
@@ -143,6 +146,11 @@ entry = Entry(lambda: Function(settings))
 def handle(event: Any, context: Any) -> web.Response:
     """Answer one request in OpenFaaS' handler shape."""
     return entry.handle(event, Function.answer)
+
+
+def sender(event: Any) -> str:
+    """Tell whose request it is: no tenant gets all room there is for requests in flight."""
+    return entry.tenant_of(event, lambda function: function.verifier)
 
 
 def ready() -> str | None:

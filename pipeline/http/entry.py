@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, Unauthorized
 from pipeline.http import web
+from pipeline.http.identity import TOKEN_HEADER, Verifier
 
 Function = TypeVar("Function")
 
@@ -36,6 +37,16 @@ class Entry(Generic[Function]):
     ) -> web.Response:
         """Answer one OpenFaaS event with the function."""
         return web.answer(event, lambda call: answer(self.get(), call))
+
+    def tenant_of(self, event: Any, verifier: Callable[[Function], Verifier]) -> str:
+        """Tell whose request it is, its body unread; empty: no tenant's, or it is not known yet."""
+        if self._made is None:
+            return ""
+        token = event.headers.get(TOKEN_HEADER, "")
+        try:
+            return verifier(self._made).verify(token, event.method, event.path or "/").tenant
+        except Unauthorized:
+            return ""
 
     def why_not_ready(self) -> str | None:
         """Tell why the function cannot be made yet, or None.

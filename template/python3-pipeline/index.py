@@ -91,10 +91,13 @@ def create_app(handler: ModuleType, calls: Calls, max_body_bytes: int, drain: Dr
         if length > max_body_bytes:
             detail = f"body is {length} bytes; the limit is {max_body_bytes} bytes"
             return problem(413, detail, length, max_body_bytes)
-        return to_response(calls.run(length, receive))
+        sender = handler.sender(event_of(b"")) if hasattr(handler, "sender") else ""
+        return to_response(calls.run(length, receive, sender))
 
     def receive() -> Event:
-        body = request.get_data(cache=False)
+        return event_of(request.get_data(cache=False))
+
+    def event_of(body: bytes) -> Event:
         return Event(body, request.headers, request.method, request.args, request.path)
 
     return app

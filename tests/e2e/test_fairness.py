@@ -1,9 +1,10 @@
-"""What one tenant sends makes no other one wait, and its bulk not what it waits for itself."""
+"""What one tenant sends leaves room for others, and its bulk is not what it waits for itself."""
 
 from __future__ import annotations
 
 import json
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +15,7 @@ from pipeline.kafka import topics
 from tests.chaos import evidence
 from tests.imagectl import imagectl
 from tests.kafka import read_accepted, read_topic
-from tests.pictures import fresh
+from tests.pictures import fresh, jpeg
 from tests.sending import accepted
 from tests.stack import Stack, until
 from tests.tenants import second_key
@@ -22,6 +23,8 @@ from tests.tenants import second_key
 CONSUMER = "image-process-consumer"
 BACKLOG = 400
 CLIENTS = 8
+# More than image-classifier takes of one tenant, and of all of them.
+CROWD = 24
 
 
 def ends(stack: Stack, jobs: set[str]) -> dict[str, str]:
@@ -77,6 +80,35 @@ def test_what_is_no_quota_is_refused(stack: Stack, words: list[str], said: str) 
 
     assert done.returncode != 0
     assert said in done.stderr
+
+
+def test_a_crowd_of_one_tenant_leaves_room_for_another(stack: Stack, quiet: None) -> None:
+    other_key = {"X-Api-Key": second_key(stack.api_key_file)}
+    large, enough, refused = jpeg(6000, 6000), threading.Event(), threading.Event()
+    details: set[str] = set()
+
+    def classify(data: bytes, **headers: str) -> requests.Response:
+        return stack.request("POST", "/function/image-classifier", data=data, headers=headers)
+
+    def crowd() -> None:
+        while not enough.is_set():
+            answer = classify(large)
+            if answer.status_code == 429:
+                details.add(answer.json()["detail"])
+                refused.set()
+
+    with ThreadPoolExecutor(CROWD) as clients:
+        crowding = [clients.submit(crowd) for _ in range(CROWD)]
+        try:
+            until(lambda: refused.is_set() or any(each.done() for each in crowding))
+            others = [classify(fresh(f"room {n}"), **other_key).status_code for n in range(8)]
+        finally:
+            enough.set()
+        for each in crowding:
+            each.result()
+
+    assert others == [200] * 8
+    assert all("that may be in flight are yours" in each for each in details), details
 
 
 def test_a_backlog_is_overtaken_by_another_tenant_and_by_what_is_waited_for(

@@ -95,6 +95,25 @@ def test_requests_beyond_the_cap_are_turned_away_at_once(start: Callable[..., Se
     assert server.get("/").ok
 
 
+def test_no_sender_that_the_handler_knows_takes_all_room(start: Callable[..., Server]) -> None:
+    server, crowd = start(MAX_INFLIGHT="4"), {"X-Sender": "crowd"}
+    in_flight = [server.begin_waiting(f"crowd-{number}", **crowd) for number in range(3)]
+
+    turned_away = server.get("/", headers=crowd)
+    other = server.get("/", headers={"X-Sender": "other"})
+    server.may_end("crowd-0")
+    in_flight.pop(0)()
+    again = server.get("/", headers=crowd)
+    server.may_end("crowd-1", "crowd-2")
+
+    assert (turned_away.status_code, turned_away.headers["Retry-After"]) == (429, "1")
+    assert problem_of(turned_away)["detail"] == (
+        "3 of 4 requests that may be in flight are yours; the rest is left to others"
+    )
+    assert (other.status_code, again.status_code) == (200, 200)
+    assert [answer().status_code for answer in in_flight] == [200, 200]
+
+
 def test_handler_that_takes_too_long_is_answered_504_and_keeps_its_slot(
     start: Callable[..., Server],
 ) -> None:

@@ -232,7 +232,7 @@ def _stack_file(folder: Path, before: str, after: str) -> Path:
             "EXEC_TIMEOUT is 'soon'", "image-upload in stack.yml",
         ),
         (
-            'MAX_INFLIGHT: "32"', 'STORE_TIMEOUT_SECONDS: "75"',
+            'MAX_INFLIGHT: "42"', 'STORE_TIMEOUT_SECONDS: "75"',
             "STORE_TIMEOUT_SECONDS=75", "image-upload in stack.yml",
         ),
         ("  image-results:\n", "  results:\n", "there is no image-results", "stack.yml"),

@@ -1,14 +1,17 @@
-"""A process makes its function once, and says why when it cannot."""
+"""A process makes its function once, says why when it cannot, and whose a request is."""
 
 from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from pipeline.errors import Unavailable
 from pipeline.http.entry import Entry
+from pipeline.http.identity import TOKEN_HEADER, Signer, Verifier
 
 
 def test_the_function_is_made_at_the_first_need_and_once() -> None:
@@ -61,3 +64,25 @@ def test_only_what_was_made_is_closed() -> None:
     entry.close(closed.append)
 
     assert closed == ["function"]
+
+
+def request(token: str, path: str = "/") -> Any:
+    return SimpleNamespace(headers={TOKEN_HEADER: token}, method="POST", path=path)
+
+
+def test_whose_a_request_is_is_told_by_its_token_alone() -> None:
+    entry = Entry(lambda: Verifier("image-upload", {"gateway": "a key", "consumer": "another"}))
+    gateway = Signer("gateway", "image-upload", "a key")
+    consumer = Signer("consumer", "image-upload", "another")
+    press = gateway.sign("POST", "/", scopes=(), lifetime_seconds=60, tenant="press")
+    of_nobody = consumer.sign("POST", "/", scopes=(), lifetime_seconds=60)
+
+    before = entry.tenant_of(request(press), lambda verifier: verifier)
+    entry.get()
+
+    def told(event: Any) -> str:
+        return entry.tenant_of(event, lambda verifier: verifier)
+
+    assert before == ""
+    assert told(request(press)) == "press"
+    assert [told(request(press, "/other")), told(request("")), told(request(of_nobody))] == [""] * 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -84,7 +85,8 @@ def test_the_model_works_as_the_parts_do() -> None:
     assert classifier.CHUNKS_AHEAD == fetching._CHUNKS_AHEAD
     assert classifier.BATCHES == image_classifier._BATCHES
     assert in_flight["image-classifier"] - 2 == classifier.CALLS
-    assert in_flight["image-upload"] == uploading.IN_FLIGHT
+    # One tenant sends all of it.
+    assert math.ceil(3 / 4 * in_flight["image-upload"]) == uploading.IN_FLIGHT
     assert consuming.BATCHES_AHEAD == consumer._BATCHES_AHEAD
     assert uploading.PAUSES == (waiting._FIRST_PAUSE_SECONDS, 1.5, waiting._LONGEST_PAUSE_SECONDS)
 

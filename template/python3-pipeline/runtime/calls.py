@@ -14,6 +14,8 @@ from typing import Any
 from prometheus_client import Gauge
 from werkzeug.datastructures import Headers, MultiDict
 
+from runtime.shares import Shares
+
 logger = logging.getLogger(__name__)
 
 IN_FLIGHT = Gauge(
@@ -39,7 +41,7 @@ class Context:
 
 
 class Busy(Exception):
-    """Every slot is taken, or all the memory for bodies."""
+    """Every slot is taken, or all the memory for bodies, or what one sender may have of them."""
 
     def __init__(self, text: str, allowed: int) -> None:
         super().__init__(text)
@@ -62,25 +64,26 @@ class Calls:
     ) -> None:
         self._handle = handle
         self._max_inflight = max_inflight
-        self._max_held_bytes = max_held_bytes
-        self._held_bytes = 0
+        self._calls = Shares(max_inflight)
+        self._bytes = Shares(max_held_bytes)
         self._lock = threading.Lock()
         self._timeout_seconds = timeout_seconds
         self._context = Context(socket.gethostname())
         self._slots = threading.BoundedSemaphore(max_inflight)
         self._threads = ThreadPoolExecutor(max_inflight, "handler")
 
-    def run(self, body_bytes: int, receive: Callable[[], Event]) -> Any:
+    def run(self, body_bytes: int, receive: Callable[[], Event], sender: str = "") -> Any:
         """Return what the handler returns; raise what it raises, Busy or Overdue.
 
         Args:
             receive: makes the event, once there is a slot for it and memory for its body.
+            sender: whose request it is, who leaves room for others; empty: it is not known.
         """
-        self._take(body_bytes)
+        self._take(body_bytes, sender)
         try:
-            call = self._threads.submit(self._call, receive(), body_bytes)
+            call = self._threads.submit(self._call, receive(), body_bytes, sender)
         except BaseException:
-            self._give_back(body_bytes)
+            self._give_back(body_bytes, sender)
             raise
         try:
             return call.result(self._timeout_seconds)
@@ -99,30 +102,40 @@ class Calls:
             for _ in range(self._max_inflight)
         )
 
-    def _call(self, event: Event, body_bytes: int) -> Any:
+    def _call(self, event: Event, body_bytes: int, sender: str) -> Any:
         """Give the slot back before the answer is out: who has that may ask again at once."""
         try:
             return self._handle(event, self._context)
         finally:
-            self._give_back(body_bytes)
+            self._give_back(body_bytes, sender)
 
-    def _take(self, body_bytes: int) -> None:
+    def _take(self, body_bytes: int, sender: str) -> None:
         if not self._slots.acquire(blocking=False):
             most = self._max_inflight
             raise Busy(f"{most} requests are in flight, as many as are allowed", most)
-        with self._lock:
-            fits = self._held_bytes + body_bytes <= self._max_held_bytes
-            if fits:
-                self._held_bytes += body_bytes
-        if not fits:
+        try:
+            with self._lock:
+                self._check(body_bytes, sender)
+                self._calls.take(sender, 1)
+                self._bytes.take(sender, body_bytes)
+        except Busy:
             self._slots.release()
-            most = self._max_held_bytes
-            raise Busy(f"the bodies in flight leave no room of {most} bytes for this one", most)
+            raise
         IN_FLIGHT.inc()
 
-    def _give_back(self, body_bytes: int) -> None:
+    def _check(self, body_bytes: int, sender: str) -> None:
+        if not self._bytes.has_room(body_bytes):
+            most = self._bytes.whole
+            raise Busy(f"the bodies in flight leave no room of {most} bytes for this one", most)
+        for shares, what in ((self._calls, "requests"), (self._bytes, "bytes")):
+            if (held := shares.held_at_most(sender)) is not None:
+                text = f"{held} of {shares.whole} {what} that may be in flight are yours"
+                raise Busy(f"{text}; the rest is left to others", held)
+
+    def _give_back(self, body_bytes: int, sender: str) -> None:
         with self._lock:
-            self._held_bytes -= body_bytes
+            self._calls.give_back(sender, 1)
+            self._bytes.give_back(sender, body_bytes)
         IN_FLIGHT.dec()
         self._slots.release()
 
