@@ -73,6 +73,12 @@ class Senders:
             self._in_flight.append(call)
         return at_most
 
+    def refused(self, sender: str) -> str:
+        """Send one that is refused; say how."""
+        with pytest.raises(self._module.Busy) as told:
+            self._run(sender, 0, Event())
+        return str(told.value)
+
     def all_may_end(self) -> None:
         self._may_end.set()
         for call in self._in_flight:
@@ -149,3 +155,16 @@ def test_what_is_given_back_may_be_had_again(monkeypatch: pytest.MonkeyPatch) ->
 
     assert while_held == (3, None, False)
     assert (shares.held_at_most("first"), shares.has_room(4)) == (None, True)
+
+
+def test_who_is_refused_has_held_nothing_meanwhile(senders: Callable[..., Any]) -> None:
+    with senders(4) as sent, ThreadPoolExecutor(16) as threads:
+        assert sent.taken("crowd", 4) == 3
+        refused = [threads.submit(sent.refused, "crowd") for _ in range(2000)]
+        others = sent.taken("other", 1)
+
+    assert others == 1
+    assert {each.result() for each in refused} <= {
+        "3 of 4 requests that may be in flight are yours; the rest is left to others",
+        "4 requests are in flight, as many as are allowed",
+    }

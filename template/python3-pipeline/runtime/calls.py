@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -63,13 +62,11 @@ class Calls:
         timeout_seconds: float,
     ) -> None:
         self._handle = handle
-        self._max_inflight = max_inflight
         self._calls = Shares(max_inflight)
         self._bytes = Shares(max_held_bytes)
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._timeout_seconds = timeout_seconds
         self._context = Context(socket.gethostname())
-        self._slots = threading.BoundedSemaphore(max_inflight)
         self._threads = ThreadPoolExecutor(max_inflight, "handler")
 
     def run(self, body_bytes: int, receive: Callable[[], Event], sender: str = "") -> Any:
@@ -96,11 +93,11 @@ class Calls:
 
     def wait_until_idle(self, seconds: float) -> bool:
         """Wait for every call to return, then let no new one begin; say whether all did."""
-        deadline = time.monotonic() + seconds
-        return all(
-            self._slots.acquire(timeout=max(0, deadline - time.monotonic()))
-            for _ in range(self._max_inflight)
-        )
+        with self._changed:
+            is_idle = self._changed.wait_for(lambda: not self._calls.all_held, seconds)
+            if is_idle:
+                self._calls.take("", self._calls.whole)
+            return is_idle
 
     def _call(self, event: Event, body_bytes: int, sender: str) -> Any:
         """Give the slot back before the answer is out: who has that may ask again at once."""
@@ -110,20 +107,16 @@ class Calls:
             self._give_back(body_bytes, sender)
 
     def _take(self, body_bytes: int, sender: str) -> None:
-        if not self._slots.acquire(blocking=False):
-            most = self._max_inflight
-            raise Busy(f"{most} requests are in flight, as many as are allowed", most)
-        try:
-            with self._lock:
-                self._check(body_bytes, sender)
-                self._calls.take(sender, 1)
-                self._bytes.take(sender, body_bytes)
-        except Busy:
-            self._slots.release()
-            raise
+        with self._changed:
+            self._check(body_bytes, sender)
+            self._calls.take(sender, 1)
+            self._bytes.take(sender, body_bytes)
         IN_FLIGHT.inc()
 
     def _check(self, body_bytes: int, sender: str) -> None:
+        if not self._calls.has_room(1):
+            most = self._calls.whole
+            raise Busy(f"{most} requests are in flight, as many as are allowed", most)
         if not self._bytes.has_room(body_bytes):
             most = self._bytes.whole
             raise Busy(f"the bodies in flight leave no room of {most} bytes for this one", most)
@@ -133,11 +126,11 @@ class Calls:
                 raise Busy(f"{text}; the rest is left to others", held)
 
     def _give_back(self, body_bytes: int, sender: str) -> None:
-        with self._lock:
+        with self._changed:
             self._calls.give_back(sender, 1)
             self._bytes.give_back(sender, body_bytes)
+            self._changed.notify_all()
         IN_FLIGHT.dec()
-        self._slots.release()
 
 
 def log_late_end(call: Future[Any]) -> None:

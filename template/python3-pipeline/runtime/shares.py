@@ -16,30 +16,33 @@ class Shares:
 
     Args:
         whole: how much there is.
+
+    Attributes:
+        all_held: how much of it everybody has together.
     """
 
     def __init__(self, whole: int) -> None:
         self.whole = whole
         self._held: Counter[str] = Counter()
-        self._all_held = 0
+        self.all_held = 0
 
     def has_room(self, amount: int) -> bool:
         """Whether there is so much."""
-        return self._all_held + amount <= self.whole
+        return self.all_held + amount <= self.whole
 
     def held_at_most(self, sender: str) -> int | None:
         """How much a sender holds, if it gets no more now; None: it may."""
-        held, free = self._held[sender], self.whole - self._all_held
+        held, free = self._held[sender], self.whole - self.all_held
         return held if sender and held and held >= _TIMES_WHAT_IS_FREE * free else None
 
     def take(self, sender: str, amount: int) -> None:
         """Note what a sender has got."""
-        self._all_held += amount
+        self.all_held += amount
         self._held[sender] += amount
 
     def give_back(self, sender: str, amount: int) -> None:
         """Note what a sender has no more."""
-        self._all_held -= amount
+        self.all_held -= amount
         self._held[sender] -= amount
         if not self._held[sender]:
             del self._held[sender]
