@@ -41,7 +41,7 @@ class Uploads:
         """Let an upload come; it is worked on, or waits, by then."""
         self._may_end[name] = threading.Event()
         self._futures[name] = self._threads.submit(self._work, tenant, name, is_awaited)
-        until(lambda: name in self.begun or self._waits(tenant, name), SECONDS)
+        until(lambda: name in self.begun or self._all_others_wait(), SECONDS)
 
     def end(self, *names: str) -> None:
         """Let uploads end, and see them do so."""
@@ -68,7 +68,7 @@ class Uploads:
             self.begun.append(name)
             assert self._may_end[name].wait(SECONDS)
 
-    def _waits(self, tenant: str, name: str) -> bool:
+    def _all_others_wait(self) -> bool:
         waiting = sum(each not in self.begun for each in self._futures)
         return sum(len(queue) for queue in list(self.limit._waiting.values())) >= waiting
 
