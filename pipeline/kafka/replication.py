@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from confluent_kafka.admin import ClusterMetadata
 
@@ -13,6 +16,9 @@ from pipeline.kafka import topics
 from pipeline.kafka.clients import Access
 from pipeline.kafka.topics import Partition
 from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from kafka import KafkaAdminClient
 
 logger = logging.getLogger(__name__)
 
@@ -25,21 +31,50 @@ Copies = Mapping[Partition, Sequence[int]]
 def apply(settings: Settings, told: ClusterMetadata) -> None:
     """Have the brokers move copies until each partition has as many as is set.
 
-    They copy in the background, and serve meanwhile.
+    They copy in the background, and serve meanwhile. What they still copy towards another number
+    is called off first: Kafka 4.3 never ends a move that takes away what it has not yet brought.
 
     Raises:
         Unavailable: they do not take it.
     """
     ours = {topic.name for topic in topics.TOPICS}
-    found = {
+    found: dict[Partition, Sequence[int]] = {
         (name, number): partition.replicas
         for name, topic in told.topics.items()
         if name in ours
         for number, partition in topic.partitions.items()
     }
-    if moves := placed(found, sorted(told.brokers), settings.kafka_replication_factor):
-        _reassign(settings, moves)
-        logger.info("copies are moved", extra={"partitions": len(moves)})
+    brokers, factor = sorted(told.brokers), settings.kafka_replication_factor
+    if len(brokers) == 1 and not placed(found, brokers, factor):
+        return
+    with _connected(settings) as admin:
+        moving = {place: move for place, move in _moving(admin).items() if place in found}
+        stopped = [place for place, move in moving.items() if not move.leads_to(factor)]
+        _reassign(admin, dict.fromkeys(stopped))
+        found |= {place: move.replicas for place, move in moving.items()}
+        found |= {place: moving[place].before for place in stopped}
+        if moves := placed(found, brokers, factor):
+            _reassign(admin, moves)
+            logger.info("copies are moved", extra={"partitions": len(moves)})
+
+
+@dataclass(frozen=True)
+class Move:
+    """Copies of a partition that are on their way: brokers that keep, get and lose one."""
+
+    replicas: Sequence[int]
+    adding: Sequence[int]
+    removing: Sequence[int]
+
+    @property
+    def before(self) -> list[int]:
+        """Who keeps one when it is called off."""
+        return [broker for broker in self.replicas if broker not in self.adding]
+
+    def leads_to(self, factor: int) -> bool:
+        """Tell whether it ends, and with so many copies."""
+        ends = not set(self.adding) & set(self.removing)
+        return ends and len(self.replicas) - len(self.removing) == factor
 
 
 def placed(found: Copies, brokers: Sequence[int], factor: int) -> dict[Partition, list[int]]:
@@ -59,10 +94,10 @@ def placed(found: Copies, brokers: Sequence[int], factor: int) -> dict[Partition
     return {place: new for place, new in kept.items() if len(new) != len(found[place])}
 
 
-def _reassign(settings: Settings, moves: Copies) -> None:
+@contextmanager
+def _connected(settings: Settings) -> Iterator[KafkaAdminClient]:
     # librdkafka cannot ask for it. Imported where it is needed: it takes 10 MB.
     from kafka import KafkaAdminClient
-    from kafka import TopicPartition as Place
     from kafka.errors import KafkaError
 
     try:
@@ -71,12 +106,31 @@ def _reassign(settings: Settings, moves: Copies) -> None:
             request_timeout_ms=_TIMEOUT_MILLISECONDS,
         )
         try:
-            asked = {Place(*place): list(brokers) for place, brokers in moves.items()}
-            answers = admin.alter_partition_reassignments(asked, timeout_ms=_TIMEOUT_MILLISECONDS)
+            yield admin
         finally:
             admin.close()
     except KafkaError as error:
         raise Unavailable(f"Kafka does not move copies: {error}") from error
-    refused = sorted({str(answer) for answer in answers.values() if answer is not None})
+
+
+def _moving(admin: KafkaAdminClient) -> dict[Partition, Move]:
+    told = admin.list_partition_reassignments(timeout_ms=_TIMEOUT_MILLISECONDS)
+    return {
+        (place.topic, place.partition): Move(
+            move["replicas"], move["adding_replicas"], move["removing_replicas"]
+        )
+        for place, move in told.items()
+    }
+
+
+def _reassign(admin: KafkaAdminClient, moves: Mapping[Partition, Sequence[int] | None]) -> None:
+    """Have copies moved to these brokers; None calls off what is under way."""
+    from kafka import TopicPartition as Place
+
+    if not moves:
+        return
+    asked = {Place(*place): brokers and list(brokers) for place, brokers in moves.items()}
+    answers = admin.alter_partition_reassignments(asked, timeout_ms=_TIMEOUT_MILLISECONDS)
+    refused = sorted({answer.description for answer in answers.values() if answer is not None})
     if refused:
         raise Unavailable(f"Kafka does not move copies: {', '.join(refused)}")

@@ -96,7 +96,6 @@ def _listen(properties: Path, folder: Path, listeners: dict[str, int]) -> None:
     properties.write_text(text, encoding="utf-8")
 
 
-@pytest.mark.filterwarnings("ignore:.* is deprecated. Use files:DeprecationWarning")
 def test_a_good_certificate_lets_both_clients_in(brokers: dict[str, Settings]) -> None:
     good = brokers["good"]
 

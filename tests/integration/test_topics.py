@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +11,16 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, TopicMetadata
+from confluent_kafka.admin import AdminClient, ClusterMetadata, TopicMetadata
+from kafka import KafkaAdminClient
+from kafka import TopicPartition as Place
 
 from local.services.servers import kafka
 from local.services.settings import Stack as Services
 from pipeline.errors import SettingsError
-from pipeline.kafka import administration, topics
+from pipeline.kafka import administration, replication, topics
 from pipeline.kafka.backlog import BacklogProbe
-from pipeline.kafka.clients import connection
+from pipeline.kafka.clients import Access, connection
 from pipeline.kafka.consumer import make_consumer
 from pipeline.settings import Settings
 from tests.local_stack import LocalStack, unstarted_stack
@@ -139,23 +142,77 @@ def test_more_copies_than_brokers_are_refused(settings: Settings) -> None:
 def test_topics_that_exist_get_more_copies_and_fewer(
     stack: LocalStack, settings: Settings, tmp_path: Path
 ) -> None:
-    def copies() -> set[int]:
-        found = told(settings)
-        return {
-            len(partition.replicas)
-            for topic in topics.TOPICS
-            for partition in found[topic.name].partitions.values()
-        }
-
-    with second_broker(stack, tmp_path):
-        client = AdminClient(connection(settings))
-        until(lambda: len(client.list_topics(timeout=SECONDS).brokers) == 2, SECONDS)
-
+    with second_broker(stack, settings, tmp_path):
         for wanted in (2, 1):
             environment = {**stack.addresses, "KAFKA_REPLICATION_FACTOR": str(wanted)}
             # Where the cluster has just changed it says so, and is run again, as on any stack.
             until(lambda told=environment: is_applied(told), SECONDS)  # type: ignore[misc]
-            until(lambda wanted=wanted: copies() == {wanted}, SECONDS)  # type: ignore[misc]
+            until(lambda wanted=wanted: copies(settings) == {wanted}, SECONDS)  # type: ignore[misc]
+
+
+def test_copies_on_their_way_are_called_off_when_fewer_are_set(
+    stack: LocalStack, settings: Settings, tmp_path: Path
+) -> None:
+    with copies_on_their_way(stack, settings, tmp_path) as brokers:
+        replication.apply(settings, brokers)
+    until(lambda: copies(settings) == {1}, SECONDS)
+
+
+def test_copies_that_hang_on_their_way_are_freed(
+    stack: LocalStack, settings: Settings, tmp_path: Path
+) -> None:
+    with copies_on_their_way(stack, settings, tmp_path) as brokers:
+        # What another tool may ask for, and the broker never ends.
+        ask_for_one_copy(settings)
+        replication.apply(settings, brokers)
+    until(lambda: copies(settings) == {1}, SECONDS)
+
+
+@contextmanager
+def copies_on_their_way(
+    stack: LocalStack, settings: Settings, folder: Path
+) -> Iterator[ClusterMetadata]:
+    """A second broker that is to get a copy of each partition, and stands still meanwhile."""
+    client = AdminClient(connection(settings))
+    with second_broker(stack, settings, folder) as broker:
+        brokers = client.list_topics(timeout=SECONDS)
+        with standing_still(broker):
+            # A client might ask it before.
+            until(lambda: len(client.list_topics(timeout=SECONDS).brokers) == 1, SECONDS)
+            replication.apply(replace(settings, kafka_replication_factor=2), brokers)
+            until(lambda: copies(settings) == {2}, SECONDS)
+            yield brokers
+
+
+@contextmanager
+def standing_still(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+def copies(settings: Settings) -> set[int]:
+    found = told(settings)
+    return {
+        len(partition.replicas)
+        for topic in topics.TOPICS
+        for partition in found[topic.name].partitions.values()
+    }
+
+
+def ask_for_one_copy(settings: Settings) -> None:
+    admin = KafkaAdminClient(**Access(settings).for_kafka_python())
+    try:
+        asked = {
+            Place(topic.name, number): [1]
+            for topic in topics.TOPICS
+            for number in range(partitions(settings)[topic.name])
+        }
+        assert set(admin.alter_partition_reassignments(asked).values()) == {None}
+    finally:
+        admin.close()
 
 
 def is_applied(environment: dict[str, str]) -> bool:
@@ -164,7 +221,9 @@ def is_applied(environment: dict[str, str]) -> bool:
 
 
 @contextmanager
-def second_broker(stack: LocalStack, folder: Path) -> Iterator[None]:
+def second_broker(
+    stack: LocalStack, settings: Settings, folder: Path
+) -> Iterator[subprocess.Popen[bytes]]:
     """Another broker of the same cluster, which knows the first one's controller."""
     services = Services.from_env(stack.environment)
     (port,) = free_ports(1)
@@ -186,7 +245,9 @@ def second_broker(stack: LocalStack, folder: Path) -> Iterator[None]:
     with (folder / "kafka.log").open("wb") as log:
         broker = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     try:
-        yield
+        client = AdminClient(connection(settings))
+        until(lambda: len(client.list_topics(timeout=SECONDS).brokers) == 2, SECONDS)
+        yield broker
     finally:
         broker.terminate()
         broker.wait(SECONDS)
