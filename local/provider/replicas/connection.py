@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(head + body)
         else:  # not copied
             self._transport.write(head)
-            self._transport.write(body)
+            self._transport.write(memoryview(body))
         try:
             return await self._begun
         finally:

@@ -131,6 +131,8 @@ def _provider(stack: Stack) -> Part:
         command=[sys.executable, "-m", "local.provider"],
         environment={
             **stack.limits.environment(),
+            # Bodies in pages of 2 MB: taking 19 MB by pages of 4 KB costs more than passing it on.
+            "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
             "STATE_DIR": str(stack.state_dir),
             "BUILD_DIR": str(stack.build_dir),
             "PROVIDER_PORT": str(stack.listening.provider),
