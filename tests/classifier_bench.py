@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from model import Prediction
 from pipeline import ids
 from pipeline.errors import InvalidImage
 from pipeline.events.cloudevents import ImageUploaded
-from pipeline.images import formats
+from pipeline.images import decoding, formats
 from pipeline.images.decoding import ImageInfo
 from pipeline.models.manifest import Input, Manifest, Preprocessing, Source
 from pipeline.storage.results import Results
@@ -34,14 +35,18 @@ MANIFEST = Manifest(
     source=Source("stub.tflite", "0" * 64),
 )
 
+_SECONDS = {b"slow": decoding.ORDINARY_SECONDS, b"costly": 2 * decoding.ORDINARY_SECONDS}
+
 OLDER = replace(MANIFEST, name="older")
+
+_DEADLINE_SECONDS = 20
 
 
 class StubEngine(Engine):
     """Sees in every image what its bytes say; `damaged` ones cannot be decoded.
 
     Attributes:
-        on_costly: called while a `costly` one is decoded.
+        on_costly: called while a `costly` one, or a `slow` one, is decoded.
     """
 
     manifest = MANIFEST
@@ -52,12 +57,13 @@ class StubEngine(Engine):
         self.on_costly: Callable[[bytes], None] = lambda data: None
 
     def inspect(self, data: bytes) -> ImageInfo:
-        return ImageInfo(formats.JPEG, 64, 64, data.startswith(b"costly"), needs_end=False)
+        seconds = next((_SECONDS[kind] for kind in _SECONDS if data.startswith(kind)), 0.0)
+        return ImageInfo(formats.JPEG, 64, 64, seconds, needs_end=False)
 
     def decode(self, data: bytes, info: ImageInfo | None = None) -> Decoded:
-        if data.startswith(b"costly"):
+        if data.startswith(tuple(_SECONDS)):
             self.on_costly(data)
-        if data.startswith(b"damaged"):
+        if b"damaged" in data:
             raise InvalidImage("the JPEG file is damaged", code="damaged-image")
         return Decoded(Image.new("RGB", (32, 32)), np.frombuffer(data, np.uint8), 1.0)
 
@@ -89,3 +95,35 @@ class Bench:
         key = ids.input_key(event.tenant_id, event.image_id, "jpg")
         self.store.put("input-images", key, text.encode(), "image/jpeg")
         return event
+
+
+class Gate:
+    """Keeps whoever decodes a costly image, or a slow one, until it is opened.
+
+    Attributes:
+        decoded: those that came by.
+        most_at_once: of them.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self.decoded: list[bytes] = []
+        self.most_at_once = 0
+        self._at_once = 0
+        self._reached, self._opened = threading.Event(), threading.Event()
+        bench.engine.on_costly = self._pass
+
+    def _pass(self, data: bytes) -> None:
+        self.decoded.append(data)
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        self._reached.set()
+        assert self._opened.wait(_DEADLINE_SECONDS)
+        self._at_once -= 1
+
+    def wait_until_reached(self) -> None:
+        """Wait until one is being decoded."""
+        assert self._reached.wait(_DEADLINE_SECONDS)
+
+    def open(self) -> None:
+        """Let it and all that follow pass."""
+        self._opened.set()

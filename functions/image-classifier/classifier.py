@@ -22,10 +22,9 @@ from pipeline.storage.cache import ResultKey
 from pipeline.storage.object_store import ObjectStore
 from pipeline.storage.results import Results
 from pipeline.telemetry import CLASSIFICATIONS
+from slow_images import PutAside, SlowImages, is_large, put_aside
 from storing import CHUNK_IMAGES, ResultOrError, key_of
 
-# Fetching, digesting and inspecting so many takes longer than the model does.
-_LARGE_BYTES = 8_000_000
 # Batches that are looked at or fetched for it. More would only hold memory.
 _BATCHES = 2
 
@@ -39,6 +38,7 @@ class Classifier:
         self._finding = Finding(results)
         self._looking = Looking(store, results)
         self._costly = CostlyImages(engines, self._fetching, self._finding, self._looking)
+        self._slow = SlowImages(engines, self._fetching, self._looking, self._costly)
         # One batch is looked at while the next is fetched.
         self._turns = {
             is_urgent: threading.BoundedSemaphore(_BATCHES) for is_urgent in (False, True)
@@ -55,7 +55,7 @@ class Classifier:
         images = {key_of(event): event for event in reversed(batch)}
         storing: list[Stored] = []
         costly: list[ImageUploaded] = []
-        large: list[ImageUploaded] = []
+        slow: PutAside = {}
         with self._turns[is_urgent]:
             # Not before: what a killed consumer asked for may be done by now, and is not repeated.
             known = [each for each in images.values() if self._costly.knows(each)]
@@ -65,14 +65,13 @@ class Classifier:
             for key, event in images.items():
                 if key in outcomes or event in known:
                     continue
-                if event.file_size > _LARGE_BYTES:
-                    large.append(event)
+                if is_large(event):
+                    slow[event] = None
                 else:
                     missing[event.model_id].append(event)
             for model_id, group in missing.items():
-                outcomes |= self._classify_group(model_id, group, storing, costly, is_urgent)
-        for event in large:
-            outcomes |= self._classify_large(event, storing, costly)
+                outcomes |= self._classify_group(model_id, group, storing, slow, costly, is_urgent)
+        outcomes |= self._slow.classify(slow, storing, costly, is_urgent)
         if costly:
             outcomes |= self._costly.classify(costly, storing)
         for stored in storing:
@@ -90,10 +89,12 @@ class Classifier:
         """
         engine = self._engines.current
         info = engine.inspect(data)
-        if not info.is_costly:
-            with self._looking.turn.held():
-                return engine.infer(engine.decode(data, info))
-        return self._costly.look(engine, data, info)
+        if info.is_costly:
+            return self._costly.look(engine, data, info)
+        if not info.is_quick:
+            return self._slow.look(engine, data, info)
+        with self._looking.turn.held():
+            return engine.infer(engine.decode(data, info))
 
     def close(self) -> None:
         """Finish what is being stored."""
@@ -106,6 +107,7 @@ class Classifier:
         model_id: str,
         images: list[ImageUploaded],
         storing: list[Stored],
+        slow: PutAside,
         costly: list[ImageUploaded],
         is_urgent: bool,
     ) -> dict[ResultKey, ResultOrError]:
@@ -113,6 +115,7 @@ class Classifier:
 
         Args:
             storing: takes what is still being stored at the end.
+            slow: takes those that no other batch is to wait for.
             costly: takes those that nobody is to wait for.
 
         Returns:
@@ -128,45 +131,22 @@ class Classifier:
             except Unavailable as error:
                 return {key_of(event): error for event in images}
             while chunk := dict(islice(fetched, CHUNK_IMAGES)):
-                decoded = _decode(engine, chunk, outcomes, costly, give_way)
+                decoded = _decode(engine, chunk, outcomes, slow, costly, give_way)
                 storing.append(self._looking.look(engine, decoded, give_way, is_urgent=is_urgent))
         for event in costly[known:]:
             self._costly.note(event)
         return outcomes
-
-    def _classify_large(
-        self,
-        event: ImageUploaded,
-        storing: list[Stored],
-        costly: list[ImageUploaded],
-    ) -> dict[ResultKey, ResultOrError]:
-        """Classify one image for whose bytes no other batch is to wait; see `_classify_group`."""
-        ((_, data),) = self._fetching.begin([event])
-        if not isinstance(data, bytes):
-            return {key_of(event): data}
-        try:
-            with self._looking.turn.held():
-                engine = self._engines.get(event.model_id)
-            info = engine.inspect(data)
-            if info.is_costly:
-                costly.append(event)
-                self._costly.note(event)
-                return {}
-            with self._looking.turn.held():
-                storing.append(self._looking.look(engine, {event: engine.decode(data, info)}))
-        except (InvalidImage, Unavailable) as error:
-            return {key_of(event): error}
-        return {}
 
 
 def _decode(
     engine: Engine,
     chunk: Mapping[ImageUploaded, Fetched],
     failed: dict[ResultKey, ResultOrError],
+    slow: PutAside,
     costly: list[ImageUploaded],
     give_way: Callable[[], None],
 ) -> dict[ImageUploaded, Decoded]:
-    """Decode what is ordinary; tell the others apart."""
+    """Decode what is quick; tell the others apart."""
     decoded: dict[ImageUploaded, Decoded] = {}
     for event, data in chunk.items():
         give_way()
@@ -177,8 +157,10 @@ def _decode(
             info = engine.inspect(data)
             if info.is_costly:
                 costly.append(event)
-            else:
+            elif info.is_quick:
                 decoded[event] = engine.decode(data, info)
+            else:
+                put_aside(slow, event, data)
         except (InvalidImage, Unavailable) as error:
             failed[key_of(event)] = error
     return decoded

@@ -22,6 +22,9 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 # Of one core: what baseline JPEGs of 40 megapixels take at most. What may take longer is decoded
 # apart, where it can be ended; that costs it a tenth of a second, and nobody else anything.
 ORDINARY_SECONDS = 0.5
+# What takes longer than this is decoded beside other images, not before them: more than a photo of
+# 12 megapixels, as telephones take them.
+QUICK_SECONDS = 0.15
 
 # A JPEG can be decoded at an eighth of its size, not less.
 _MOST_REDUCED = 8
@@ -62,15 +65,25 @@ class ImageInfo:
     """What the header says; width and height in pixels, before EXIF rotation.
 
     Attributes:
-        is_costly: it may take longer than any ordinary picture, and is decoded apart.
+        seconds: of one core, that decoding it may take.
         needs_end: a decoder wants the end of the file before it tells any row of pixels.
     """
 
     format: formats.Format
     width: int
     height: int
-    is_costly: bool
+    seconds: float
     needs_end: bool
+
+    @property
+    def is_costly(self) -> bool:
+        """Tell whether it may take longer than any ordinary picture; it is decoded apart."""
+        return self.seconds > ORDINARY_SECONDS
+
+    @property
+    def is_quick(self) -> bool:
+        """Tell whether others may as well wait for it."""
+        return self.seconds <= QUICK_SECONDS
 
 
 def inspect(data: bytes, limits: Limits) -> ImageInfo:
@@ -94,8 +107,7 @@ def inspect(data: bytes, limits: Limits) -> ImageInfo:
     kind = formats.identify(data)
     header = headers.read(kind, data)
     _check_size(header.width, header.height, limits)
-    is_costly = header.seconds > ORDINARY_SECONDS
-    return ImageInfo(kind, header.width, header.height, is_costly, header.needs_end)
+    return ImageInfo(kind, header.width, header.height, header.seconds, header.needs_end)
 
 
 def decode(

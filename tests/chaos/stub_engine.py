@@ -37,7 +37,7 @@ class StubEngine(Engine):
         """Load nothing."""
 
     def inspect(self, data: bytes) -> ImageInfo:
-        return ImageInfo(JPEG, 64, 64, is_costly=False, needs_end=False)
+        return ImageInfo(JPEG, 64, 64, seconds=0.0, needs_end=False)
 
     def decode(self, data: bytes, info: ImageInfo | None = None) -> Decoded:
         kind = kind_of(data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,9 +10,7 @@ import pytest
 
 import costly_images
 from pipeline.errors import InvalidImage, Unavailable
-from tests.classifier_bench import Bench
-
-_DEADLINE_SECONDS = 20
+from tests.classifier_bench import Bench, Gate
 
 
 @pytest.fixture
@@ -25,24 +22,6 @@ def bench() -> Bench:
 def pool() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(2) as pool:
         yield pool
-
-
-class Gate:
-    """Keeps whoever decodes a costly image until it is opened."""
-
-    def __init__(self, bench: Bench) -> None:
-        self._reached, self._opened = threading.Event(), threading.Event()
-        bench.engine.on_costly = self._pass
-
-    def _pass(self, data: bytes) -> None:
-        self._reached.set()
-        assert self._opened.wait(_DEADLINE_SECONDS)
-
-    def wait_until_reached(self) -> None:
-        assert self._reached.wait(_DEADLINE_SECONDS)
-
-    def open(self) -> None:
-        self._opened.set()
 
 
 def test_other_batches_are_classified_while_a_costly_image_is_decoded(
