@@ -33,6 +33,7 @@ def apply(settings: Settings, told: ClusterMetadata) -> None:
 
     They copy in the background, and serve meanwhile. What they still copy towards another number
     is called off first: Kafka 4.3 never ends a move that takes away what it has not yet brought.
+    What somebody else moves from broker to broker goes on.
 
     Raises:
         Unavailable: they do not take it.
@@ -48,12 +49,9 @@ def apply(settings: Settings, told: ClusterMetadata) -> None:
     if len(brokers) == 1 and not placed(found, brokers, factor):
         return
     with _connected(settings) as admin:
-        moving = {place: move for place, move in _moving(admin).items() if place in found}
-        stopped = [place for place, move in moving.items() if not move.leads_to(factor)]
+        stopped, settled = sorted_out(found, _moving(admin), factor)
         _reassign(admin, dict.fromkeys(stopped))
-        found |= {place: move.replicas for place, move in moving.items()}
-        found |= {place: moving[place].before for place in stopped}
-        if moves := placed(found, brokers, factor):
+        if moves := placed(settled, brokers, factor):
             _reassign(admin, moves)
             logger.info("copies are moved", extra={"partitions": len(moves)})
 
@@ -75,6 +73,17 @@ class Move:
         """Tell whether it ends, and with so many copies."""
         ends = not set(self.adding) & set(self.removing)
         return ends and len(self.replicas) - len(self.removing) == factor
+
+
+def sorted_out(
+    found: Copies, moving: Mapping[Partition, Move], factor: int
+) -> tuple[list[Partition], dict[Partition, Sequence[int]]]:
+    """Tell the moves to call off, and who keeps each partition that is not moved after that."""
+    stopped = [
+        place for place, move in moving.items() if place in found and not move.leads_to(factor)
+    ]
+    settled = {place: replicas for place, replicas in found.items() if place not in moving}
+    return stopped, settled | {place: moving[place].before for place in stopped}
 
 
 def placed(found: Copies, brokers: Sequence[int], factor: int) -> dict[Partition, list[int]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pipeline.kafka.replication import placed
+import pytest
+
+from pipeline.kafka.replication import Move, placed, sorted_out
 
 
 def _found(partitions: int, *replicas: int) -> dict[tuple[str, int], list[int]]:
@@ -30,3 +32,40 @@ def test_fewer_copies_keep_the_first() -> None:
 
 def test_what_is_as_it_should_be_is_left() -> None:
     assert placed(_found(3, 1, 2), [1, 2, 3], factor=2) == {}
+
+
+_PLACE = ("image-uploads", 0)
+
+
+@pytest.mark.parametrize(
+    ("move", "factor", "kept"),
+    [
+        (Move([1, 2], adding=[2], removing=[]), 1, [1]),  # more on their way, and fewer are set
+        (Move([1, 2], adding=[], removing=[2]), 2, [1, 2]),  # the other way round
+        (Move([1, 2], adding=[2], removing=[2]), 1, [1]),  # it never ends
+        (Move([1, 2], adding=[2], removing=[2]), 2, [1]),
+        (Move([1, 2, 3], adding=[3], removing=[1]), 1, [1, 2]),
+    ],
+)
+def test_a_move_to_another_number_is_called_off(move: Move, factor: int, kept: list[int]) -> None:
+    assert sorted_out({_PLACE: move.replicas}, {_PLACE: move}, factor) == (
+        [_PLACE],
+        {_PLACE: kept},
+    )
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        Move([1, 2], adding=[2], removing=[]),  # ours, from another start
+        Move([1, 2, 3], adding=[3], removing=[1]),  # from broker to broker
+    ],
+)
+def test_a_move_to_the_right_number_goes_on(move: Move) -> None:
+    assert sorted_out({_PLACE: move.replicas}, {_PLACE: move}, factor=2) == ([], {})
+
+
+def test_what_is_not_ours_is_left_alone() -> None:
+    move = Move([1, 2], adding=[2], removing=[])
+
+    assert sorted_out(_found(1, 1), {("theirs", 0): move}, factor=1) == ([], _found(1, 1))
