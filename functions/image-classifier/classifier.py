@@ -160,7 +160,7 @@ def _decode(
             elif info.is_quick:
                 decoded[event] = engine.decode(data, info)
             else:
-                put_aside(slow, event, data)
+                put_aside(slow, event, data, info)
         except (InvalidImage, Unavailable) as error:
             failed[key_of(event)] = error
     return decoded

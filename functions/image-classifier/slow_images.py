@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from costly_images import CostlyImages
 from engine import Engine, Seen
-from fetching import Fetched, Fetching
+from fetching import Fetching
 from loaded_models import LoadedModels
 from looking import Looking, Stored
 from pipeline.errors import InvalidImage, Unavailable
@@ -19,8 +19,10 @@ _LARGE_BYTES = 8_000_000
 # Of a batch, until it is their turn; the others are fetched again.
 _HELD_BYTES = 8_000_000
 
-# With their bytes, where there was room for them.
-PutAside = dict[ImageUploaded, bytes | None]
+# Bytes, and what was found in them.
+Inspected = tuple[bytes, ImageInfo]
+# Where there was room for it.
+PutAside = dict[ImageUploaded, Inspected | None]
 
 
 def is_large(event: ImageUploaded) -> bool:
@@ -28,10 +30,10 @@ def is_large(event: ImageUploaded) -> bool:
     return event.file_size > _LARGE_BYTES
 
 
-def put_aside(images: PutAside, event: ImageUploaded, data: bytes) -> None:
+def put_aside(images: PutAside, event: ImageUploaded, data: bytes, info: ImageInfo) -> None:
     """Note an image that was fetched, with its bytes where there is room for them."""
-    held = sum(len(each) for each in images.values() if each)
-    images[event] = data if held + len(data) <= _HELD_BYTES else None
+    held = sum(len(each[0]) for each in images.values() if each)
+    images[event] = (data, info) if held + len(data) <= _HELD_BYTES else None
 
 
 class SlowImages:
@@ -65,11 +67,9 @@ class SlowImages:
         """
         failed: dict[ResultKey, ResultOrError] = {}
         for event in list(images):
-            data: Fetched | None = images.pop(event)
-            if data is None:
-                ((_, data),) = self._fetching.begin([event])
+            held = images.pop(event)
             try:
-                self._classify_one(event, data, storing, costly, is_urgent)
+                self._classify_one(event, held, storing, costly, is_urgent)
             except (InvalidImage, Unavailable) as error:
                 failed[key_of(event)] = error
         return failed
@@ -88,16 +88,15 @@ class SlowImages:
     def _classify_one(
         self,
         event: ImageUploaded,
-        data: Fetched,
+        held: Inspected | None,
         storing: list[Stored],
         costly: list[ImageUploaded],
         is_urgent: bool,
     ) -> None:
-        if not isinstance(data, bytes):
-            raise data
+        data = held[0] if held else self._fetched(event)
         with self._looking.turn.held(is_urgent=is_urgent):
             engine = self._engines.get(event.model_id)
-        info = engine.inspect(data)
+        info = held[1] if held else engine.inspect(data)
         if info.is_costly:
             costly.append(event)
             self._costly.note(event)
@@ -106,3 +105,9 @@ class SlowImages:
             decoded = engine.decode(data, info)
         with self._looking.turn.held(is_urgent=is_urgent):
             storing.append(self._looking.look(engine, {event: decoded}, is_urgent=is_urgent))
+
+    def _fetched(self, event: ImageUploaded) -> bytes:
+        ((_, data),) = self._fetching.begin([event])
+        if not isinstance(data, bytes):
+            raise data
+        return data

@@ -1,4 +1,4 @@
-"""Costly images are decoded beside the batches, one at a time, and hold nobody up."""
+"""Costly images are decoded one at a time, and wait for their turn elsewhere."""
 
 from __future__ import annotations
 
@@ -22,35 +22,6 @@ def bench() -> Bench:
 def pool() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(2) as pool:
         yield pool
-
-
-def test_other_batches_are_classified_while_a_costly_image_is_decoded(
-    bench: Bench, pool: ThreadPoolExecutor
-) -> None:
-    gate = Gate(bench)
-    slow = pool.submit(bench.classifier.classify, [bench.store_image("costly")])
-    gate.wait_until_reached()
-
-    answers = [bench.classifier.classify([bench.store_image(name)])[0] for name in "abc"]
-    gate.open()
-
-    assert [answer["status"] for answer in answers] == ["completed"] * 3
-    assert slow.result()[0]["status"] == "completed"
-
-
-def test_the_others_of_its_batch_are_stored_before_a_costly_image_is_decoded(
-    bench: Bench, pool: ThreadPoolExecutor
-) -> None:
-    gate = Gate(bench)
-    batch = [bench.store_image("costly"), bench.store_image("a")]
-    slow = pool.submit(bench.classifier.classify, batch)
-
-    gate.wait_until_reached()
-    looked_at = list(bench.engine.looked_at)
-    gate.open()
-
-    assert looked_at == [b"a"]
-    assert [answer["status"] for answer in slow.result()] == ["completed"] * 2
 
 
 def test_a_costly_image_whose_turn_is_taken_comes_again_at_no_cost(

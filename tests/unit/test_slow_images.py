@@ -1,4 +1,4 @@
-"""Images that take long to decode, but no longer than a picture may, hold no other batch up."""
+"""Images that take long to decode hold no other batch up, costly ones neither."""
 
 from __future__ import annotations
 
@@ -29,15 +29,17 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 @pytest.mark.parametrize(("slow_urgent", "urgent"), [(False, False), (False, True), (True, False)])
 @pytest.mark.parametrize("changes", [{}, _LARGE])
+@pytest.mark.parametrize("kind", ["slow", "costly"])
 def test_other_batches_are_classified_while_a_slow_image_is_decoded(
     bench: Bench,
     pool: ThreadPoolExecutor,
+    kind: str,
     changes: dict[str, Any],
     slow_urgent: bool,
     urgent: bool,
 ) -> None:
     gate = Gate(bench)
-    batch = [bench.store_image("slow", **changes)]
+    batch = [bench.store_image(kind, **changes)]
     slow = pool.submit(bench.classifier.classify, batch, is_urgent=slow_urgent)
     gate.wait_until_reached()
 
@@ -52,11 +54,12 @@ def test_other_batches_are_classified_while_a_slow_image_is_decoded(
     assert slow.result()[0]["status"] == "completed"
 
 
+@pytest.mark.parametrize("kind", ["slow", "costly"])
 def test_the_others_of_its_batch_are_looked_at_before_a_slow_image_is_decoded(
-    bench: Bench, pool: ThreadPoolExecutor
+    bench: Bench, pool: ThreadPoolExecutor, kind: str
 ) -> None:
     gate = Gate(bench)
-    batch = [bench.store_image("slow"), bench.store_image("a")]
+    batch = [bench.store_image(kind), bench.store_image("a")]
     slow = pool.submit(bench.classifier.classify, batch)
 
     gate.wait_until_reached()
@@ -74,6 +77,7 @@ def test_slow_images_of_two_batches_are_decoded_one_after_the_other(
     first = pool.submit(bench.classifier.classify, [bench.store_image("slow 1")])
     gate.wait_until_reached()
     second = pool.submit(bench.classifier.classify, [bench.store_image("slow 2")])
+    until(lambda: bench.classifier._slow._turn._others_waiting == 1)
 
     bench.classifier.classify([bench.store_image("a")])
     assert not second.done()
