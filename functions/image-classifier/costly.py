@@ -19,6 +19,7 @@ class Costly:
     def __init__(self) -> None:
         self._turn = threading.Lock()
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._held: dict[tuple[str, str], bytes] = {}  # of one image
         self._lock = threading.Lock()
 
     @contextmanager
@@ -33,6 +34,7 @@ class Costly:
         try:
             yield
         finally:
+            self._held.clear()
             self._turn.release()
 
     def note(self, tenant: str, image_id: str) -> None:
@@ -48,6 +50,17 @@ class Costly:
     def knows(self, tenant: str, image_id: str) -> bool:
         """Tell whether an image is remembered."""
         return (tenant, image_id) in self._known
+
+    def hold(self, tenant: str, image_id: str, data: bytes) -> None:
+        """Keep the bytes of an image that may have the turn next, but not of a second one."""
+        with self._lock:
+            if not self._held and not self._turn.locked():
+                self._held[tenant, image_id] = data
+
+    def let_go(self, tenant: str, image_id: str) -> bytes | None:
+        """Return what is held of an image, and keep it no longer."""
+        with self._lock:
+            return self._held.pop((tenant, image_id), None)
 
 
 def busy() -> Unavailable:

@@ -38,9 +38,15 @@ class CostlyImages:
         """Tell whether an image is known to be costly."""
         return self._costly.knows(event.tenant_id, event.image_id)
 
-    def note(self, event: ImageUploaded) -> None:
-        """Remember that an image is costly."""
+    def note(self, event: ImageUploaded, data: bytes | None = None) -> None:
+        """Remember that an image is costly.
+
+        Args:
+            data: its own, where it is too large to be fetched twice without need.
+        """
         self._costly.note(event.tenant_id, event.image_id)
+        if data:
+            self._costly.hold(event.tenant_id, event.image_id, data)
 
     def classify(
         self, images: Sequence[ImageUploaded], storing: list[Stored]
@@ -83,10 +89,9 @@ class CostlyImages:
             return engine.infer(decoded)
 
     def _classify_one(self, event: ImageUploaded) -> Stored:
-        # Fetched anew: to hold on to all costly ones of a batch would take hundreds of megabytes.
-        ((_, data),) = self._fetching.begin([event])
-        if not isinstance(data, bytes):
-            raise data
+        # Most are fetched anew: all of a batch would be hundreds of megabytes to hold on to.
+        held = self._costly.let_go(event.tenant_id, event.image_id)
+        data = held or self._fetching.one(event)
         with self._looking.turn.held():
             engine = self._engines.get(event.model_id)
         decoded = engine.decode(data)

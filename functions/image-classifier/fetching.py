@@ -40,6 +40,18 @@ class Fetching:
         self._fill(ahead, waiting)
         return self._taken(ahead, waiting)
 
+    def one(self, event: ImageUploaded) -> bytes:
+        """Fetch one image.
+
+        Raises:
+            InvalidImage: it is gone, or another one.
+            Unavailable: the store did not answer.
+        """
+        ((_, data),) = self.begin([event])
+        if not isinstance(data, bytes):
+            raise data
+        return data
+
     def close(self) -> None:
         """Finish what is being fetched."""
         self._pool.shutdown()

@@ -93,21 +93,15 @@ class SlowImages:
         costly: list[ImageUploaded],
         is_urgent: bool,
     ) -> None:
-        data = held[0] if held else self._fetched(event)
+        data = held[0] if held else self._fetching.one(event)
         with self._looking.turn.held(is_urgent=is_urgent):
             engine = self._engines.get(event.model_id)
         info = held[1] if held else engine.inspect(data)
         if info.is_costly:
             costly.append(event)
-            self._costly.note(event)
+            self._costly.note(event, data)
             return
         with self._turn.held(is_urgent=is_urgent):
             decoded = engine.decode(data, info)
         with self._looking.turn.held(is_urgent=is_urgent):
             storing.append(self._looking.look(engine, {event: decoded}, is_urgent=is_urgent))
-
-    def _fetched(self, event: ImageUploaded) -> bytes:
-        ((_, data),) = self._fetching.begin([event])
-        if not isinstance(data, bytes):
-            raise data
-        return data

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -80,6 +81,26 @@ def test_a_costly_image_that_has_to_wait_asks_nothing_of_a_store_again(
     slow.result()
 
     assert answer["error"]["code"] == "busy"
+
+
+def test_a_large_costly_image_is_fetched_once_where_it_has_its_turn(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+    get_many = bench.store.get_many
+
+    def note_and_get(bucket: str, keys: Sequence[str]) -> list[bytes | None]:
+        fetched.extend(keys)
+        return get_many(bucket, keys)
+
+    monkeypatch.setattr(bench.store, "get_many", note_and_get)
+    batch = [bench.store_image(f"costly {number}", file_size=19_000_000) for number in range(2)]
+
+    answers = bench.classifier.classify(batch)
+
+    assert [each["status"] for each in answers] == ["completed"] * 2
+    # The bytes of the first one were held.
+    assert list(Counter(fetched).values()) == [1, 2]
 
 
 def test_a_costly_image_seen_before_is_answered_from_its_result(bench: Bench) -> None:
