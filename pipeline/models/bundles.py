@@ -6,11 +6,15 @@ when there is none.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipeline.errors import ModelRefused, Unavailable
 from pipeline.ids import MODEL_BUCKET
 from pipeline.models.manifest import BUNDLE_FILES, CURRENT_KEY, MANIFEST_FILE, Manifest
 from pipeline.settings import Settings
 from pipeline.storage.object_store import ObjectStore
+
+_PATIENCE_SECONDS = 30.0
 
 
 def current_model_id(settings: Settings, store: ObjectStore) -> str:
@@ -52,5 +56,6 @@ def read_bundle(store: ObjectStore, model_id: str) -> dict[str, bytes]:
 
 
 if __name__ == "__main__":
-    settings = Settings.of_this_process()
+    # A person waits longer than an upload does.
+    settings = replace(Settings.of_this_process(), store_timeout_seconds=_PATIENCE_SECONDS)
     print((ObjectStore(settings).get(MODEL_BUCKET, CURRENT_KEY) or b"").decode().strip())

@@ -16,7 +16,7 @@ import pytest
 
 from imagectl.keys.folder import KeyFolder
 from imagectl.keys.record import digest_of
-from local.services.commands import rollout
+from local.services.commands import example
 from tests.gateway import Answer, Connection, Gateway, running_gateway
 from tests.stack import ROOT, until
 
@@ -245,7 +245,7 @@ def test_a_first_key_that_was_revoked_opens_nothing_after_the_next_start(
     try:
         after = ask(again, key).status
         # `make up` goes on without its picture.
-        answer = rollout.classify(again.stack)
+        answer = example.classify(again.stack)
     finally:
         again.stop()
 

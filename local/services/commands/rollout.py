@@ -1,23 +1,17 @@
-"""From running services to an answer: model published, functions deployed, a picture tried."""
+"""What runs on the services: the model that is published, the functions that are deployed."""
 
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from local.machine import files
-from local.services.certificates import door
-from local.services.progress import StepFailed, run, say
+from local.services.progress import run
 from local.services.settings import ROOT, Stack
 from local.services.supervision import parts
 
-EXAMPLE = Path("models") / "demonstration" / "example.png"
-_WAIT_SECONDS = 30
 # With two, one takes uploads while the other starts or ends.
 _LEAST_UPLOAD_REPLICAS = 2
 
@@ -109,46 +103,6 @@ def deploy(stack: Stack, model_id: str) -> None:
         folder=ROOT,
     )
     files.write(model_id_file(stack), model_id)
-
-
-def classify(stack: Stack) -> dict[str, Any] | None:
-    """Send the bundled picture through the gateway and wait for its result.
-
-    Returns:
-        The answer; None where the key that the stack came with opens nothing any more.
-
-    Raises:
-        StepFailed: there is no result; the text holds the answer.
-    """
-    picture = (ROOT / EXAMPLE).read_bytes()
-    key = stack.api_key_file.read_text(encoding="utf-8").strip()
-    headers = {
-        "X-Api-Key": key,
-        "Content-Type": "image/png",
-        "Content-Disposition": f'attachment; filename="{EXAMPLE.name}"',
-        "Prefer": f"wait={_WAIT_SECONDS}",
-    }
-    try:
-        connection = door.connection(stack, _WAIT_SECONDS + 15)
-    except OSError as error:
-        raise StepFailed(f"The gateway's certificate cannot be read: {error}") from error
-    try:
-        connection.request("POST", "/api/v1/images", picture, headers)
-        response = connection.getresponse()
-        status, text = response.status, response.read().decode(errors="replace")
-    except (OSError, http.client.HTTPException) as error:
-        raise StepFailed(f"The example picture: the gateway does not answer: {error}") from error
-    finally:
-        connection.close()
-    if status == http.HTTPStatus.UNAUTHORIZED:
-        say(f"No picture was tried: {json.loads(text)['found']} is in {stack.api_key_file}.")
-        return None
-    if status != http.HTTPStatus.OK:
-        raise StepFailed(f"The example picture was answered with {status}: {text}")
-    answer: dict[str, Any] = json.loads(text)
-    if answer.get("status") != "completed":
-        raise StepFailed(f"The example picture got no label: {text}")
-    return answer
 
 
 def _most_replicas() -> dict[str, str]:

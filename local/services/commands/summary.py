@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from local.services.certificates import authority
-from local.services.commands import rollout
+from local.services.commands import example, rollout
 from local.services.settings import Stack
 
 _TEXT = """\
@@ -31,7 +31,7 @@ def text(stack: Stack, answer: dict[str, Any] | None = None) -> str:
     return _TEXT.format(
         label=_label(answer) if answer else "",
         api_key=_short(stack.api_key_file),
-        example=rollout.EXAMPLE,
+        example=example.EXAMPLE,
         gateway=stack.gateway_url,
         model_id=rollout.remembered(rollout.model_id_file(stack)),
         console_port=stack.ports.minio_console,
@@ -55,7 +55,7 @@ def _trust(stack: Stack) -> dict[str, str]:
 
 def _label(answer: dict[str, Any]) -> str:
     best = answer["result"]["labels"][0]
-    return f"\n  {rollout.EXAMPLE} is: {best['label']} ({best['score']:.1%})\n"
+    return f"\n  {example.EXAMPLE} is: {best['label']} ({best['score']:.1%})\n"
 
 
 def _short(path: Path) -> str:

@@ -13,7 +13,7 @@ from local.machine import files, ports
 from local.machine.processes import Process
 from local.services import credentials, tls_settings
 from local.services.certificates import keeper
-from local.services.commands import down, rollout, summary, turns
+from local.services.commands import down, example, rollout, summary, turns
 from local.services.fetch import kafka_jars, minio_build
 from local.services.isolation import deciding
 from local.services.progress import StepFailed, say
@@ -138,7 +138,7 @@ def _finish(stack: Stack, model_dir: str, only: list[str], *, complete: bool) ->
     if unchanged:
         say(f"The stack is running already, with this model.\n{summary.text(stack)}")
         return
-    say(summary.text(stack, rollout.classify(stack)))
+    say(summary.text(stack, example.classify(stack)))
     if running := supervisor.running(stack):
         files.write(_complete_file(stack), _identity(running))
 
