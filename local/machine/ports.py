@@ -21,6 +21,14 @@ def taken(ports: dict[str, int]) -> list[str]:
     ]
 
 
+def free_port() -> int:
+    """Find a port that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def listeners(port: int, likely: int | None = None) -> list[int]:
     """Tell the processes that listen on a port; not those that this user may not look into.
 

@@ -109,7 +109,7 @@ def run(
         raise StepFailed(f"{title}: cannot run {command[0]}: {error.strerror}") from error
     last_lines: deque[str] = deque(maxlen=_LAST_LINES)
     shown = ""
-    with _ending(process, may_end), step(title, lambda: shown[:_LINE_CHARACTERS]):
+    with ending(process, may_end=may_end), step(title, lambda: shown[:_LINE_CHARACTERS]):
         for line in process.stderr or process.stdout or ():
             last_lines.append(addresses.hide(_TERMINAL_CODES.sub("", line).strip()))
             shown = describe(last_lines[-1])
@@ -121,8 +121,8 @@ def run(
 
 
 @contextmanager
-def _ending(process: subprocess.Popen[str], may_end: bool) -> Iterator[None]:
-    """Wait for the process' end; until then `end_running` finds it."""
+def ending(process: subprocess.Popen[str], *, may_end: bool = True) -> Iterator[None]:
+    """Wait for the process' end; until then `end_running` finds it, if it may be broken off."""
     if may_end:
         _running.add(process)
     try:

@@ -9,12 +9,11 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from pipeline.kafka import clients
 from pipeline.kafka.topics import READ
 from pipeline.settings import Settings
-from pipeline.timeouts.defaults import SESSION_SECONDS
+from pipeline.timeouts.defaults import HEARTBEAT_SECONDS, SESSION_SECONDS
 from pipeline.timeouts.waits import poll_seconds
 
 OnCommit = Callable[[KafkaError | None, list[TopicPartition]], None]
 
-_SESSION_MILLISECONDS = int(SESSION_SECONDS * 1000)
 # Read ahead of all partitions together; librdkafka takes it of each.
 _QUEUED_KILOBYTES = 49_152
 _LEAST_QUEUED_KILOBYTES = 256
@@ -39,8 +38,8 @@ def make_consumer(settings: Settings, on_commit: OnCommit) -> Consumer:
             "isolation.level": "read_uncommitted",
             "enable.auto.offset.store": False,
             "partition.assignment.strategy": "cooperative-sticky",
-            "session.timeout.ms": _SESSION_MILLISECONDS,
-            "heartbeat.interval.ms": _SESSION_MILLISECONDS // 8,
+            "session.timeout.ms": int(SESSION_SECONDS * 1000),
+            "heartbeat.interval.ms": int(HEARTBEAT_SECONDS * 1000),
             "max.poll.interval.ms": int(poll_seconds(settings.classifier_call_seconds) * 1000),
             "socket.nagle.disable": True,
             "topic.metadata.refresh.interval.ms": _LOOK_MILLISECONDS,

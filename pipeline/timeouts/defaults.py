@@ -20,9 +20,12 @@ KILL_SECONDS = 30.0
 DRAIN_SECONDS = 25.0
 SHUTDOWN_GRACE_SECONDS = 5.0
 # A broker that was killed answers again after so long, as local/services/servers/kafka.py has it.
-BROKER_BACK_SECONDS = 6.5
-# How long the partitions of a killed consumer wait for another.
-SESSION_SECONDS = 8.0
+BROKER_BACK_SECONDS = 7.5
+# How long the partitions of a killed consumer wait for another, where it is not expelled: twice
+# what a broker is away. It counts from the last heartbeat before the broker was killed, and one
+# that ends just before it is back costs as much again.
+SESSION_SECONDS = 15.0
+HEARTBEAT_SECONDS = 1.0
 # For so long nothing may come of a client of Kafka before another takes its place.
 CLIENT_STUCK_SECONDS = 8.0
 # Kafka's own default, which is enough for calls of up to some minutes.

@@ -16,7 +16,7 @@ import requests
 from local.services.settings import ROOT
 from pipeline.access.login import Login
 from tests.compose import daemon, images
-from tests.compose.containers import Container
+from tests.compose.containers import Container, logs
 from tests.compose.stack import ComposeStack
 from tests.pictures import jpeg, with_nonce
 from tests.stack import Stack, until
@@ -196,6 +196,28 @@ def test_the_gateway_follows_a_provider_that_has_another_address(project: Compos
         until(lambda: project.upload(picture).status_code in (200, 202))
     finally:
         daemon.call("rm", "--force", squatter)
+
+
+@pytest.mark.parametrize("consumer", ["image-process-consumer", "async-call-consumer"])
+def test_a_killed_consumer_is_expelled_by_the_next_one(
+    project: ComposeStack, consumer: str
+) -> None:
+    def expelled() -> int:
+        found = project.containers(consumer)
+        return sum(logs(each).count("predecessor expelled") for each in found)
+
+    before = expelled()
+    until(lambda: is_member(project, consumer))
+
+    assert project.kill(consumer)
+
+    until(lambda: expelled() > before)
+
+
+def is_member(project: ComposeStack, consumer: str) -> bool:
+    """Whether a consumer has written down the name that its group knows it by."""
+    files = [each.folder("/tmp/member") for each in project.containers(consumer) if each.pid]
+    return any(file.exists() and file.stat().st_size for file in files)
 
 
 def port_of(project: ComposeStack, port: str) -> str:

@@ -114,7 +114,7 @@ def test_a_short_outage_replaces_nothing(kafka: Kafka) -> None:
         kafka.publish(at=start)
         kafka.publish(at=start + BROKER_BACK_SECONDS)
         kafka.clients[0].stuck.clear()
-        kafka.publish(at=start + 7)
+        kafka.publish(at=start + BROKER_BACK_SECONDS + 0.5)
 
     assert len(kafka.clients) == 1
 

@@ -6,12 +6,12 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 from local.machine import files, processes
+from local.machine.ports import free_port
 from local.machine.users import User
 from local.provider.deployments import image as images
 from local.provider.deployments import users
@@ -145,10 +145,3 @@ def with_layer(given: dict[str, str], layer: Layer | None) -> dict[str, str]:
     paths = [path for path in (given.get("PYTHONPATH"), str(layer.site)) if path]
     programs = os.pathsep.join([str(layer.site / "bin"), given["PATH"]])
     return {**given, "PATH": programs, "PYTHONPATH": os.pathsep.join(paths)}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

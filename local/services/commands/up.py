@@ -13,7 +13,7 @@ from local.machine import files, ports
 from local.machine.processes import Process
 from local.services import credentials, tls_settings
 from local.services.certificates import keeper
-from local.services.commands import down, example, rollout, summary, turns
+from local.services.commands import down, example, kafka_classes, rollout, summary, turns
 from local.services.fetch import kafka_jars, minio_build
 from local.services.isolation import deciding
 from local.services.progress import StepFailed, say
@@ -52,9 +52,14 @@ def fetch(stack: Stack) -> None:
         StepFailed: one could not be fetched or built.
     """
     with ThreadPoolExecutor() as pool:
-        jobs = [pool.submit(job, stack) for job in (kafka_jars.fetch, minio_build.build)]
+        jobs = [pool.submit(job, stack) for job in (_kafka, minio_build.build)]
         for job in jobs:
             job.result()
+
+
+def _kafka(stack: Stack) -> None:
+    kafka_jars.fetch(stack)
+    kafka_classes.prepare(stack)
 
 
 def _up(stack: Stack, model_dir: str, only: list[str]) -> int:

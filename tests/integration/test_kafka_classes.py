@@ -1,0 +1,77 @@
+"""A real JVM takes the classes that were kept for it, and does without when they cannot be had."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from local.services import credentials
+from local.services.commands import kafka_classes
+from local.services.fetch import kafka_jars
+from local.services.servers import kafka
+from local.services.settings import Stack
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    """A stack with a cache of its own that has Kafka's jars, and nothing made of them."""
+    usual = Stack.from_env({})
+    kafka_jars.fetch(usual)
+    own = replace(usual, cache_dir=tmp_path / "cache", state_dir=tmp_path / "state")
+    folder = kafka_jars.folder(own)
+    folder.mkdir(parents=True)
+    for jar in kafka_jars.folder(usual).iterdir():
+        (folder / jar.name).symlink_to(jar)
+    return own
+
+
+def kept(stack: Stack) -> list[Path]:
+    return sorted(kafka_jars.folder(stack).parent.glob("classes-*"))
+
+
+def test_the_jvm_takes_what_was_kept_for_it(stack: Stack) -> None:
+    left_by_a_kill = kafka_jars.folder(stack).with_name(
+        f"classes-{kafka_jars.folder(stack).name}-unfinished-x"
+    )
+    left_by_a_kill.mkdir()
+    of_another_jvm = left_by_a_kill.with_name(f"classes-{kafka_jars.folder(stack).name}-0.jsa")
+    of_another_jvm.touch()
+    assert not any("SharedArchiveFile" in word for word in kafka.command(stack))
+
+    kafka_classes.prepare(stack)
+    kafka_classes.prepare(stack)  # which finds it
+
+    assert kept(stack) == [kafka.class_archive(stack)]
+    assert kept(stack)[0].stat().st_mode & 0o777 == 0o644
+    credentials.make(stack)
+    kafka.prepare(stack)
+    java, *arguments = kafka.format_command(stack)
+    assert f"-XX:SharedArchiveFile={kafka.class_archive(stack)}" in arguments
+    # With this a JVM that could not take it would end at once.
+    done = subprocess.run([java, "-Xshare:on", *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert kafka.is_formatted(stack)
+
+
+def test_a_broker_that_cannot_be_tried_is_no_reason_not_to_start(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(kafka, "command", lambda _: ["/bin/false"])
+
+    kafka_classes.prepare(stack)
+
+    assert "Kafka will start slowly: its JVM ended with status 1" in capsys.readouterr().out
+    assert kept(stack) == []
+
+
+def test_other_jars_have_classes_of_their_own(stack: Stack) -> None:
+    before = kafka.class_archive(stack)
+    jar = next(kafka_jars.folder(stack).iterdir())
+
+    jar.unlink()
+    jar.write_bytes(b"another")
+
+    assert kafka.class_archive(stack) != before
