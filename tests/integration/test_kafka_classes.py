@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -33,19 +34,19 @@ def kept(stack: Stack) -> list[Path]:
 
 
 def test_the_jvm_takes_what_was_kept_for_it(stack: Stack) -> None:
-    left_by_a_kill = kafka_jars.folder(stack).with_name(
-        f"classes-{kafka_jars.folder(stack).name}-unfinished-x"
-    )
-    left_by_a_kill.mkdir()
-    of_another_jvm = left_by_a_kill.with_name(f"classes-{kafka_jars.folder(stack).name}-0.jsa")
-    of_another_jvm.touch()
+    broken_off = kafka_jars.folder(stack).with_name("classes-unfinished-by-a-kill")
+    broken_off.mkdir()
+    of_others = [broken_off.with_name(f"classes-of-another-{each}.jsa") for each in range(3)]
+    for age, archive in enumerate(of_others):
+        archive.touch()
+        os.utime(archive, (age, age))
     assert not any("SharedArchiveFile" in word for word in kafka.command(stack))
 
     kafka_classes.prepare(stack)
     kafka_classes.prepare(stack)  # which finds it
 
-    assert kept(stack) == [kafka.class_archive(stack)]
-    assert kept(stack)[0].stat().st_mode & 0o777 == 0o644
+    assert kept(stack) == sorted([kafka.class_archive(stack), *of_others[1:]])
+    assert kafka.class_archive(stack).stat().st_mode & 0o777 == 0o644
     credentials.make(stack)
     kafka.prepare(stack)
     java, *arguments = kafka.format_command(stack)

@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from local.machine import processes
-from local.services.fetch import debian
+from local.services.commands import kafka_classes
+from local.services.fetch import debian, kafka_jars
+from local.services.settings import Stack
 from tests.local_stack import LocalStack, made_shared, unstarted_stack
 from tests.stack import ROOT, until
 
@@ -43,6 +45,9 @@ def gate(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stack(tmp_path: Path, gate: Path) -> Iterator[LocalStack]:
+    usual = Stack.from_env({})
+    kafka_jars.fetch(usual)
+    kafka_classes.prepare(usual)  # or the JVM with a gate would be asked to, and wait
     java = debian.java()
     ours = tmp_path / "java" / "bin" / "java"
     ours.parent.mkdir(parents=True)

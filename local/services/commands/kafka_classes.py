@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from local.machine import files
 from local.machine.ports import free_port
 from local.services import credentials
 from local.services.fetch import debian
-from local.services.progress import StepFailed, ending, run, say, step
+from local.services.progress import StepFailed, ending, say, step
 from local.services.servers import kafka
 from local.services.settings import Stack
 from local.services.supervision import probes
@@ -25,6 +27,8 @@ _START_SECONDS = 120.0
 _ASK_EVERY_SECONDS = 0.1
 # While it ends the JVM writes down what it has loaded.
 _END_SECONDS = 60.0
+_UNFINISHED = "classes-unfinished-"
+_MOST_KEPT = 3  # of 52 MB each: several checkouts share the cache
 
 
 def prepare(stack: Stack) -> None:
@@ -36,12 +40,12 @@ def prepare(stack: Stack) -> None:
     with files.lock(stack.cache_dir / "kafka-classes.lock"):
         if target.exists():
             return
-        of_these_jars = target.name.rpartition("-")[0]
-        for old in target.parent.glob(f"{of_these_jars}-*"):
-            _remove(old)
-        prefix = f"{of_these_jars}-unfinished-"
+        _make_room(target)
         try:
-            with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as folder:
+            with (
+                tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=target.parent) as folder,
+                step("Kafka: keeping what its JVM makes of its classes, once (10 to 20 s)"),
+            ):
                 unfinished = Path(folder, target.name)
                 _load(_unused(stack, Path(folder, "state")), unfinished)
                 unfinished.chmod(0o644)  # who runs Kafka may be another user
@@ -50,11 +54,13 @@ def prepare(stack: Stack) -> None:
             say(f"  Kafka will start slowly: {error}")
 
 
-def _remove(old: Path) -> None:
-    if old.is_dir():  # of one that was broken off
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        old.unlink(missing_ok=True)
+def _make_room(target: Path) -> None:
+    """Remove what was broken off, and what was made of JVMs and jars long ago."""
+    for folder in target.parent.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    kept = sorted(target.parent.glob("classes-*.jsa"), key=lambda each: each.stat().st_mtime)
+    for archive in kept[: max(0, len(kept) - _MOST_KEPT + 1)]:
+        archive.unlink()
 
 
 def _unused(stack: Stack, state_dir: Path) -> Stack:
@@ -66,38 +72,42 @@ def _unused(stack: Stack, state_dir: Path) -> Stack:
 def _load(stack: Stack, archive: Path) -> None:
     credentials.make(stack)
     kafka.prepare(stack)
-    run("Kafka: making an empty broker, to see what it loads", kafka.format_command(stack))
+    with _begun(kafka.format_command(stack)) as formatting:
+        _wait_for("empty broker", formatting, lambda: formatting.poll() == 0)
     java, *arguments = kafka.command(stack)
-    started_by = [str(debian.setpriv()), "--pdeathsig", "TERM", "--"]
-    broker = subprocess.Popen(
-        [*started_by, java, f"-XX:ArchiveClassesAtExit={archive}", *arguments],
+    answers = probes.Kafka(stack.listening.kafka)
+    with _begun([java, f"-XX:ArchiveClassesAtExit={archive}", *arguments]) as broker:
+        _wait_for("broker", broker, lambda: not answers())
+    if not archive.exists():
+        raise StepFailed(f"its JVM kept no classes, and ended with status {broker.returncode}")
+
+
+@contextmanager
+def _begun(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """Run a command that is told to end, with us too."""
+    process = subprocess.Popen(
+        [str(debian.setpriv()), "--pdeathsig", "TERM", "--", *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    with ending(broker), step("Kafka: keeping what it loads, once"):
+    with ending(process):
         try:
-            _wait_for(broker, probes.Kafka(stack.listening.kafka))
+            yield process
         finally:
-            broker.terminate()
-            _wait_for_end(broker)
-    if not archive.exists():
-        raise StepFailed(f"its JVM ended with status {broker.returncode} and kept no classes")
+            process.terminate()
+            try:
+                process.wait(_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
-def _wait_for_end(broker: subprocess.Popen[str]) -> None:
-    try:
-        broker.wait(_END_SECONDS)
-    except subprocess.TimeoutExpired:
-        broker.kill()
-
-
-def _wait_for(broker: subprocess.Popen[str], probe: probes.Kafka) -> None:
+def _wait_for(what: str, process: subprocess.Popen[str], is_there: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while wrong := probe():
-        if broker.poll() is not None:
-            raise StepFailed(f"its JVM ended with status {broker.returncode}")
+    while not is_there():
+        if process.poll():
+            raise StepFailed(f"its JVM ended with status {process.returncode}")
         if time.monotonic() > deadline:
-            raise StepFailed(f"it did not start within {_START_SECONDS:g} s: it {wrong}")
+            raise StepFailed(f"there was no {what} within {_START_SECONDS:g} s")
         time.sleep(_ASK_EVERY_SECONDS)

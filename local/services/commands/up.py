@@ -52,14 +52,9 @@ def fetch(stack: Stack) -> None:
         StepFailed: one could not be fetched or built.
     """
     with ThreadPoolExecutor() as pool:
-        jobs = [pool.submit(job, stack) for job in (_kafka, minio_build.build)]
+        jobs = [pool.submit(job, stack) for job in (kafka_jars.fetch, minio_build.build)]
         for job in jobs:
             job.result()
-
-
-def _kafka(stack: Stack) -> None:
-    kafka_jars.fetch(stack)
-    kafka_classes.prepare(stack)
 
 
 def _up(stack: Stack, model_dir: str, only: list[str]) -> int:
@@ -99,6 +94,8 @@ def _start(stack: Stack, only: list[str]) -> None:
     chosen = parts.chosen(stack, only)
     if taken := ports.taken({name: port for part in chosen for name, port in part.ports.items()}):
         raise StepFailed("\n".join([*taken, "End it, or choose another: `make up <NAME>_PORT=…`."]))
+    if any(part.name == "kafka" for part in chosen):
+        kafka_classes.prepare(stack)
     deciding.prepare(stack)
     _start_supervisor(stack, only)
 

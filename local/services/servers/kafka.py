@@ -104,9 +104,10 @@ def class_archive(stack: Stack) -> Path:
     """
     jars = kafka_jars.folder(stack)
     # The JVM itself looks at size and time of every jar, and passes over what is another's.
-    made_of = [debian.java().parents[1] / "release", *sorted(jars.glob("*.jar"))]
-    told = [f"{each.name} {each.stat().st_size} {each.stat().st_mtime_ns}" for each in made_of]
-    made_by = hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
+    stats = [(each.name, each.stat()) for each in sorted(jars.glob("*.jar"))]
+    told = [f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats]
+    jvm = (debian.java().parents[1] / "release").read_text(encoding="utf-8")
+    made_by = hashlib.sha256("\n".join([jvm, *told]).encode()).hexdigest()[:12]
     return jars.with_name(f"classes-{jars.name}-{made_by}.jsa")
 
 
