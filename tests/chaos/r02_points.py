@@ -26,8 +26,8 @@ GOAL = "R2"
 # What a cell takes on two cores, to choose as many as a short run has time for.
 _SHORT_SECONDS = 50.0
 _CELL_SECONDS = {"single": 2.5, "batch": 3.0, "retry": 8.0}
-# A killed consumer is in its group until its session is over.
-_CONSUMER_SECONDS = 10.0
+# A killed consumer is in its group until its successor has expelled it.
+_CONSUMER_SECONDS = 3.0
 
 
 def run(size: Size, folder: Path, seed: int = 2) -> list[Finding]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from pipeline.timeouts.defaults import SESSION_SECONDS
 from tests.chaos.findings import Finding, Size, none_of, reported
 from tests.chaos.ledger import ACCEPTED, Entry
 from tests.chaos.linked_stack import linked_stack
@@ -21,7 +22,7 @@ GOAL = "R4"
 _PER_SECOND = 15.0
 _THREADS = 8
 # Longer than any timeout on an upload's way, and than Kafka's session by a little.
-_TROUBLE_SECONDS = {Size.SHORT: 2.0, Size.FULL: 8.0}
+_TROUBLE_SECONDS = {Size.SHORT: 2.0, Size.FULL: SESSION_SECONDS + 1.0}
 # After healing; nothing here waits longer than for a session or a restart.
 _RECOVERY_SECONDS = 60.0
 _EXPECTED = (ACCEPTED, 429, 503)
