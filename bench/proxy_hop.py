@@ -12,7 +12,6 @@ import json
 import multiprocessing
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+
+from local.machine.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 BODIES = (1_000, 200_000)
@@ -77,12 +78,6 @@ def forward():
 serve(app, host="127.0.0.1", port=int(os.environ["PORT"]), threads=16)
 """
 PEERS = {"Flask + waitress + requests": REQUESTS, "Flask + waitress + http.client": PEER}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
