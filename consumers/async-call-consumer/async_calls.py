@@ -14,6 +14,7 @@ from direct import Direct
 from door import PATH, Door
 from invocation import FunctionClient, Tokens
 from pipeline import telemetry
+from pipeline.consuming.expulsion import expel
 from pipeline.consuming.group_consumer import run_to_its_end
 from pipeline.consuming.member_file import MemberFile
 from pipeline.consuming.membership import Membership, ask_broker
@@ -47,7 +48,9 @@ def main() -> None:
         key=key,
         wait_seconds=settings.async_call_wait_seconds,
     )
-    membership = Membership(partial(ask_broker, settings), note=member_file.note)
+    membership = Membership(
+        partial(ask_broker, settings), partial(expel, settings), note=member_file.note
+    )
     consumer = CallsConsumer(settings, processor, membership, key)
     acceptance = Acceptance(
         tokens,

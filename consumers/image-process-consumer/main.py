@@ -10,6 +10,7 @@ from circuit_breaker import Breaker
 from consumer import ImageProcessConsumer
 from invoke import ClassifierClient
 from pipeline import telemetry
+from pipeline.consuming.expulsion import expel
 from pipeline.consuming.group_consumer import run_to_its_end
 from pipeline.consuming.member_file import MemberFile
 from pipeline.consuming.membership import Membership, ask_broker
@@ -38,7 +39,9 @@ def main() -> None:
     breaker = Breaker(settings.breaker_failures, settings.breaker_rest_seconds, classifier.works)
     policy = RetryPolicy.from_settings(settings)
     processor = Processor(classifier, publisher, results, policy, breaker)
-    membership = Membership(partial(ask_broker, settings), note=member_file.note)
+    membership = Membership(
+        partial(ask_broker, settings), partial(expel, settings), note=member_file.note
+    )
     consumer = ImageProcessConsumer(settings, processor, breaker, membership, limit)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: consumer.stop())

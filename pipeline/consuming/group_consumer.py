@@ -246,7 +246,7 @@ class GroupConsumer(ABC):
         self._report("partitions revoked", partitions)
 
     def _lost(self, _: Any, partitions: list[TopicPartition]) -> None:
-        self._membership.lose()
+        self._membership.lose(self._client.memberid())
         self._forget(partitions)
         self._report("partitions lost", partitions)
 

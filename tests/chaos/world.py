@@ -208,7 +208,7 @@ class World:
         processor = Processor(
             client, self._publisher, self._results, policy, breaker, self.clock.time
         )
-        membership = Membership(lambda: None, self.clock.monotonic)
+        membership = Membership(lambda: None, lambda _: None, self.clock.monotonic)
         puppet.begin(
             ImageProcessConsumer(
                 SETTINGS, processor, breaker, membership, limit, puppet.make_client, puppet.bench

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from pipeline.consuming.member_file import expel
+from pipeline.consuming.expulsion import expel
 from pipeline.errors import Unavailable
 from pipeline.kafka.clients import connection
 from tests.kafka_members import SECONDS, RealTopic

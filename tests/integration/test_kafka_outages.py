@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
 
+from pipeline.consuming.expulsion import expel
+from pipeline.consuming.membership import Membership, ask_broker
 from pipeline.errors import Unavailable
 from pipeline.kafka import topics
 from pipeline.kafka.backlog import BacklogProbe
@@ -16,6 +20,7 @@ from pipeline.kafka.clients import connection
 from pipeline.kafka.consumer import make_consumer
 from pipeline.kafka.topic_reader import TopicReader
 from pipeline.settings import Settings
+from tests.chaos import outages
 from tests.local_stack import LocalStack, unstarted_stack
 from tests.stack import until
 
@@ -110,3 +115,49 @@ def test_what_was_committed_is_told_as_soon_as_it_is_back(
         client.close()
 
     assert found.offset == COMMITTED
+
+
+def test_a_consumer_whose_session_ended_meanwhile_expels_who_it_was(
+    stack: LocalStack, settings: Settings
+) -> None:
+    """The group would wait for that one: a whole session from when Kafka is back."""
+    settings = replace(settings, consumer_group=f"outage-{uuid.uuid4()}")
+    expelled: list[str] = []
+
+    def expel_and_note(member_id: str) -> None:
+        expel(settings, member_id)
+        expelled.append(member_id)
+
+    membership = Membership(partial(ask_broker, settings), expel_and_note)
+    names: list[str] = []
+    lost: list[object] = []
+
+    def assigned(*_: object) -> None:
+        names.append(client.memberid() or "")
+        membership.join(names[-1])
+
+    def lose(_: object, partitions: list[TopicPartition]) -> None:
+        lost.extend(partitions)
+        membership.lose(client.memberid())
+
+    client = make_consumer(settings, lambda _, __: None)
+    client.subscribe([topics.UPLOADS.name], on_assign=assigned, on_lost=lose)
+
+    def go_round_until(is_so: Callable[[], bool]) -> None:
+        def round_() -> bool:
+            client.poll(0.1)
+            membership.check()
+            return is_so()
+
+        until(round_, SECONDS)
+
+    try:
+        go_round_until(lambda: bool(names))
+        with outages.gone(stack, "kafka"):
+            go_round_until(lambda: bool(lost))
+        go_round_until(lambda: len(names) > 1 and bool(expelled))
+    finally:
+        client.close()
+
+    assert expelled == names[:1]
+    assert names[1] != names[0]
