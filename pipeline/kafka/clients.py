@@ -14,7 +14,7 @@ from pipeline import trust
 from pipeline.access.accounts import KAFKA, SETUP
 from pipeline.access.login import Login, LoginFile
 from pipeline.errors import SettingsError
-from pipeline.kafka.recovery import while_coordinator_moves
+from pipeline.kafka.recovery import while_broker_moves
 from pipeline.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -138,7 +138,18 @@ class Consumer(_Renewed, confluent_kafka.Consumer):
         """Tell what was committed of partitions; waits for a coordinator that moves."""
         self._renew()
         ask = partial(super().committed, partitions)
-        return while_coordinator_moves(ask, timeout) if timeout >= 0 else ask(timeout)
+        return while_broker_moves(ask, timeout) if timeout >= 0 else ask(timeout)
+
+    def get_watermark_offsets(
+        self,
+        partition: confluent_kafka.TopicPartition,
+        timeout: float = -1,
+        cached: bool = False,
+    ) -> tuple[int, int]:
+        """Tell where a partition begins and ends; waits for a leader that moves."""
+        self._renew()
+        ask = partial(super().get_watermark_offsets, partition, cached=cached)
+        return while_broker_moves(ask, timeout) if timeout >= 0 else ask(timeout)
 
     def offsets_for_times(self, *arguments: Any, **named: Any) -> Any:
         self._renew()

@@ -17,24 +17,27 @@ logger = logging.getLogger(__name__)
 Told = TypeVar("Told")
 Client = TypeVar("Client")
 
-# Who keeps a group's offsets has just started, or is another broker by now: it is told soon.
-_COORDINATOR_MOVES = frozenset(
+# Who keeps a group's offsets, or leads a partition, has just started, or is another broker by now:
+# it is told soon.
+_MOVES = frozenset(
     {
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.NOT_COORDINATOR,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
     }
 )
 _AGAIN_SECONDS = 0.1
 
 
-def while_coordinator_moves(
+def while_broker_moves(
     ask: Callable[[float], Told],
     seconds: float,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Told:
-    """Ask a group's coordinator, and again while it is said to be elsewhere, or not ready.
+    """Ask a group's coordinator or a partition's leader; again while it is elsewhere, or not ready.
 
     Args:
         ask: is told how long it may take.
@@ -48,7 +51,7 @@ def while_coordinator_moves(
         try:
             return ask(max(deadline - clock(), 0.0))
         except KafkaException as error:
-            is_moving = error.args[0].code() in _COORDINATOR_MOVES
+            is_moving = error.args[0].code() in _MOVES
             if not is_moving or clock() + _AGAIN_SECONDS >= deadline:
                 raise
         sleep(_AGAIN_SECONDS)

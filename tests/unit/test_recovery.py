@@ -6,17 +6,19 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from pipeline.errors import SettingsError, Unavailable
-from pipeline.kafka.recovery import Replaceable, while_coordinator_moves
+from pipeline.kafka.recovery import Replaceable, while_broker_moves
 
 MOVES = [
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
 ]
 FAILURES = [KafkaException(KafkaError(KafkaError._TIMED_OUT)), TimeoutError(), Unavailable("no")]
 
 
-class Coordinator:
+class Broker:
     """Answers as it is told to, each time after a second."""
 
     def __init__(self, *answers: int | str) -> None:
@@ -33,39 +35,39 @@ class Coordinator:
         return answer
 
     def patiently(self, seconds: float) -> str:
-        return while_coordinator_moves(self.ask, seconds, lambda: self.now, self._sleep)
+        return while_broker_moves(self.ask, seconds, lambda: self.now, self._sleep)
 
     def _sleep(self, seconds: float) -> None:
         self.now += seconds
 
 
 @pytest.mark.parametrize("code", MOVES)
-def test_a_coordinator_that_moves_is_asked_again(code: int) -> None:
-    coordinator = Coordinator(code, code, "told")
+def test_one_that_moves_is_asked_again(code: int) -> None:
+    broker = Broker(code, code, "told")
 
-    assert coordinator.patiently(10.0) == "told"
-    assert coordinator.allowed == pytest.approx([10.0, 8.9, 7.8])
+    assert broker.patiently(10.0) == "told"
+    assert broker.allowed == pytest.approx([10.0, 8.9, 7.8])
 
 
 @pytest.mark.parametrize("code", MOVES)
 def test_it_is_asked_until_the_time_is_over_and_no_longer(code: int) -> None:
-    coordinator = Coordinator(*[code] * 20)
+    broker = Broker(*[code] * 20)
 
     with pytest.raises(KafkaException):
-        coordinator.patiently(5.0)
+        broker.patiently(5.0)
 
-    assert coordinator.now <= 6.0
-    assert len(coordinator.allowed) > 1
+    assert broker.now <= 6.0
+    assert len(broker.allowed) > 1
 
 
 @pytest.mark.parametrize("code", [KafkaError._TIMED_OUT, KafkaError.GROUP_AUTHORIZATION_FAILED])
 def test_what_does_not_pass_by_itself_is_told_at_once(code: int) -> None:
-    coordinator = Coordinator(code, "told")
+    broker = Broker(code, "told")
 
     with pytest.raises(KafkaException):
-        coordinator.patiently(10.0)
+        broker.patiently(10.0)
 
-    assert len(coordinator.allowed) == 1
+    assert len(broker.allowed) == 1
 
 
 class Made:
