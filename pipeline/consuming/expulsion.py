@@ -27,15 +27,17 @@ class Expulsion(threading.Thread):
 
     Args:
         expel: makes a member leave the group; raises Unavailable.
+        who: what the member is to this consumer, for the log.
 
     Attributes:
         is_done: the member is not in the group any more.
     """
 
-    def __init__(self, expel: Expel, member_id: str) -> None:
+    def __init__(self, expel: Expel, member_id: str, who: str) -> None:
         super().__init__(daemon=True)
         self._expel = expel
         self._member_id = member_id
+        self._who = who
         self.is_done = False
 
     def run(self) -> None:
@@ -43,10 +45,10 @@ class Expulsion(threading.Thread):
             self._expel(self._member_id)
         except Unavailable as error:
             # Its session ends by itself.
-            logger.warning("member not expelled", extra={"reason": str(error)})
+            logger.warning("%s not expelled", self._who, extra={"reason": str(error)})
         else:
             self.is_done = True
-            logger.info("member expelled", extra={"member_id": self._member_id})
+            logger.info("%s expelled", self._who, extra={"member_id": self._member_id})
 
 
 def expel(settings: Settings, member_id: str) -> None:

@@ -46,7 +46,7 @@ class MemberFile:
         member_id = os.pread(self._file, _MAX_MEMBER_ID_BYTES, 0).decode(errors="replace").strip()
         if not member_id:
             return None
-        expulsion = Expulsion(self._expel, member_id)
+        expulsion = Expulsion(self._expel, member_id, "predecessor")
         expulsion.start()
         return expulsion
 

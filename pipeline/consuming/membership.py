@@ -71,7 +71,7 @@ class Membership:
 
     def join(self, member_id: str) -> None:
         """Take note that the group has given partitions to this member."""
-        self._is_lost, self._member_id, self._former_id = False, member_id, ""
+        self._is_lost, self._member_id = False, member_id
         self._note(member_id)
 
     def check(self) -> None:
@@ -101,7 +101,7 @@ class Membership:
     def _expel_former(self) -> None:
         tried = self._expulsion
         if self._former_id and (tried is None or not (tried.is_alive() or tried.is_done)):
-            self._expulsion = Expulsion(self._expel, self._former_id)
+            self._expulsion = Expulsion(self._expel, self._former_id, "former name")
             self._expulsion.start()
 
 

@@ -31,14 +31,18 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "consumer.member"
 
 
-def test_a_killed_predecessor_is_expelled(path: Path) -> None:
+def test_a_killed_predecessor_is_expelled(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     path.write_text("rdkafka-1")  # and nobody holds its lock
     group = Group()
 
-    MemberFile(str(path), group.expel).expel_predecessor()
+    expelling = MemberFile(str(path), group.expel).expel_predecessor()
 
     assert group.asked.wait(60)
     assert group.expelled == ["rdkafka-1"]
+    assert expelling
+    expelling.join(60)
+    assert "predecessor expelled" in caplog.messages  # tests/compose/checks.py counts these
 
 
 def test_the_last_name_is_the_one_that_counts(path: Path) -> None:
